@@ -1,0 +1,398 @@
+//! The JSON bodies of the NOC's HTTPS interface, under `/v1`.
+//!
+//! Bytes are standard base64 text; identifiers are in their printed form; times are Unix seconds.
+//! Three audiences: anybody (`/v1/ca`, enrolment), consoles and appliances (client certificates, mutual TLS 1.3).
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /v1/ca` | - | the CA certificate, PEM; its SHA-256 (of the DER) is the pin in invites and grants |
+//! | `POST /v1/consoles/enrol` | [`EnrolConsole`] | [`ConsoleEnrolled`] |
+//! | `GET /v1/console/sites` | - | `[Site]` |
+//! | `GET /v1/console/appliances` | - | `[ApplianceRecord]`, those of the console's sites |
+//! | `GET /v1/console/appliances/{uid}/beats?since=T` | - | `[BeatRecord]`, oldest first |
+//! | `POST /v1/console/plans` | [`PlanRequest`] | [`Plan`] |
+//! | `POST /v1/console/grants` | [`GrantRequest`] | [`Grants`] |
+//! | `POST /v1/console/results` | [`ResultReport`] | 204 |
+//! | `GET /v1/console/alerts?open=true` | - | `[Alert]`, newest first |
+//! | `GET /v1/console/changes?after=N` | - | [`Changes`], at once or after up to 25 s (long poll) |
+//! | `POST /v1/appliances/enrol` | [`EnrolAppliance`] | [`ApplianceEnrolled`] |
+//! | `POST /v1/appliances/beats` | [`Beat`] | [`BeatAnswer`] |
+//!
+//! Errors are [`Problem`] (RFC 9457) with a stable `code`.
+
+use crate::id::{BootId, ConsoleId, Mac, Seq, SiteId, Uid};
+use crate::parameters::{Confirm, FieldError, RawSettings};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The form of every error answer: RFC 9457 problem details.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// HTTP status.
+    pub status: u16,
+    /// A stable word for programs, as `invite_expired`.
+    pub code: String,
+    /// What is wrong.
+    pub title: String,
+    /// What to do about it.
+    #[serde(default)]
+    pub detail: String,
+}
+
+/// What a console sends to become known to the NOC.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EnrolConsole {
+    /// The one-time token of the invite.
+    pub token: String,
+    /// What operators call this console, as the name of its computer.
+    pub name: String,
+    /// The console's Ed25519 public key, base64.
+    pub public_key: String,
+    /// A PKCS #10 request for its TLS client certificate, PEM.
+    pub csr: String,
+}
+
+/// The NOC's answer: the console may speak for these sites.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConsoleEnrolled {
+    /// The console's number.
+    pub console: ConsoleId,
+    /// COSE_Sign1 by the NOC root over [`crate::grant::Credential`], base64.
+    pub credential: String,
+    /// The NOC root's Ed25519 public key, base64.
+    pub root: String,
+    /// The TLS client certificate, PEM.
+    pub certificate: String,
+    /// The sites it may configure.
+    pub sites: Vec<Site>,
+}
+
+/// A site and the simple policy it follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// Its number.
+    pub id: SiteId,
+    /// Its name.
+    pub name: String,
+    /// First and last address of the pool, as `192.0.2.10-192.0.2.99`.
+    pub pool: String,
+    /// Netmask of the pool.
+    pub netmask: String,
+    /// Default gateway, or empty.
+    pub gateway: String,
+    /// Domain.
+    pub domain: String,
+    /// Primary name server, or empty.
+    pub dns1: String,
+    /// Secondary name server, or empty.
+    pub dns2: String,
+    /// Host-name template; `{n}` is a number unique in the site (`{n:03}` padded), `{model}`, `{serial}`, `{mac}` (last six digits).
+    pub host_name: String,
+    /// Seconds between beats.
+    pub beat_interval_s: u32,
+    /// What makes settings final.
+    pub confirm: Confirm,
+    /// Seconds until an unconfirmed configuration is rolled back.
+    pub window_s: u16,
+}
+
+/// What the NOC knows of one appliance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApplianceRecord {
+    /// Its identity.
+    pub uid: Uid,
+    /// MAC address of the manifest or of the first claim.
+    pub mac: Mac,
+    /// Serial number, or empty.
+    pub serial: String,
+    /// Model, or empty.
+    pub model: String,
+    /// Its site, once it was planned or claimed there.
+    pub site: Option<SiteId>,
+    /// The settings last granted and reported applied.
+    pub settings: Option<RawSettings>,
+    /// How it stands with configuration.
+    pub provisioning: Provisioning,
+    /// How it stands with beats.
+    pub health: Health,
+    /// Time of the last accepted beat.
+    pub last_beat: Option<u64>,
+    /// Its last beat.
+    pub beat: Option<BeatValues>,
+}
+
+/// How an appliance stands with configuration, as the NOC knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provisioning {
+    /// In the inventory, nothing granted.
+    Known,
+    /// A grant was signed and its result is not known yet.
+    Granted,
+    /// The appliance reported SUCCESS and was kick-started.
+    Configured,
+    /// The appliance reported FAILED or rolled back.
+    Failed,
+}
+
+/// How an appliance stands with beats (`monitoring.md`, states of an appliance).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// Not configured, so nothing is expected.
+    NotExpected,
+    /// Kick-started, no beat yet.
+    NeverReported,
+    /// Beats arrive in time.
+    Well,
+    /// A beat is overdue, by less than makes an alert.
+    Late,
+    /// No beat for so long that an alert is open.
+    Silent,
+    /// Beats again after silence, not yet often enough.
+    Recovering,
+}
+
+/// A console asks what a set of appliances would get. Allocation is one transaction; nothing is signed yet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlanRequest {
+    /// The site.
+    pub site: SiteId,
+    /// The appliances, as discovery heard them.
+    pub appliances: Vec<PlanFor>,
+}
+
+/// One appliance of a [`PlanRequest`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlanFor {
+    /// Device public key (Ed25519), base64; the UID follows from it.
+    pub device_key: String,
+    /// The MAC it answered with.
+    pub mac: Mac,
+    /// The label code somebody typed, for an appliance that the inventory does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+}
+
+/// What each appliance of a site would get. The addresses are held for it until `expires`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The site.
+    pub site: SiteId,
+    /// When the held addresses and names are given back.
+    pub expires: u64,
+    /// In the order asked.
+    pub rows: Vec<PlanRow>,
+}
+
+/// One row of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanRow {
+    /// The appliance.
+    pub uid: Uid,
+    /// Whether it may be configured.
+    pub ownership: Ownership,
+    /// The allocated settings; absent when `ownership` is not `Owned` or the pool is exhausted.
+    pub settings: Option<RawSettings>,
+    /// Which rule gave each value, by column, as `site pool 192.0.2.10-192.0.2.99`.
+    pub rules: BTreeMap<String, String>,
+    /// Why there are no settings, or what is wrong with them.
+    pub problem: Option<Problem>,
+}
+
+/// Whether the NOC's customer owns an appliance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ownership {
+    /// In the inventory, with a claim secret.
+    Owned,
+    /// Not in the inventory: its label code is needed.
+    Unclaimed,
+    /// Belongs to another site; move it first.
+    OtherSite,
+}
+
+/// A console asks for signed grants for settings that an administrator has reviewed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GrantRequest {
+    /// The site.
+    pub site: SiteId,
+    /// One entry an appliance. All are checked and allocated in one transaction; those with errors get none.
+    pub items: Vec<GrantItem>,
+}
+
+/// One appliance of a [`GrantRequest`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GrantItem {
+    /// The appliance.
+    pub uid: Uid,
+    /// What it shall have, from the plan or as edited.
+    pub settings: RawSettings,
+}
+
+/// The signed grants.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Grants {
+    /// In the order asked.
+    pub items: Vec<Granted>,
+}
+
+/// One grant, or why there is none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Granted {
+    /// The appliance.
+    pub uid: Uid,
+    /// The grant; absent when `errors` is not empty.
+    pub grant: Option<SignedGrant>,
+    /// What is wrong, at its field.
+    pub errors: Vec<FieldError>,
+}
+
+/// What a console needs to configure one appliance once.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SignedGrant {
+    /// COSE_Sign1 by the NOC root over [`crate::grant::Grant`], base64.
+    pub grant: String,
+    /// Its sequence number.
+    pub seq: Seq,
+    /// The key derived from the claim secret, base64, for an appliance that has not been pinned yet. A secret.
+    pub claim_key: Option<String>,
+}
+
+impl std::fmt::Debug for SignedGrant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignedGrant").field("seq", &self.seq).finish_non_exhaustive()
+    }
+}
+
+/// What became of configurations, told by the console.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResultReport {
+    /// One entry an appliance; reporting the same twice changes nothing.
+    pub items: Vec<ResultItem>,
+}
+
+/// One appliance of a [`ResultReport`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResultItem {
+    /// The appliance.
+    pub uid: Uid,
+    /// The grant.
+    pub seq: Seq,
+    /// True for SUCCESS and kick-started; false for FAILED.
+    pub configured: bool,
+    /// The stable reason of a failure ([`crate::wire::result::Reason::code`]), or empty.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// An alert.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Stable number.
+    pub id: u64,
+    /// The site.
+    pub site: SiteId,
+    /// What it is about.
+    pub kind: AlertKind,
+    /// The appliances; one for a single alert, several for a site alert.
+    pub appliances: Vec<Uid>,
+    /// When it opened.
+    pub opened: u64,
+    /// When it closed, if it did.
+    pub closed: Option<u64>,
+}
+
+/// What an alert is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertKind {
+    /// An appliance was well and no longer reports.
+    Silent,
+    /// An appliance was kick-started and never reported.
+    NeverReported,
+    /// A large part of a site became silent at once.
+    Site,
+}
+
+/// What changed at the NOC, for a console that keeps up by long poll.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Changes {
+    /// Ask with `after` set to this next time. Numbers start anew when `reset` is true.
+    pub revision: u64,
+    /// The console must fetch everything anew (it is too far behind, or new).
+    pub reset: bool,
+    /// Appliances that changed, whole.
+    pub appliances: Vec<ApplianceRecord>,
+    /// Alerts that opened or closed.
+    pub alerts: Vec<Alert>,
+}
+
+/// An appliance asks for its client certificate, after its first configuration or before the old one ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EnrolAppliance {
+    /// COSE_Sign1 by the device key over [`crate::grant::EnrolmentProof`], base64. The proof holds the CSR's hash.
+    pub proof: String,
+    /// A PKCS #10 request for its TLS client certificate, PEM.
+    pub csr: String,
+}
+
+/// The NOC's answer to [`EnrolAppliance`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ApplianceEnrolled {
+    /// The TLS client certificate, PEM.
+    pub certificate: String,
+    /// NOC time, Unix seconds.
+    pub time: u64,
+}
+
+/// A SecureBeat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Beat {
+    /// This run of the agent.
+    pub boot: BootId,
+    /// Counts from 1 within a boot; a repeated or smaller number is not counted again.
+    pub counter: u64,
+    /// The grant in force.
+    pub seq: Seq,
+    /// What was measured.
+    pub values: BeatValues,
+}
+
+/// What a beat reports.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BeatValues {
+    /// Seconds since the appliance started.
+    pub uptime_s: u64,
+    /// One-minute load average.
+    pub load: f64,
+    /// Memory in use, percent.
+    pub memory_percent: f64,
+    /// Space in use on the fullest local disk, percent.
+    pub disk_percent: f64,
+    /// Free bytes on that disk.
+    pub disk_free: u64,
+    /// Agent version.
+    pub agent: String,
+    /// Application counters and gauges, by name (seed: "the number of emails passing through the device").
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, f64>,
+}
+
+/// The NOC's answer to a beat: it is on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BeatAnswer {
+    /// Seconds until the next beat.
+    pub interval_s: u32,
+    /// NOC time, Unix seconds.
+    pub time: u64,
+}
+
+/// One beat of the history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BeatRecord {
+    /// When the NOC accepted it.
+    pub at: u64,
+    /// What it reported.
+    pub values: BeatValues,
+}

@@ -1,0 +1,211 @@
+//! What is signed: grants and console credentials by the NOC root, enrolment proofs by the device key.
+//!
+//! Bodies are deterministic CBOR maps with integer keys. [`crate::crypto::sign`] wraps them into COSE_Sign1.
+
+use crate::crypto::keys::PublicKey;
+use crate::id::{ConsoleId, Mac, Seq, SiteId, Uid};
+use crate::parameters::{Confirm, Parameters, RawSettings};
+use crate::time::UnixTime;
+use minicbor::{Decode, Encode};
+use std::net::Ipv4Addr;
+
+/// The NOC's statement "this appliance shall have these parameters" (`design.md` §3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The appliance.
+    pub uid: Uid,
+    /// The MAC the config packet is addressed to (seed, FIGURE 6).
+    pub mac: Mac,
+    /// The site.
+    pub site: SiteId,
+    /// Must exceed the number the appliance has stored.
+    pub seq: Seq,
+    /// What it shall have.
+    pub parameters: Parameters,
+    /// The only console that may deliver this grant.
+    pub console: PublicKey,
+    /// The NOC root that signed; the first accepted grant pins it.
+    pub root: PublicKey,
+    /// When it was signed.
+    pub issued: UnixTime,
+    /// After this it is refused by an appliance that knows the time.
+    pub expires: UnixTime,
+    /// Where the appliance reports to: `host:port`, at most 128 bytes.
+    pub noc: String,
+    /// SHA-256 of the DER of the NOC's TLS CA certificate.
+    pub ca_pin: [u8; 32],
+}
+
+/// The NOC's statement "this console may ask for settings at these sites".
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Credential {
+    /// The console's number.
+    #[n(0)]
+    pub console: ConsoleId,
+    /// Its public key.
+    #[n(1)]
+    pub key: PublicKey,
+    /// Its sites, ascending, at most 16.
+    #[n(2)]
+    pub sites: Vec<SiteId>,
+    /// After this it is refused by whoever knows the time.
+    #[n(3)]
+    pub expires: UnixTime,
+}
+
+/// What an appliance signs to get a client certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct EnrolmentProof {
+    /// Its device public key.
+    #[n(0)]
+    pub device_key: PublicKey,
+    /// The grant in force.
+    #[n(1)]
+    pub seq: Seq,
+    /// SHA-256 of the CSR as sent (the PEM text's bytes).
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub csr_hash: [u8; 32],
+}
+
+impl<C> Encode<C> for UnixTime {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.u64(self.0)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for UnixTime {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        d.u64().map(UnixTime)
+    }
+}
+
+/// The body on the wire: flat, so that [`Grant`] keeps only validated values.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct GrantBody {
+    #[n(0)]
+    uid: Uid,
+    #[n(1)]
+    mac: Mac,
+    #[n(2)]
+    site: SiteId,
+    #[n(3)]
+    seq: Seq,
+    #[n(4)]
+    host_name: String,
+    #[n(5)]
+    domain: String,
+    #[n(6)]
+    address: u32,
+    #[n(7)]
+    prefix: u8,
+    #[n(8)]
+    gateway: Option<u32>,
+    #[n(9)]
+    dns1: Option<u32>,
+    #[n(10)]
+    dns2: Option<u32>,
+    #[n(11)]
+    confirm: Confirm,
+    #[n(12)]
+    window_s: u16,
+    #[n(13)]
+    beat_interval_s: u32,
+    #[n(14)]
+    console: PublicKey,
+    #[n(15)]
+    root: PublicKey,
+    #[n(16)]
+    issued: UnixTime,
+    #[n(17)]
+    expires: UnixTime,
+    #[n(18)]
+    noc: String,
+    #[cbor(n(19), with = "minicbor::bytes")]
+    ca_pin: [u8; 32],
+}
+
+/// Longest `noc` address, bytes.
+pub const MAX_NOC: usize = 128;
+
+impl<C> Encode<C> for Grant {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        let n = &self.parameters.network;
+        let body = GrantBody {
+            uid: self.uid,
+            mac: self.mac,
+            site: self.site,
+            seq: self.seq,
+            host_name: n.host_name().to_owned(),
+            domain: n.domain().to_owned(),
+            address: n.address().into(),
+            prefix: n.prefix(),
+            gateway: n.gateway().map(u32::from),
+            dns1: n.dns()[0].map(u32::from),
+            dns2: n.dns()[1].map(u32::from),
+            confirm: self.parameters.confirm,
+            window_s: self.parameters.window_s,
+            beat_interval_s: self.parameters.beat_interval_s,
+            console: self.console,
+            root: self.root,
+            issued: self.issued,
+            expires: self.expires,
+            noc: self.noc.clone(),
+            ca_pin: self.ca_pin,
+        };
+        body.encode(e, ctx)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Grant {
+    fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let body = GrantBody::decode(d, ctx)?;
+        let ip = |bits: Option<u32>| bits.map_or_else(String::new, |b| Ipv4Addr::from(b).to_string());
+        let raw = RawSettings {
+            host_name: body.host_name,
+            domain: body.domain,
+            address: Ipv4Addr::from(body.address).to_string(),
+            netmask: body.prefix.to_string(),
+            gateway: ip(body.gateway),
+            dns1: ip(body.dns1),
+            dns2: ip(body.dns2),
+        };
+        let network = raw.validate().map_err(|_| minicbor::decode::Error::message("settings do not fit together"))?;
+        if body.noc.len() > MAX_NOC || !crate::parameters::WINDOW_S.contains(&body.window_s) {
+            return Err(minicbor::decode::Error::message("NOC address or window out of range"));
+        }
+        if !crate::parameters::BEAT_INTERVAL_S.contains(&body.beat_interval_s) {
+            return Err(minicbor::decode::Error::message("beat interval out of range"));
+        }
+        let parameters = Parameters {
+            network,
+            confirm: body.confirm,
+            window_s: body.window_s,
+            beat_interval_s: body.beat_interval_s,
+        };
+        Ok(Grant {
+            uid: body.uid,
+            mac: body.mac,
+            site: body.site,
+            seq: body.seq,
+            parameters,
+            console: body.console,
+            root: body.root,
+            issued: body.issued,
+            expires: body.expires,
+            noc: body.noc,
+            ca_pin: body.ca_pin,
+        })
+    }
+}

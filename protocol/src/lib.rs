@@ -1,0 +1,32 @@
+//! The wire format and the pure state machines of Muster.
+//!
+//! Nothing here opens a socket or a file, reads a clock or asks the OS for randomness. Bytes, time and randomness are
+//! arguments; what is to be done comes out. The programs, the practice fleet and the simulator run these same machines.
+//!
+//! # Map
+//! - [`id`], [`time`]: the names of things, and time as a number.
+//! - [`parameters`]: validated network settings and terms (seed, FIGURE 6).
+//! - [`wire`]: the datagrams on UDP port 6878, their limits and versions.
+//! - [`crypto`]: keys, COSE signatures, HPKE sealing, claim codes.
+//! - [`grant`]: what the NOC signs: grants and console credentials.
+//! - [`discovery`], [`delivery`]: the console's machines. [`appliance`], [`beat`]: the appliance's. [`beat_watch`]: the NOC's.
+//! - [`api`]: the JSON bodies of the NOC's HTTPS interface.
+//!
+//! # Machine contract
+//! Every machine has `handle_input(now, input)`, `handle_timeout(now)`, `poll_output()` and `poll_timeout()`. The driver
+//! calls a `handle_` function, then drains `poll_output()` until it is `None`, then sleeps until `poll_timeout()`.
+//! `Persist` carries a token; outputs that depend on it appear only after the driver has returned the token.
+//! `now` must never go backwards; a machine treats a smaller value as no progress.
+
+pub mod api;
+pub mod appliance;
+pub mod beat;
+pub mod beat_watch;
+pub mod crypto;
+pub mod delivery;
+pub mod discovery;
+pub mod grant;
+pub mod id;
+pub mod parameters;
+pub mod time;
+pub mod wire;
