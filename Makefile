@@ -1,0 +1,106 @@
+# Every target installs what it needs first (scripts/setup says what and why) and then does one thing.
+# `make` alone lists them.
+
+# Tools that scripts/setup brought come first.
+export HOME := $(or $(HOME),$(shell getent passwd $$(id -u) | cut -d: -f6))
+export PATH := $(CURDIR)/.tools/node/bin:$(CURDIR)/.tools/bin:$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+export CARGO_NET_RETRY ?= 10
+
+APPLIANCES ?= 24
+BENCH_APPLIANCES ?= 100 1000
+SOAK_MINUTES ?= 60
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+NEXTEST := cargo nextest run
+UI_SOURCES := $(wildcard ui/*.html ui/*.ts ui/*.json) $(shell find ui/src ui/public -type f 2>/dev/null)
+
+# The lab makes network namespaces. Who is not root builds as himself and runs only the test programs through sudo.
+HOST := $(shell uname -m)-unknown-linux-gnu
+AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST) | tr a-z- A-Z_)_RUNNER="sudo -E")
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test lint fmt ui rust doc architecture lab e2e bench bench-job soak deny setup-run setup-test programs icons oui clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+run: ## open the desktop app with an embedded NOC and a practice fleet of 24
+	@scripts/need-display
+	@$(MAKE) --no-print-directory setup-run
+	@$(MAKE) --no-print-directory programs
+	$(TARGET)/debug/muster-desktop --practice $(APPLIANCES)
+
+test: ## run every check and test below, and stop at the first that fails
+	@scripts/steps lint ui rust doc lab e2e bench
+
+lint: setup-test ui/dist/index.html ## formatting, clippy, Biome, TypeScript
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cd ui && npm run --silent lint
+	cd ui && npm run --silent typecheck
+
+fmt: setup-test ui/node_modules/.package-lock.json ## format all sources
+	cargo fmt --all
+	cd ui && npm run --silent format
+
+ui: setup-test ui/node_modules/.package-lock.json ## UI unit, accessibility and browser tests
+	cd ui && npm test
+	cd ui && npm run --silent test:browser
+
+rust: setup-test ui/dist/index.html ## Rust tests of the workspace, architecture and bindings among them
+	$(NEXTEST) --workspace --locked
+
+doc: setup-test ## examples in the documentation of the protocol
+	cargo test --locked --doc -p muster-protocol
+
+architecture: setup-test ## only the tests of the rules between rooms
+	$(NEXTEST) --locked -p system-tests --test architecture
+
+lab: setup-test ## real network settings in network namespaces (root), and replays of what was recorded
+	cargo build --locked -p muster-agent -p muster-noc -p muster-console
+	$(AS_ROOT) $(NEXTEST) --locked --profile lab -p system-tests
+
+e2e: setup-test programs ## the desktop app on a virtual screen, through WebDriver
+	$(NEXTEST) --locked --profile e2e -p system-tests
+
+bench: ## a short run of every benchmark
+	@$(MAKE) --no-print-directory bench-job BENCH_APPLIANCES=100
+
+bench-job: setup-test ## from first ping to first beat for 100 and 1,000 appliances, one JSON line each
+	cargo build --locked --release -p muster-noc -p muster-console -p system-tests
+	for count in $(BENCH_APPLIANCES); do $(TARGET)/release/bench-job --appliances $$count || exit 1; done
+
+soak: setup-test ## beats, silences and restarts for SOAK_MINUTES (60)
+	cargo build --locked --release -p muster-noc -p muster-console -p system-tests
+	$(TARGET)/release/soak --minutes $(SOAK_MINUTES)
+
+deny: ## licences, bans and sources of all dependencies (needs cargo-deny)
+	cargo deny --offline --locked check licenses bans sources
+
+icons: ## render icons/ from its SVG sources (needs librsvg2-bin)
+	icons/render
+
+oui: setup-run ## rebuild the table of makers from the npm package oui-data
+	scripts/oui
+
+clean: ## delete what was built; installed tools stay
+	rm -rf $(TARGET) ui/dist ui/node_modules
+
+setup-run:
+	@scripts/setup run
+
+setup-test:
+	@scripts/setup test
+
+# What the desktop app starts or embeds. The window's contents come first: the app is compiled around them.
+programs: ui/dist/index.html
+	cargo build --locked -p muster-desktop -p muster-noc -p muster-console -p muster-agent -p system-tests --bins
+
+ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
+	cd ui && ../scripts/retry npm ci --no-progress
+	@touch $@
+
+ui/dist/index.html: ui/node_modules/.package-lock.json $(UI_SOURCES)
+	cd ui && npm run --silent build
+	@touch $@
