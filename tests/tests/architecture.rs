@@ -15,20 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("muster-agent", &["muster-protocol"]),
     ("muster-noc", &["muster-protocol"]),
     ("muster-console", &["muster-protocol"]),
-    (
-        "muster-desktop",
-        &["muster-console", "muster-noc", "muster-protocol"],
-    ),
-    (
-        "system-tests",
-        &[
-            "muster-agent",
-            "muster-console",
-            "muster-desktop",
-            "muster-noc",
-            "muster-protocol",
-        ],
-    ),
+    ("muster-desktop", &["muster-console", "muster-noc", "muster-protocol"]),
+    ("system-tests", &["muster-agent", "muster-console", "muster-desktop", "muster-noc", "muster-protocol"]),
 ];
 
 /// Crates that bring sockets, files, clocks, entropy or a runtime: none may be anywhere below `protocol`.
@@ -64,19 +52,12 @@ const LONGEST_FILE: usize = 600;
 fn arrows_between_crates_point_one_way() {
     let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
     let metadata = metadata();
-    let members: BTreeSet<&str> = metadata
-        .workspace_packages()
-        .iter()
-        .map(|member| member.name.as_str())
-        .collect();
+    let members: BTreeSet<&str> = metadata.workspace_packages().iter().map(|member| member.name.as_str()).collect();
 
     let mut findings = Vec::new();
     for member in metadata.workspace_packages() {
         let Some(may) = allowed.get(member.name.as_str()) else {
-            findings.push(format!(
-                "{} is new: say in ARROWS what it may depend on",
-                member.name
-            ));
+            findings.push(format!("{} is new: say in ARROWS what it may depend on", member.name));
             continue;
         };
         for dependency in &member.dependencies {
@@ -110,10 +91,7 @@ fn protocol_stays_pure() {
             format!("protocol reaches {impure}: take its bytes, time or randomness as an argument, or switch the feature off that brings it")
         })
         .collect();
-    assert_clean(
-        "protocol has no sockets, files, clocks, entropy or runtime",
-        findings,
-    );
+    assert_clean("protocol has no sockets, files, clocks, entropy or runtime", findings);
 }
 
 #[test]
@@ -121,27 +99,22 @@ fn layers_inside_protocol_point_one_way() {
     let source = workspace().join("protocol/src");
     let mut findings = Vec::new();
     for file in files_under(&source, &["rs"]) {
-        let inside = file
-            .strip_prefix(&source)
-            .expect("files_under yields files below its folder");
+        let inside = file.strip_prefix(&source).expect("files_under yields files below its folder");
         let module = module_of(inside);
         let forbidden: Vec<&str> = match module.as_str() {
             "id" | "time" => [&["wire"], MACHINES].concat(),
             "crypto" => [&["wire"], MACHINES].concat(),
             "wire" => MACHINES.to_vec(),
-            machine if MACHINES.contains(&machine) => MACHINES
-                .iter()
-                .copied()
-                .filter(|other| *other != machine)
-                .collect(),
+            machine if MACHINES.contains(&machine) => {
+                MACHINES.iter().copied().filter(|other| *other != machine).collect()
+            }
             _ => continue,
         };
         for (number, line) in code_lines(&read(&file)) {
             for other in &forbidden {
                 let path = format!("crate::{other}");
                 let named = line.match_indices(&path).any(|(at, _)| {
-                    !line[at + path.len()..]
-                        .starts_with(|next: char| next.is_alphanumeric() || next == '_')
+                    !line[at + path.len()..].starts_with(|next: char| next.is_alphanumeric() || next == '_')
                 });
                 if named {
                     findings.push(format!(
@@ -157,22 +130,16 @@ fn layers_inside_protocol_point_one_way() {
 
 #[test]
 fn ring_is_nowhere_in_our_programs() {
-    let findings = [
-        "muster-agent",
-        "muster-noc",
-        "muster-console",
-        "muster-desktop",
-        "system-tests",
-    ]
-    .into_iter()
-    .filter(|program| dependency_graph(program).contains("ring"))
-    .map(|program| {
-        format!(
-            "{program} reaches ring: `cargo tree -p {program} -i ring` shows the way; \
+    let findings = ["muster-agent", "muster-noc", "muster-console", "muster-desktop", "system-tests"]
+        .into_iter()
+        .filter(|program| dependency_graph(program).contains("ring"))
+        .map(|program| {
+            format!(
+                "{program} reaches ring: `cargo tree -p {program} -i ring` shows the way; \
                  switch that crate's default features off and choose its aws-lc-rs feature"
-        )
-    })
-    .collect();
+            )
+        })
+        .collect();
     assert_clean("one TLS library: rustls over aws-lc-rs", findings);
 }
 
@@ -181,15 +148,8 @@ fn every_crate_takes_the_workspace_lints() {
     let findings = metadata()
         .workspace_packages()
         .iter()
-        .filter(|member| {
-            !read(member.manifest_path.as_std_path()).contains("[lints]\nworkspace = true")
-        })
-        .map(|member| {
-            format!(
-                "{}: add `[lints]` with `workspace = true`",
-                member.manifest_path
-            )
-        })
+        .filter(|member| !read(member.manifest_path.as_std_path()).contains("[lints]\nworkspace = true"))
+        .map(|member| format!("{}: add `[lints]` with `workspace = true`", member.manifest_path))
         .collect();
     assert_clean("one set of lints", findings);
 }
@@ -200,11 +160,7 @@ fn protocol_repeats_the_clippy_rules_of_the_root() {
     let findings = read(&workspace().join("clippy.toml"))
         .lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty() && !own.contains(line))
-        .map(|line| {
-            format!(
-                "protocol/clippy.toml lacks `{line}`: copy it from clippy.toml, which it replaces"
-            )
-        })
+        .map(|line| format!("protocol/clippy.toml lacks `{line}`: copy it from clippy.toml, which it replaces"))
         .collect();
     assert_clean("protocol/clippy.toml is the root's and more", findings);
 }
@@ -218,16 +174,10 @@ fn only_the_backend_folder_knows_the_desktop_shell() {
         .filter(|file| !file.starts_with(&backend))
         .filter(|file| read(file).contains("@tauri-apps"))
         .map(|file| {
-            format!(
-                "{} imports @tauri-apps: add what it needs to the interface in ui/src/backend/",
-                shown(&file)
-            )
+            format!("{} imports @tauri-apps: add what it needs to the interface in ui/src/backend/", shown(&file))
         })
         .collect();
-    assert_clean(
-        "pages run in a browser and in tests without the desktop shell",
-        findings,
-    );
+    assert_clean("pages run in a browser and in tests without the desktop shell", findings);
 }
 
 #[test]
@@ -237,11 +187,7 @@ fn modules_are_named_files() {
         .filter(|file| file.file_name().is_some_and(|name| name == "mod.rs"))
         .map(|file| {
             let folder = file.parent().unwrap_or(&file);
-            format!(
-                "{}: rename it to {}.rs, beside its folder",
-                shown(&file),
-                shown(folder)
-            )
+            format!("{}: rename it to {}.rs, beside its folder", shown(&file), shown(folder))
         })
         .collect();
     assert_clean("modules are name.rs and name/", findings);
@@ -273,25 +219,14 @@ fn names_say_what_a_thing_does() {
         }
         for (number, line) in code_lines(&text) {
             if let Some(name) = declared_type(line)
-                && words(name)
-                    .any(|word| ["Manager", "Helper", "Helpers", "Util", "Utils"].contains(&word))
+                && words(name).any(|word| ["Manager", "Helper", "Helpers", "Util", "Utils"].contains(&word))
             {
-                findings.push(format!(
-                    "{}:{number} {name}: name it after the one thing that it does",
-                    shown(&file)
-                ));
+                findings.push(format!("{}:{number} {name}: name it after the one thing that it does", shown(&file)));
             }
         }
-        let stem = file
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .to_lowercase();
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
         if ["manager", "helper", "helpers", "util", "utils"].contains(&stem.as_str()) {
-            findings.push(format!(
-                "{}: name the file after the one thing that it does",
-                shown(&file)
-            ));
+            findings.push(format!("{}: name the file after the one thing that it does", shown(&file)));
         }
     }
     assert_clean("no Manager, Helper or Util", findings);
@@ -301,14 +236,7 @@ fn names_say_what_a_thing_does() {
 fn no_test_is_switched_off() {
     // Put together, so that this file does not find itself.
     let ignored = concat!("#[ign", "ore");
-    let switched_off = [
-        "it.skip(",
-        "test.skip(",
-        "describe.skip(",
-        "it.only(",
-        "test.only(",
-        "describe.only(",
-    ];
+    let switched_off = ["it.skip(", "test.skip(", "describe.skip(", "it.only(", "test.only(", "describe.only("];
     let mut findings = Vec::new();
     for file in sources(&["rs", "ts", "tsx"]) {
         if file.ends_with("tests/tests/architecture.rs") {
@@ -316,10 +244,7 @@ fn no_test_is_switched_off() {
         }
         for (number, line) in code_lines(&read(&file)) {
             if line.contains(ignored) || switched_off.iter().any(|call| line.contains(call)) {
-                findings.push(format!(
-                    "{}:{number}: repair the test or delete it",
-                    shown(&file)
-                ));
+                findings.push(format!("{}:{number}: repair the test or delete it", shown(&file)));
             }
         }
     }
@@ -328,27 +253,12 @@ fn no_test_is_switched_off() {
 
 #[test]
 fn names_of_types_are_recognised() {
-    assert_eq!(
-        declared_type("pub struct BeatWatch<T> {"),
-        Some("BeatWatch")
-    );
-    assert_eq!(
-        declared_type("    pub(crate) enum JobManager {"),
-        Some("JobManager")
-    );
-    assert_eq!(
-        declared_type("export interface GridHelper {"),
-        Some("GridHelper")
-    );
+    assert_eq!(declared_type("pub struct BeatWatch<T> {"), Some("BeatWatch"));
+    assert_eq!(declared_type("    pub(crate) enum JobManager {"), Some("JobManager"));
+    assert_eq!(declared_type("export interface GridHelper {"), Some("GridHelper"));
     assert_eq!(declared_type("let manager = 1;"), None);
-    assert_eq!(
-        words("JobManager2").collect::<Vec<_>>(),
-        ["Job", "Manager2"]
-    );
-    assert_eq!(
-        words("HTTPUtil").collect::<Vec<_>>(),
-        ["H", "T", "T", "P", "Util"]
-    );
+    assert_eq!(words("JobManager2").collect::<Vec<_>>(), ["Job", "Manager2"]);
+    assert_eq!(words("HTTPUtil").collect::<Vec<_>>(), ["H", "T", "T", "P", "Util"]);
 }
 
 fn assert_clean(rule: &str, findings: Vec<String>) {
@@ -360,27 +270,16 @@ fn assert_clean(rule: &str, findings: Vec<String>) {
 }
 
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the crate lies in the workspace")
-        .to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_path_buf()
 }
 
 fn metadata() -> Metadata {
     // Without the dependencies' own manifests: those of other systems were never downloaded here.
-    MetadataCommand::new()
-        .current_dir(workspace())
-        .no_deps()
-        .exec()
-        .expect("cargo reads the workspace's manifests")
+    MetadataCommand::new().current_dir(workspace()).no_deps().exec().expect("cargo reads the workspace's manifests")
 }
 
 fn package<'a>(metadata: &'a Metadata, name: &str) -> &'a Package {
-    metadata
-        .packages
-        .iter()
-        .find(|package| package.name.as_str() == name)
-        .expect("the crate is in the workspace")
+    metadata.packages.iter().find(|package| package.name.as_str() == name).expect("the crate is in the workspace")
 }
 
 /// The names of all crates that are compiled into `package` on this system, itself included. Asked of `cargo tree`, for
@@ -388,25 +287,11 @@ fn package<'a>(metadata: &'a Metadata, name: &str) -> &'a Package {
 fn dependency_graph(package: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .current_dir(workspace())
-        .args([
-            "tree",
-            "--offline",
-            "--locked",
-            "--edges",
-            "normal,build",
-            "--prefix",
-            "none",
-            "--format",
-            "{p}",
-        ])
+        .args(["tree", "--offline", "--locked", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
         .args(["--package", package])
         .output()
         .expect("cargo can be started");
-    assert!(
-        output.status.success(),
-        "cargo tree -p {package}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "cargo tree -p {package}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| line.split(' ').next())
@@ -433,10 +318,7 @@ fn files_under(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
             if !name.starts_with('.') && !NOT_OURS.contains(&name.as_str()) {
                 found.extend(files_under(&path, extensions));
             }
-        } else if path
-            .extension()
-            .is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted))
-        {
+        } else if path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
             found.push(path);
         }
     }
@@ -449,67 +331,41 @@ fn read(file: &Path) -> String {
 }
 
 fn shown(file: &Path) -> String {
-    file.strip_prefix(workspace())
-        .unwrap_or(file)
-        .display()
-        .to_string()
+    file.strip_prefix(workspace()).unwrap_or(file).display().to_string()
 }
 
 /// `delivery` for both `delivery.rs` and `delivery/retry.rs`.
 fn module_of(inside: &Path) -> String {
-    let first = inside
-        .components()
-        .next()
-        .map(|part| part.as_os_str().to_string_lossy().into_owned());
+    let first = inside.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned());
     first.unwrap_or_default().trim_end_matches(".rs").to_owned()
 }
 
 /// Lines with their numbers, without those that are only a comment.
 fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    (1..)
-        .zip(text.lines())
-        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+    (1..).zip(text.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
 fn generated(text: &str) -> bool {
-    text.lines()
-        .take(5)
-        .any(|line| line.to_lowercase().contains("generated"))
+    text.lines().take(5).any(|line| line.to_lowercase().contains("generated"))
 }
 
 /// The name that a line declares as a type, in Rust or TypeScript.
 fn declared_type(line: &str) -> Option<&str> {
     let mut tokens = line.split_whitespace().skip_while(|token| {
-        token.starts_with("pub")
-            || ["export", "default", "abstract", "unsafe", "declare"].contains(token)
+        token.starts_with("pub") || ["export", "default", "abstract", "unsafe", "declare"].contains(token)
     });
     let keyword = tokens.next()?;
-    if ![
-        "struct",
-        "enum",
-        "trait",
-        "type",
-        "union",
-        "class",
-        "interface",
-    ]
-    .contains(&keyword)
-    {
+    if !["struct", "enum", "trait", "type", "union", "class", "interface"].contains(&keyword) {
         return None;
     }
     let rest = tokens.next()?;
-    let end = rest
-        .find(|next: char| !next.is_alphanumeric() && next != '_')
-        .unwrap_or(rest.len());
+    let end = rest.find(|next: char| !next.is_alphanumeric() && next != '_').unwrap_or(rest.len());
     Some(&rest[..end]).filter(|name| !name.is_empty())
 }
 
 /// The words of a CamelCase name.
 fn words(name: &str) -> impl Iterator<Item = &str> {
-    let starts = name
-        .char_indices()
-        .filter(|(_, letter)| letter.is_uppercase())
-        .map(|(at, _)| at);
+    let starts = name.char_indices().filter(|(_, letter)| letter.is_uppercase()).map(|(at, _)| at);
     let mut bounds: Vec<usize> = starts.collect();
     bounds.push(name.len());
     (1..bounds.len()).map(move |end| &name[bounds[end - 1]..bounds[end]])
