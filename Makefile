@@ -34,15 +34,14 @@ run: ## open the desktop app with an embedded NOC and a practice fleet of 24
 test: ## run every check and test below, and stop at the first that fails
 	@scripts/steps lint ui rust doc lab e2e bench
 
-lint: setup-test ui/dist/index.html ## formatting, clippy, Biome, TypeScript
+lint: setup-test ui/dist/index.html ## formatting, clippy, Biome, TypeScript, missing texts
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cd ui && npm run --silent lint
-	cd ui && npm run --silent typecheck
 
 fmt: setup-test ui/node_modules/.package-lock.json ## format all sources
 	cargo fmt --all
-	cd ui && npm run --silent format
+	cd ui && npx biome check --write .
 
 ui: setup-test ui/node_modules/.package-lock.json ## UI unit, accessibility and browser tests
 	cd ui && npm test
@@ -85,7 +84,7 @@ oui: setup-run ## rebuild the table of makers from the npm package oui-data
 	scripts/oui
 
 clean: ## delete what was built; installed tools stay
-	rm -rf $(TARGET) ui/dist ui/node_modules
+	rm -rf $(TARGET) ui/dist ui/dist-fake ui/node_modules
 
 setup-run:
 	@scripts/setup run
