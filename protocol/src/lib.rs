@@ -19,14 +19,20 @@
 //! `now` must never go backwards; a machine treats a smaller value as no progress.
 
 pub mod api;
-pub mod appliance;
-pub mod beat;
-pub mod beat_watch;
+
+
 pub mod crypto;
-pub mod delivery;
-pub mod discovery;
+
+
 pub mod grant;
 pub mod id;
 pub mod parameters;
 pub mod time;
 pub mod wire;
+
+/// Ties a `Persist` output to what waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+#[cfg(test)]
+mod test_rng;

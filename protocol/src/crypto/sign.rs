@@ -1,0 +1,124 @@
+//! COSE_Sign1 (RFC 9052) with EdDSA, one purpose a signature.
+//!
+//! The purpose goes into the external data, so a signature made for one message can never pass for another.
+
+use super::keys::{PublicKey, SecretKey};
+use coset::{CborSerializable, CoseSign1, CoseSign1Builder, HeaderBuilder, iana};
+
+/// What a signature is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// NOC root over a grant.
+    Grant,
+    /// NOC root over a console credential.
+    Credential,
+    /// Console over a config order.
+    Config,
+    /// Console over a ping.
+    Ping,
+    /// Console over a kick-start.
+    KickStart,
+    /// Device over an answer.
+    Here,
+    /// Device over a result.
+    Result,
+    /// Device over an enrolment proof.
+    Enrolment,
+}
+
+impl Purpose {
+    fn context(self) -> &'static [u8] {
+        match self {
+            Purpose::Grant => b"muster/1 grant",
+            Purpose::Credential => b"muster/1 credential",
+            Purpose::Config => b"muster/1 config",
+            Purpose::Ping => b"muster/1 ping",
+            Purpose::KickStart => b"muster/1 kick-start",
+            Purpose::Here => b"muster/1 here",
+            Purpose::Result => b"muster/1 result",
+            Purpose::Enrolment => b"muster/1 enrolment",
+        }
+    }
+}
+
+/// Why a signed message is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// The sender sent no COSE_Sign1, or not in its one deterministic form.
+    #[error("not a COSE_Sign1 message in deterministic form")]
+    Malformed,
+    /// The signature is not by the expected key, or not for this purpose.
+    #[error("the signature is not by the expected key for this purpose")]
+    Signature,
+}
+
+/// Signs `payload` for `purpose`; the COSE_Sign1 bytes.
+pub fn sign(key: &SecretKey, purpose: Purpose, payload: Vec<u8>) -> Vec<u8> {
+    let sign1 = CoseSign1Builder::new()
+        .protected(HeaderBuilder::new().algorithm(iana::Algorithm::EdDSA).build())
+        .payload(payload)
+        .create_signature(purpose.context(), |message| key.sign(message).to_vec())
+        .build();
+    // Serialising our own structure of byte strings has no way to fail.
+    sign1.to_vec().unwrap_or_default()
+}
+
+/// The payload, once the signature by `key` for `purpose` has been checked over the bytes received.
+pub fn verify(key: &PublicKey, purpose: Purpose, bytes: &[u8]) -> Result<Vec<u8>, VerifyError> {
+    let unverified = Unverified::parse(bytes)?;
+    unverified.verify(key, purpose)
+}
+
+/// A COSE_Sign1 whose signer is named inside its payload and has to be read before it can be checked.
+pub struct Unverified(CoseSign1);
+
+impl Unverified {
+    /// Splits the bytes; nothing is believed yet.
+    pub fn parse(bytes: &[u8]) -> Result<Unverified, VerifyError> {
+        let sign1 = CoseSign1::from_slice(bytes).map_err(|_| VerifyError::Malformed)?;
+        let algorithm = Some(coset::RegisteredLabelWithPrivate::Assigned(iana::Algorithm::EdDSA));
+        if sign1.protected.header.alg != algorithm || sign1.payload.is_none() {
+            return Err(VerifyError::Malformed);
+        }
+        if sign1.clone().to_vec().ok().as_deref() != Some(bytes) {
+            return Err(VerifyError::Malformed);
+        }
+        Ok(Unverified(sign1))
+    }
+
+    /// The payload, not to be trusted: only good for finding out whose signature to check.
+    pub fn untrusted_payload(&self) -> &[u8] {
+        self.0.payload.as_deref().unwrap_or_default()
+    }
+
+    /// The payload, checked.
+    pub fn verify(self, key: &PublicKey, purpose: Purpose) -> Result<Vec<u8>, VerifyError> {
+        self.0.verify_signature(purpose.context(), |signature, message| {
+            if key.verify(message, signature) { Ok(()) } else { Err(VerifyError::Signature) }
+        })?;
+        self.0.payload.ok_or(VerifyError::Malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_good_for_one_purpose_one_key_and_one_encoding() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let other = SecretKey::from_seed(&[2; 32]);
+        let bytes = sign(&key, Purpose::Grant, b"payload".to_vec());
+        assert_eq!(verify(&key.public(), Purpose::Grant, &bytes), Ok(b"payload".to_vec()));
+        assert_eq!(verify(&key.public(), Purpose::Config, &bytes), Err(VerifyError::Signature));
+        assert_eq!(verify(&other.public(), Purpose::Grant, &bytes), Err(VerifyError::Signature));
+        let mut trailing = bytes.clone();
+        trailing.push(0);
+        assert_eq!(verify(&key.public(), Purpose::Grant, &trailing), Err(VerifyError::Malformed));
+        for i in 0..bytes.len() {
+            let mut spoiled = bytes.clone();
+            spoiled[i] ^= 1;
+            assert!(verify(&key.public(), Purpose::Grant, &spoiled).is_err(), "byte {i} is not covered");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The config packet: parameters for one appliance, addressed by MAC (seed step 69, FIGURE 6).
+//!
+//! Inside out: COSE_Sign1 by the NOC root over the grant; COSE_Sign1 by the console over {grant, one-time key, request
+//! id}; HPKE to the one-time key, in PSK mode with the claim key while the appliance is unconfigured.
+
+use super::{Message, from_cbor, to_cbor};
+use crate::crypto::claim::ClaimKey;
+use crate::crypto::keys::{OpenKey, PublicKey, SealKey, SecretKey};
+use crate::crypto::seal::{self, ExportedKey, Seal, SealError, Sealed};
+use crate::crypto::sign::{self, Purpose};
+use crate::grant::Grant;
+use crate::id::{Mac, RequestId, Uid};
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+
+/// A config packet on the wire. Only the address is in clear.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ConfigPacket {
+    /// The address.
+    #[n(0)]
+    pub to: Address,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    enc: [u8; 32],
+    #[n(2)]
+    ciphertext: ByteVec,
+}
+
+/// Whom a config packet is for and which attempt it is; authenticated with the sealed part.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Address {
+    /// The appliance.
+    #[n(0)]
+    pub uid: Uid,
+    /// Its MAC.
+    #[n(1)]
+    pub mac: Mac,
+    /// Which one-time key opens it.
+    #[n(2)]
+    pub one_time_key: SealKey,
+    /// The attempt.
+    #[n(3)]
+    pub request: RequestId,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Order {
+    #[n(0)]
+    grant: ByteVec,
+    #[n(1)]
+    one_time_key: SealKey,
+    #[n(2)]
+    request: RequestId,
+}
+
+/// SHA-256 of a whole config datagram: what a result answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct PacketHash(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
+
+impl PacketHash {
+    /// The hash of a datagram.
+    pub fn of(datagram: &[u8]) -> PacketHash {
+        PacketHash(Sha256::digest(datagram).into())
+    }
+}
+
+/// Builds the datagram for one attempt. `grant` is the NOC's COSE_Sign1, passed on as received.
+pub fn build(
+    rng: &mut dyn CryptoRng,
+    console: &SecretKey,
+    claim: Option<&ClaimKey>,
+    to: Address,
+    grant: &[u8],
+) -> Result<(Vec<u8>, ExportedKey), SealError> {
+    let order = Order { grant: grant.to_vec().into(), one_time_key: to.one_time_key, request: to.request };
+    let signed = sign::sign(console, Purpose::Config, to_cbor(&order));
+    let (sealed, exported) = seal::seal(rng, Seal::Config, &to.one_time_key, claim, &to_cbor(&to), &signed)?;
+    let packet = ConfigPacket { to, enc: sealed.enc, ciphertext: sealed.ciphertext.into() };
+    Ok((super::encode(&Message::Config(packet)), exported))
+}
+
+/// What came out of a config packet. The grant is verified; freshness and address are the appliance's to judge.
+#[derive(Debug)]
+pub struct Opened {
+    /// The grant.
+    pub grant: Grant,
+    /// Authenticates results and the kick-start.
+    pub exported: ExportedKey,
+}
+
+/// Why an opened packet is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Does not open with this one-time key and claim code.
+    #[error(transparent)]
+    Sealed(SealError),
+    /// The grant is not signed by the pinned root, or not a grant at all.
+    #[error("the grant is not signed by the expected NOC root")]
+    Grant,
+    /// The console that sent it is not the one the grant allows.
+    #[error("the packet is not by the console that the grant allows")]
+    Console,
+    /// Signed for another one-time key or attempt.
+    #[error("the packet was signed for another attempt")]
+    Attempt,
+}
+
+impl ConfigPacket {
+    /// Opens and verifies everything that does not depend on the appliance's stored state. `pinned`: the NOC root of an
+    /// appliance that has one; without it the root named in the grant is taken, and the claim key is what was proven.
+    pub fn open(
+        &self,
+        key: &OpenKey,
+        claim: Option<&ClaimKey>,
+        pinned: Option<&PublicKey>,
+    ) -> Result<Opened, OpenError> {
+        let sealed = Sealed { enc: self.enc, ciphertext: self.ciphertext.to_vec() };
+        let (signed, exported) =
+            seal::open(Seal::Config, key, claim, &to_cbor(&self.to), &sealed).map_err(OpenError::Sealed)?;
+        // The console's key is inside the grant, the grant inside what the console signed: read outside in without
+        // believing, then believe inside out.
+        let by_console = sign::Unverified::parse(&signed).map_err(|_| OpenError::Console)?;
+        let order: Order = from_cbor(by_console.untrusted_payload()).map_err(|_| OpenError::Console)?;
+        let by_root = sign::Unverified::parse(&order.grant).map_err(|_| OpenError::Grant)?;
+        let root = match pinned {
+            Some(root) => *root,
+            None => from_cbor::<Grant>(by_root.untrusted_payload()).map_err(|_| OpenError::Grant)?.root,
+        };
+        let grant = by_root.verify(&root, Purpose::Grant).map_err(|_| OpenError::Grant)?;
+        let grant: Grant = from_cbor(&grant).map_err(|_| OpenError::Grant)?;
+        if grant.root != root {
+            return Err(OpenError::Grant);
+        }
+        by_console.verify(&grant.console, Purpose::Config).map_err(|_| OpenError::Console)?;
+        if order.one_time_key != self.to.one_time_key || order.request != self.to.request {
+            return Err(OpenError::Attempt);
+        }
+        Ok(Opened { grant, exported })
+    }
+}
