@@ -5,6 +5,11 @@
 export HOME := $(or $(HOME),$(shell getent passwd $$(id -u) | cut -d: -f6))
 export PATH := $(CURDIR)/.tools/node/bin:$(CURDIR)/.tools/bin:$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 export CARGO_NET_RETRY ?= 10
+# Empty, it means rust-toolchain.toml's; cargo and rustup would take an empty variable for a name.
+RUSTUP_TOOLCHAIN ?= $(shell scripts/toolchain)
+ifneq ($(RUSTUP_TOOLCHAIN),)
+export RUSTUP_TOOLCHAIN
+endif
 
 APPLIANCES ?= 24
 BENCH_APPLIANCES ?= 100 1000
