@@ -1,1 +1,5 @@
-//! placeholder while the workspace resolves
+//! The engine behind the console, without a window.
+
+pub mod bindings;
+pub mod oui;
+pub mod view;

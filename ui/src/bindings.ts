@@ -1,0 +1,629 @@
+// Generated from console/src/view.rs by `cargo run -p muster-console --example bindings`. Do not edit.
+
+/**
+ * One appliance of an alert.
+ */
+export type AlertAppliance = {
+/**
+ * Identity.
+ */
+uid: string,
+/**
+ * Host name, else MAC.
+ */
+name: string, };
+
+/**
+ * An alert.
+ */
+export type AlertView = {
+/**
+ * Stable number.
+ */
+id: number,
+/**
+ * What it is about.
+ */
+kind: RowAlertKind,
+/**
+ * The site.
+ */
+site: number,
+/**
+ * The appliances, by UID, with the name to show.
+ */
+appliances: Array<AlertAppliance>,
+/**
+ * When it opened.
+ */
+opened: number,
+/**
+ * When it closed, if it did.
+ */
+closed: number | null, };
+
+/**
+ * One row of the discovery grid: what was heard on the LAN and what the NOC knows, merged by UID.
+ */
+export type ApplianceRow = {
+/**
+ * Identity, `ABCD-EFGH-…`.
+ */
+uid: string,
+/**
+ * MAC address, `AA:BB:CC:00:11:22`.
+ */
+mac: string,
+/**
+ * Maker by the IEEE table, or empty; `locally administered` has its own flag.
+ */
+maker: string,
+/**
+ * True for a MAC address that no maker was assigned.
+ */
+mac_is_local: boolean,
+/**
+ * Model from the inventory, or empty.
+ */
+model: string,
+/**
+ * Serial number from the inventory, or empty.
+ */
+serial: string,
+/**
+ * How it stands with configuration.
+ */
+state: RowState,
+/**
+ * The settings in force, as far as they are known; all empty when unconfigured.
+ */
+settings: Settings,
+/**
+ * Heard in this session of the console (false: known only from the NOC).
+ */
+heard: boolean,
+/**
+ * Addresses it answered from, with the interface, as `fe80::1%eth0`.
+ */
+heard_at: Array<string>,
+/**
+ * What it shares with another appliance, as `address 192.0.2.9 with ABCD-EFGH`; empty when nothing.
+ */
+conflicts: Array<string>,
+/**
+ * How it stands with beats.
+ */
+health: RowHealth,
+/**
+ * Time of the last accepted beat.
+ */
+last_beat: number | null,
+/**
+ * Last reported values.
+ */
+values: BeatView | null,
+/**
+ * The site's number, if it has one.
+ */
+site: number | null, };
+
+/**
+ * Reported values of one beat.
+ */
+export type BeatView = {
+/**
+ * When the NOC accepted it; zero inside a row, where `last_beat` says it.
+ */
+at: number,
+/**
+ * Seconds since the appliance started.
+ */
+uptime_s: number,
+/**
+ * One-minute load average.
+ */
+load: number,
+/**
+ * Memory in use, percent.
+ */
+memory_percent: number,
+/**
+ * Space in use on the fullest disk, percent.
+ */
+disk_percent: number,
+/**
+ * Application counters and gauges by name.
+ */
+counters: { [key in string]: number }, };
+
+/**
+ * What this face of the interface can do; a browser has no LAN, tray or practice fleet.
+ */
+export type Capabilities = {
+/**
+ * Discovery and delivery on the local network.
+ */
+lan: boolean,
+/**
+ * A NOC can be started on this computer.
+ */
+local_noc: boolean,
+/**
+ * The NOC runs on this computer, so its inventory and sites can be changed here.
+ */
+manage_noc: boolean,
+/**
+ * The practice fleet is running.
+ */
+practice: boolean, };
+
+/**
+ * One finding of the check, at its cell.
+ */
+export type CellError = {
+/**
+ * The appliance.
+ */
+uid: string,
+/**
+ * The column: `host_name`, `domain`, `address`, `netmask`, `gateway`, `dns1`, `dns2`.
+ */
+field: string,
+/**
+ * A stable word, as `duplicate_address`.
+ */
+code: string,
+/**
+ * What is wrong and what to do.
+ */
+message: string, };
+
+/**
+ * An appliance chosen for a plan.
+ */
+export type Chosen = {
+/**
+ * The appliance.
+ */
+uid: string,
+/**
+ * Its label code, when one was typed.
+ */
+claim: string | null, };
+
+/**
+ * How far the running or last discovery is.
+ */
+export type DiscoveryView = {
+/**
+ * True while rounds are running.
+ */
+running: boolean,
+/**
+ * Rounds begun.
+ */
+round: number,
+/**
+ * Appliances heard in this discovery.
+ */
+found: number,
+/**
+ * Estimated number still unheard.
+ */
+unheard: number,
+/**
+ * Seconds since its start.
+ */
+seconds: number,
+/**
+ * Interfaces it went out on, and why others did not, as `eth0` or `eth1: Permission denied`.
+ */
+interfaces: Array<string>,
+/**
+ * A problem that ended it, if any.
+ */
+problem: ProblemView | null, };
+
+/**
+ * A row as the administrator edited it; what `check` and `configure` take.
+ */
+export type EditedRow = {
+/**
+ * The appliance.
+ */
+uid: string,
+/**
+ * What it shall have.
+ */
+settings: Settings, };
+
+/**
+ * What the engine pushes. A subscriber first gets a replay: one event of each kind with everything in it.
+ */
+export type Event = { "kind": "appliances",
+/**
+ * True in a replay: these are all.
+ */
+reset: boolean,
+/**
+ * The rows.
+ */
+rows: Array<ApplianceRow>, } | { "kind": "discovery",
+/**
+ * Its state.
+ */
+discovery: DiscoveryView, } | { "kind": "job",
+/**
+ * False: `job.items` holds only those that changed.
+ */
+whole: boolean,
+/**
+ * The job.
+ */
+job: JobView, } | { "kind": "alerts",
+/**
+ * True in a replay: these are all.
+ */
+reset: boolean,
+/**
+ * The alerts.
+ */
+alerts: Array<AlertView>, } | { "kind": "navigate",
+/**
+ * The appliance; absent: the alerts.
+ */
+uid: string | null, } | { "kind": "noc",
+/**
+ * How it stands.
+ */
+noc: NocLink,
+/**
+ * The sites this console may configure.
+ */
+sites: Array<SiteView>, };
+
+/**
+ * What became of a manifest import.
+ */
+export type ImportReport = {
+/**
+ * Appliances that are new.
+ */
+added: number,
+/**
+ * Appliances that were there and are the same.
+ */
+unchanged: number,
+/**
+ * What is wrong, by line; nothing is imported when there is any.
+ */
+errors: Array<LineError>, };
+
+/**
+ * One appliance of a job.
+ */
+export type JobItemView = {
+/**
+ * The appliance.
+ */
+uid: string,
+/**
+ * Its MAC.
+ */
+mac: string,
+/**
+ * What it shall have.
+ */
+settings: Settings,
+/**
+ * How far it is.
+ */
+step: JobStep,
+/**
+ * Percent, for `installing`.
+ */
+percent: number,
+/**
+ * Config packets sent so far.
+ */
+attempts: number,
+/**
+ * Why it failed, if it did.
+ */
+problem: ProblemView | null, };
+
+/**
+ * How far one appliance of a job is.
+ */
+export type JobStep = "waiting" | "sending" | "installing" | "kick_starting" | "confirming" | "configured" | "failed" | "cancelled";
+
+/**
+ * A configuration job: the durable list of appliances that shall get settings.
+ */
+export type JobView = {
+/**
+ * Job number.
+ */
+id: number,
+/**
+ * The site.
+ */
+site: number,
+/**
+ * When it was started.
+ */
+started: number,
+/**
+ * When the last appliance was done.
+ */
+finished: number | null,
+/**
+ * True once the administrator cancelled it; appliances in the middle are finished first.
+ */
+cancelled: boolean,
+/**
+ * One entry an appliance.
+ */
+items: Array<JobItemView>, };
+
+/**
+ * One line of a file that is wrong.
+ */
+export type LineError = {
+/**
+ * Line number, from 1.
+ */
+line: number,
+/**
+ * What is wrong and what to do.
+ */
+message: string, };
+
+/**
+ * How the console stands with the NOC.
+ */
+export type NocLink = { "kind": "not_joined" } | { "kind": "connected",
+/**
+ * Its address.
+ */
+url: string, } | { "kind": "lost",
+/**
+ * Its address.
+ */
+url: string,
+/**
+ * Since when.
+ */
+since: number,
+/**
+ * Why.
+ */
+problem: ProblemView, };
+
+/**
+ * One row of a plan.
+ */
+export type PlanRowView = {
+/**
+ * The appliance.
+ */
+uid: string,
+/**
+ * Its MAC.
+ */
+mac: string,
+/**
+ * Model, or empty.
+ */
+model: string,
+/**
+ * Whether it may be configured.
+ */
+ownership: RowOwnership,
+/**
+ * Proposed settings (empty cells when `ownership` is not `owned`).
+ */
+settings: Settings,
+/**
+ * What it has now.
+ */
+current: Settings,
+/**
+ * Which rule gave each value, by column name.
+ */
+rules: { [key in string]: string },
+/**
+ * Why it cannot be configured, if so.
+ */
+problem: ProblemView | null, };
+
+/**
+ * What a plan proposes for the chosen appliances.
+ */
+export type PlanView = {
+/**
+ * The site.
+ */
+site: number,
+/**
+ * When the held addresses are given back.
+ */
+expires: number,
+/**
+ * In the order asked.
+ */
+rows: Array<PlanRowView>, };
+
+/**
+ * A knob of the practice fleet.
+ */
+export type PracticeKnobs = {
+/**
+ * Milliseconds that an installation takes.
+ */
+install_ms: number,
+/**
+ * Percent of installations that fail.
+ */
+fail_percent: number,
+/**
+ * Percent of datagrams lost, each way.
+ */
+loss_percent: number,
+/**
+ * UIDs of the appliances that are silenced: they answer and beat no more.
+ */
+silent: Array<string>, };
+
+/**
+ * Something that went wrong, for a person and for a program.
+ */
+export type ProblemView = {
+/**
+ * A stable word, as `invite_expired`.
+ */
+code: string,
+/**
+ * What happened.
+ */
+message: string,
+/**
+ * What to do; never empty.
+ */
+remedy: string, };
+
+/**
+ * [`AlertKind`] for TypeScript.
+ */
+export type RowAlertKind = "silent" | "never_reported" | "site";
+
+/**
+ * [`Health`] for TypeScript.
+ */
+export type RowHealth = "not_expected" | "never_reported" | "well" | "late" | "silent" | "recovering";
+
+/**
+ * [`Ownership`] for TypeScript.
+ */
+export type RowOwnership = "owned" | "unclaimed" | "other_site";
+
+/**
+ * How an appliance stands with configuration, as the grid shows it.
+ */
+export type RowState = "unconfigured" | "unclaimed" | "configuring" | "provisional" | "configured" | "failed" | "not_heard";
+
+/**
+ * Settings as editable text; the shape of [`RawSettings`] for TypeScript.
+ */
+export type Settings = {
+/**
+ * Host name, one label.
+ */
+host_name: string,
+/**
+ * Domain.
+ */
+domain: string,
+/**
+ * IPv4 address.
+ */
+address: string,
+/**
+ * Netmask, dotted.
+ */
+netmask: string,
+/**
+ * Default gateway, or empty.
+ */
+gateway: string,
+/**
+ * Primary name server, or empty.
+ */
+dns1: string,
+/**
+ * Secondary name server, or empty.
+ */
+dns2: string, };
+
+/**
+ * The one form of *use this computer*: the first site's simple policy. All text, checked by the NOC.
+ */
+export type SiteSetup = {
+/**
+ * Name of the site.
+ */
+name: string,
+/**
+ * `192.0.2.10-192.0.2.99`.
+ */
+pool: string,
+/**
+ * `255.255.255.0`.
+ */
+netmask: string,
+/**
+ * Default gateway, or empty.
+ */
+gateway: string,
+/**
+ * Domain.
+ */
+domain: string,
+/**
+ * Primary name server, or empty.
+ */
+dns1: string,
+/**
+ * Secondary name server, or empty.
+ */
+dns2: string,
+/**
+ * Host-name template, as `{model}-{n:03}`.
+ */
+host_name: string,
+/**
+ * Where appliances reach this computer, `address:port`.
+ */
+noc_address: string,
+/**
+ * Start the practice fleet as well.
+ */
+practice: boolean, };
+
+/**
+ * A site and its policy.
+ */
+export type SiteView = {
+/**
+ * Number.
+ */
+id: number,
+/**
+ * Name.
+ */
+name: string,
+/**
+ * Pool, netmask and the rest of the policy, in words, one line each.
+ */
+policy: Array<string>, };
+
+/**
+ * What the window asks for first.
+ */
+export type StartView = {
+/**
+ * Version of the program.
+ */
+version: string,
+/**
+ * What it can do.
+ */
+capabilities: Capabilities,
+/**
+ * How it stands with the NOC.
+ */
+noc: NocLink,
+/**
+ * The knobs of the practice fleet; meaningless unless it runs.
+ */
+knobs: PracticeKnobs, };
