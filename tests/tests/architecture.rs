@@ -287,7 +287,7 @@ fn package<'a>(metadata: &'a Metadata, name: &str) -> &'a Package {
 fn dependency_graph(package: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .current_dir(workspace())
-        .args(["tree", "--offline", "--locked", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
+        .args(["tree", "--locked", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
         .args(["--package", package])
         .output()
         .expect("cargo can be started");
