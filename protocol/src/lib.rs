@@ -19,10 +19,8 @@
 //! `now` must never go backwards; a machine treats a smaller value as no progress.
 
 pub mod api;
-
-
+pub mod appliance;
 pub mod crypto;
-
 
 pub mod grant;
 pub mod id;

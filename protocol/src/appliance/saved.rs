@@ -1,0 +1,87 @@
+//! What an appliance keeps on disk. One document, replaced whole.
+
+use crate::crypto::keys::PublicKey;
+use crate::crypto::seal::ExportedKey;
+use crate::grant::Grant;
+use crate::id::{RequestId, Seq};
+use crate::wire::config::PacketHash;
+use crate::wire::result::Reason;
+use crate::wire::{from_cbor, to_cbor};
+use minicbor::{Decode, Encode};
+
+/// The stored state is not one that this version wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the stored state is damaged or from another version")]
+pub struct LoadError;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct Saved {
+    /// Form of this document.
+    #[n(0)]
+    pub(super) version: u8,
+    /// Whose grants `seq` counts.
+    #[n(1)]
+    pub(super) seq_root: Option<PublicKey>,
+    /// The highest sequence number accepted, whatever became of it.
+    #[n(2)]
+    pub(super) seq: Seq,
+    /// The grant in force; it pins its NOC root.
+    #[n(3)]
+    pub(super) committed: Option<Grant>,
+    /// An attempt that was accepted and is neither committed nor rolled back.
+    #[n(4)]
+    pub(super) pending: Option<Attempt>,
+    /// The last attempt that ended, so that its packet is answered and not applied again.
+    #[n(5)]
+    pub(super) last: Option<Ended>,
+}
+
+/// One config packet that was opened and verified.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct Attempt {
+    #[n(0)]
+    pub(super) request: RequestId,
+    #[n(1)]
+    pub(super) packet: PacketHash,
+    #[n(2)]
+    pub(super) exported: ExportedKey,
+    #[n(3)]
+    pub(super) console: PublicKey,
+    #[n(4)]
+    pub(super) seq: Seq,
+}
+
+/// An attempt that ended. `failed` is absent after a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct Ended {
+    #[n(0)]
+    pub(super) attempt: Attempt,
+    #[n(1)]
+    pub(super) failed: Option<Why>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct Why {
+    #[n(0)]
+    pub(super) reason: Reason,
+    #[n(1)]
+    pub(super) detail: Option<String>,
+}
+
+const VERSION: u8 = 1;
+
+impl Saved {
+    pub(super) fn load(bytes: Option<&[u8]>) -> Result<Saved, LoadError> {
+        let Some(bytes) = bytes else { return Ok(Saved { version: VERSION, ..Saved::default() }) };
+        let saved: Saved = from_cbor(bytes).map_err(|_| LoadError)?;
+        if saved.version == VERSION { Ok(saved) } else { Err(LoadError) }
+    }
+
+    pub(super) fn store(&self) -> Vec<u8> {
+        to_cbor(self)
+    }
+}
