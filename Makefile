@@ -16,7 +16,13 @@ BENCH_APPLIANCES ?= 100 1000
 SOAK_MINUTES ?= 60
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-NEXTEST := cargo nextest run
+NEXTEST := cargo nextest run --locked
+
+# Test programs of tests/ that need root, a virtual screen or minutes: each has a target of its own. A pattern that matches
+# nothing is an error, hence the turn with `architecture`, which is always there.
+LAB := --test 'lab*' --test 'replay*'
+E2E := --test 'desktop*'
+APART := package(system-tests) and binary(/^(architecture|lab|replay|desktop|bench|soak)/) and not binary(=architecture)
 UI_SOURCES := $(wildcard ui/*.html ui/*.ts ui/*.json) $(shell find ui/src ui/public -type f 2>/dev/null)
 
 # The lab makes network namespaces. Who is not root builds as himself and runs only the test programs through sudo.
@@ -53,20 +59,20 @@ ui: setup-test ui/node_modules/.package-lock.json ## UI unit, accessibility and 
 	cd ui && npm run --silent test:browser
 
 rust: setup-test ui/dist/index.html ## Rust tests of the workspace, architecture and bindings among them
-	$(NEXTEST) --workspace --locked
+	$(NEXTEST) --workspace -E 'not ($(APART))'
 
 doc: setup-test ## examples in the documentation of the protocol
 	cargo test --locked --doc -p muster-protocol
 
 architecture: setup-test ## only the tests of the rules between rooms
-	$(NEXTEST) --locked -p system-tests --test architecture
+	$(NEXTEST) -p system-tests --test architecture
 
 lab: setup-test ## real network settings in network namespaces (root), and replays of what was recorded
 	cargo build --locked -p muster-agent -p muster-noc -p muster-console
-	$(AS_ROOT) $(NEXTEST) --locked --profile lab -p system-tests
+	$(AS_ROOT) $(NEXTEST) --profile alone -p system-tests $(LAB)
 
 e2e: setup-test programs ## the desktop app on a virtual screen, through WebDriver
-	$(NEXTEST) --locked --profile e2e -p system-tests
+	$(NEXTEST) --profile alone -p system-tests $(E2E)
 
 bench: ## a short run of every benchmark
 	@$(MAKE) --no-print-directory bench-job BENCH_APPLIANCES=100
