@@ -20,8 +20,10 @@
 
 pub mod api;
 pub mod appliance;
+pub mod beat;
 pub mod crypto;
-
+pub mod delivery;
+pub mod discovery;
 pub mod grant;
 pub mod id;
 pub mod parameters;
