@@ -31,7 +31,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint fmt ui rust doc architecture lab e2e bench bench-job soak deny setup-run setup-test programs icons oui clean
+.PHONY: help run test lint fmt ui rust doc architecture lab e2e bench bench-job soak deny setup-run setup-test programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -87,6 +87,9 @@ soak: setup-test ## beats, silences and restarts for SOAK_MINUTES (60)
 
 deny: ## licences, bans and sources of all dependencies (needs cargo-deny)
 	cargo deny --offline --locked check licenses bans sources
+
+bindings: setup-run ## rewrite ui/src/bindings.ts from the Rust view models
+	cargo run --quiet --locked -p muster-console --example bindings
 
 icons: ## render icons/ from its SVG sources (needs librsvg2-bin)
 	icons/render
