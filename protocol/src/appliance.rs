@@ -20,6 +20,7 @@ mod saved;
 
 pub use saved::LoadError;
 
+use crate::Token;
 use crate::crypto::Entropy;
 use crate::crypto::claim::ClaimKey;
 use crate::crypto::keys::{PublicKey, SecretKey};
@@ -32,7 +33,6 @@ use crate::wire::here::{Proof, State};
 use crate::wire::kick::KickPacket;
 use crate::wire::result::{ConfigResult, Reason, Stage, Status};
 use crate::wire::{self, Message, Peer};
-use crate::Token;
 use answer::Answers;
 use keys::OneTimeKeys;
 use limit::Bucket;
@@ -394,12 +394,7 @@ impl Appliance {
 
     fn accept(&mut self, peer: Peer, grant: Grant, attempt: Attempt) {
         self.console_at = Some(peer);
-        let next = Saved {
-            seq_root: Some(grant.root),
-            seq: grant.seq,
-            pending: Some(attempt),
-            ..self.saved.clone()
-        };
+        let next = Saved { seq_root: Some(grant.root), seq: grant.seq, pending: Some(attempt), ..self.saved.clone() };
         self.phase = Phase::Accepting { grant: Box::new(grant) };
         self.persist(next);
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::crypto::claim::ClaimSecret;
 use crate::crypto::keys::SealKey;
+use crate::crypto::seal::ExportedKey;
 use crate::crypto::sign::{self, Purpose};
 use crate::id::PingId;
 use crate::parameters::{Parameters, RawSettings};
@@ -11,7 +12,6 @@ use crate::wire::here::Here;
 use crate::wire::kick::KickStart;
 use crate::wire::ping::{Ping, Shard};
 use crate::wire::to_cbor;
-use crate::crypto::seal::ExportedKey;
 
 /// An appliance, and everything that a console and a NOC need to talk to it.
 struct Bench {
@@ -317,10 +317,7 @@ fn with_first_beat_only_an_accepted_beat_makes_it_final() {
     bench.deliver(&packet);
     let kick = bench.kick(&grant, request, &exported);
     let sent = bench.deliver(&kick);
-    assert!(matches!(
-        bench.statuses(&sent, &exported)[..],
-        [Status::Unconfigured { stage: Stage::FirstBeat, .. }]
-    ));
+    assert!(matches!(bench.statuses(&sent, &exported)[..], [Status::Unconfigured { stage: Stage::FirstBeat, .. }]));
     assert!(bench.beating.is_some());
     bench.appliance.handle_input(bench.now, Input::BeatAccepted);
     bench.drain(true);
@@ -404,33 +401,57 @@ fn nothing_is_applied_before_the_sequence_is_on_disk() {
 #[test]
 fn strangers_and_misaddressed_grants_are_refused_before_anything_changes() {
     let cases: [(&str, fn(&mut Bench) -> Vec<u8>, Reason); 6] = [
-        ("wrong claim code", |b| {
-            b.claim = ClaimKey([0; 32]);
-            let grant = b.grant(1, Confirm::KickStart);
-            b.packet(&grant).0
-        }, Reason::NotOpened),
-        ("another console", |b| {
-            let grant = Grant { console: b.root.public(), ..b.grant(1, Confirm::KickStart) };
-            b.packet(&grant).0
-        }, Reason::WrongConsole),
-        ("another appliance", |b| {
-            let grant = Grant { uid: Uid([0; 20]), ..b.grant(1, Confirm::KickStart) };
-            b.packet(&grant).0
-        }, Reason::WrongAppliance),
-        ("another MAC", |b| {
-            let grant = Grant { mac: Mac([0; 6]), ..b.grant(1, Confirm::KickStart) };
-            b.packet(&grant).0
-        }, Reason::WrongAppliance),
-        ("a grant that names another root than its signer", |b| {
-            let grant = Grant { root: b.console.public(), ..b.grant(1, Confirm::KickStart) };
-            b.packet(&grant).0
-        }, Reason::WrongRoot),
-        ("an unknown one-time key", |b| {
-            let grant = b.grant(1, Confirm::KickStart);
-            let packet = b.packet(&grant).0;
-            b.now = b.now + keys::LIFETIME_MS;
-            packet
-        }, Reason::KeyUnknown),
+        (
+            "wrong claim code",
+            |b| {
+                b.claim = ClaimKey([0; 32]);
+                let grant = b.grant(1, Confirm::KickStart);
+                b.packet(&grant).0
+            },
+            Reason::NotOpened,
+        ),
+        (
+            "another console",
+            |b| {
+                let grant = Grant { console: b.root.public(), ..b.grant(1, Confirm::KickStart) };
+                b.packet(&grant).0
+            },
+            Reason::WrongConsole,
+        ),
+        (
+            "another appliance",
+            |b| {
+                let grant = Grant { uid: Uid([0; 20]), ..b.grant(1, Confirm::KickStart) };
+                b.packet(&grant).0
+            },
+            Reason::WrongAppliance,
+        ),
+        (
+            "another MAC",
+            |b| {
+                let grant = Grant { mac: Mac([0; 6]), ..b.grant(1, Confirm::KickStart) };
+                b.packet(&grant).0
+            },
+            Reason::WrongAppliance,
+        ),
+        (
+            "a grant that names another root than its signer",
+            |b| {
+                let grant = Grant { root: b.console.public(), ..b.grant(1, Confirm::KickStart) };
+                b.packet(&grant).0
+            },
+            Reason::WrongRoot,
+        ),
+        (
+            "an unknown one-time key",
+            |b| {
+                let grant = b.grant(1, Confirm::KickStart);
+                let packet = b.packet(&grant).0;
+                b.now = b.now + keys::LIFETIME_MS;
+                packet
+            },
+            Reason::KeyUnknown,
+        ),
     ];
     for (name, make, reason) in cases {
         let mut bench = Bench::new();
@@ -438,8 +459,14 @@ fn strangers_and_misaddressed_grants_are_refused_before_anything_changes() {
         let sent = bench.deliver(&packet);
         let Ok(Message::Result(result)) = wire::decode(&sent[0]) else { panic!("{name}: no result") };
         let (_, exported) = crate::crypto::seal::seal(
-            &mut bench.rng, crate::crypto::seal::Seal::Config, &crate::crypto::keys::OpenKey::generate(&mut TestRng::new(9)).public(), None, b"", b"",
-        ).expect("any exported key");
+            &mut bench.rng,
+            crate::crypto::seal::Seal::Config,
+            &crate::crypto::keys::OpenKey::generate(&mut TestRng::new(9)).public(),
+            None,
+            b"",
+            b"",
+        )
+        .expect("any exported key");
         let result = result.verify(&bench.device.public(), &exported).expect("signed by the device");
         assert_eq!(reasons(&[result.status]), [reason], "{name}");
         assert_eq!((bench.applied.len(), bench.appliance.seq()), (0, Seq(0)), "{name}");

@@ -127,13 +127,9 @@ pub fn open(
         Some(key) => OpModeR::Psk(PskBundle::new(&key.0, PSK_ID).map_err(|_| SealError)?),
         None => OpModeR::Base,
     };
-    let mut context = hpke::setup_receiver::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-        &mode,
-        &private,
-        &enc,
-        what.info(),
-    )
-    .map_err(|_| SealError)?;
+    let mut context =
+        hpke::setup_receiver::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(&mode, &private, &enc, what.info())
+            .map_err(|_| SealError)?;
     let plaintext = context.open(&sealed.ciphertext, aad).map_err(|_| SealError)?;
     let mut exported = ExportedKey([0; 32]);
     context.export(EXPORT, &mut exported.0).map_err(|_| SealError)?;

@@ -127,7 +127,7 @@ impl Line {
         self.dead || uniform(&mut self.rng, 100) < self.loss_percent
     }
 
-    fn to_appliance(&mut self, bytes: &[u8]) {
+    fn send_appliance(&mut self, bytes: &[u8]) {
         self.packets += 1;
         if self.lost() {
             return;
@@ -156,7 +156,7 @@ impl Line {
                 }
                 appliance::Output::Transmit { bytes, .. } => {
                     if !self.lost() {
-                        self.to_console(&bytes);
+                        self.send_console(&bytes);
                     }
                     None
                 }
@@ -168,7 +168,7 @@ impl Line {
         }
     }
 
-    fn to_console(&mut self, bytes: &[u8]) {
+    fn send_console(&mut self, bytes: &[u8]) {
         match wire::decode(bytes).expect("an appliance sends what can be read") {
             Message::Here(packet) => {
                 let here = packet.verify().expect("signed");
@@ -183,14 +183,14 @@ impl Line {
     }
 
     fn run(&mut self) {
-        // The two ends drive each other through `to_appliance`; whatever is left over waits in the queues.
+        // The two ends drive each other through `send_appliance`; whatever is left over waits in the queues.
         while let Some(output) = self.delivery.poll_output() {
             match output {
                 Output::Persist { token, bytes } => {
                     self.saved = Some(bytes);
                     self.delivery.handle_input(self.now, Input::Persisted(token), &self.console);
                 }
-                Output::Transmit { bytes, .. } => self.to_appliance(&bytes),
+                Output::Transmit { bytes, .. } => self.send_appliance(&bytes),
                 Output::AskKey => {
                     let ping = Ping {
                         id: PingId(random(&mut self.rng)),
@@ -202,7 +202,7 @@ impl Line {
                         reply_key: None,
                         credential: None,
                     };
-                    self.to_appliance(&ping.to_plain());
+                    self.send_appliance(&ping.to_plain());
                 }
                 Output::AskGrant => {
                     let Order { grant, seq, claim, .. } = self.order();

@@ -122,7 +122,7 @@ impl PingPacket {
             }
             _ => return Err(DecodeError::Body),
         };
-        let sizes_ok = ping.heard.len() % 4 == 0 && ping.heard.len() / 4 <= MAX_HEARD && ping.shard.bits <= 16;
+        let sizes_ok = ping.heard.len().is_multiple_of(4) && ping.heard.len() / 4 <= MAX_HEARD && ping.shard.bits <= 16;
         if sizes_ok { Ok(ping) } else { Err(DecodeError::Body) }
     }
 
