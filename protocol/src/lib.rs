@@ -21,6 +21,7 @@
 pub mod api;
 pub mod appliance;
 pub mod beat;
+pub mod beat_watch;
 pub mod crypto;
 pub mod delivery;
 pub mod discovery;
