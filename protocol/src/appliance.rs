@@ -359,10 +359,9 @@ impl Appliance {
         let pinned: Option<PublicKey> = self.saved.committed.as_ref().map(|grant| grant.root);
         let claim = match (pinned, self.profile.proof) {
             (Some(_), _) | (None, Proof::Open) => None,
-            (None, Proof::Claim | Proof::Voucher) => {
-                // Without a claim key nothing can prove ownership, so nothing may be opened.
-                Some(self.profile.claim.as_ref().ok_or(Reason::NotOpened)?)
-            }
+            // Without a claim key nothing can prove ownership, so nothing may be opened.
+            (None, Proof::Claim) => Some(self.profile.claim.as_ref().ok_or(Reason::NotOpened)?),
+            (None, Proof::Voucher) => return Err(Reason::NotOpened),
         };
         let key = self.keys.get(now, &one_time_key).ok_or(Reason::KeyUnknown)?;
         if !self.opens.take(now) {

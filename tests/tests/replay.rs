@@ -1,0 +1,97 @@
+//! Every datagram of a whole run is recorded and sent again, at once and after the appliances restarted: nothing changes.
+
+use serde_json::Value;
+use std::process::Command;
+use std::time::Duration;
+use system_tests::lab::{Before, Lab, capture};
+use system_tests::process::{program, succeed};
+use system_tests::wait::until;
+
+const SITE: &[&str] = &[
+    "--pool", "10.20.0.100-10.20.0.120", "--netmask", "255.255.255.0", "--gateway", "10.20.0.1",
+    "--domain", "lab.example.net", "--host-name", "lab-{n:02}", "--beat-interval", "5", "--confirm", "kick-start",
+    "--window", "30",
+];
+
+/// Everything a replay could change on the hosts: addresses, routes, files, and the agents' own stored state.
+fn picture(lab: &Lab) -> Vec<String> {
+    let mut lines = Vec::new();
+    for appliance in &lab.appliances {
+        lines.push(lab.ip(&appliance.host, "-4 -o addr show dev eth0 scope global"));
+        lines.push(lab.ip(&appliance.host, "-4 route show"));
+        let mut status = lab.at(&appliance.host, "muster-agent");
+        status.args(["status", "--json", "--state-dir"]).arg(appliance.root.join("var/lib/muster"));
+        let status: Value = serde_json::from_str(&succeed(&mut status)).expect("status --json");
+        lines.push(format!("{} {} {}", status["state"], status["seq"], status["settings"]));
+        for file in ["etc/hostname", "etc/hosts", "etc/resolv.conf"] {
+            lines.push(std::fs::read_to_string(appliance.root.join(file)).unwrap_or_default());
+        }
+    }
+    lines
+}
+
+#[test]
+fn nothing_that_was_recorded_works_again() {
+    let mut lab = Lab::new("r");
+    let mut manifest = String::new();
+    for _ in 0..2 {
+        let number = lab.add_appliance(Before { address: None, rp_filter: 0 });
+        let lines = lab.label(number);
+        manifest = if manifest.is_empty() { lines } else { format!("{manifest}{}\n", lines.lines().last().unwrap_or("")) };
+    }
+    lab.start_noc(SITE, &manifest);
+    let file = lab.folder().join("run.pcap");
+    let recorder = capture::record(&lab, &file);
+    for number in 1..=2 {
+        lab.start_agent(number);
+    }
+    // Configured twice, so that the recording holds an old grant as well as the one in force.
+    let configure = |lab: &Lab, args: &[&str]| {
+        until("both configured", Duration::from_secs(60), || {
+            let job = lab.muster(args);
+            let items = job["items"].as_array().cloned().unwrap_or_default();
+            let good = items.len() == 2 && items.iter().all(|item| item["step"] == "configured");
+            if good { Ok(job) } else { Err(job.to_string()) }
+        })
+    };
+    let first = configure(&lab, &["configure", "--all-unconfigured"]);
+    let plan = lab.folder().join("second.csv");
+    let mut lines = vec!["uid,host_name,domain,address,netmask,gateway,dns1,dns2".to_owned()];
+    for (n, item) in first["items"].as_array().expect("items").iter().enumerate() {
+        let uid = item["uid"].as_str().expect("uid");
+        lines.push(format!("{uid},moved-{n},lab.example.net,10.20.0.{},255.255.255.0,10.20.0.1,,", 111 + n));
+    }
+    std::fs::write(&plan, lines.join("\n")).expect("plan");
+    configure(&lab, &["configure", "--plan", plan.to_str().expect("UTF-8 path")]);
+    drop(recorder);
+
+    let recorded = capture::payloads(&file);
+    let kinds = |kind: u8| recorded.iter().filter(|p| p.get(5) == Some(&kind)).count();
+    assert!(kinds(1) > 0 && kinds(3) >= 4 && kinds(5) >= 4, "pings, packets and kick-starts of both jobs were recorded");
+
+    lab.add_lan_host("stranger", Some("10.20.0.66/24"));
+    let before = picture(&lab);
+    let replay = |lab: &Lab| {
+        let mut command: Command = lab.netns("stranger");
+        command.arg(program("replay")).arg(&file).arg("eth0");
+        succeed(&mut command);
+        succeed(&mut command);
+    };
+    replay(&lab);
+    assert_eq!(picture(&lab), before, "replayed at once");
+
+    for number in 1..=2 {
+        lab.cut_power(number);
+        lab.start_agent(number);
+    }
+    until("the agents to answer again", Duration::from_secs(30), || {
+        let found = lab.muster(&["discover"]);
+        let heard = found["appliances"].as_array().into_iter().flatten().filter(|a| a["heard"] == true).count();
+        if heard == 2 { Ok(()) } else { Err(found.to_string()) }
+    });
+    replay(&lab);
+    assert_eq!(picture(&lab), before, "replayed after a restart");
+
+    // They still listen to their own console: the replays exhausted nothing.
+    configure(&lab, &["configure", "--plan", plan.to_str().expect("UTF-8 path")]);
+}
