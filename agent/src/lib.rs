@@ -1,1 +1,24 @@
-//! placeholder while the workspace resolves
+//! The daemon on an appliance: bootstrap, network settings, SecureBeat.
+//!
+//! The pure machines of [`muster_protocol`] decide; this crate gives them sockets, a disk, a clock and a network to set.
+//!
+//! # Map
+//! - [`agent`]: one appliance, machines and shell together. It runs the same on real hardware and in the practice fleet.
+//! - [`run`]: the daemon's loop around it; [`udp`] its sockets; [`config`] its options; [`status`] what it tells locally.
+//! - [`network`]: applying settings, provisionally and for good: [`network::live`] for real, [`network::fake`] in memory.
+//! - [`storage`]: what survives a power cut. [`identity`]: who this appliance is; [`label`] prints it.
+//! - [`noc_client`]: enrolment and beats over HTTPS; [`health`] what a beat reports; [`counters`] what applications add.
+
+pub mod agent;
+pub mod config;
+pub mod counters;
+pub mod entropy;
+pub mod health;
+pub mod identity;
+pub mod label;
+pub mod network;
+pub mod noc_client;
+pub mod run;
+pub mod status;
+pub mod storage;
+pub mod udp;

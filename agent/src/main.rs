@@ -1,2 +1,161 @@
-//! x
-fn main() {}
+//! `muster-agent`: the daemon on an appliance, its label, its status.
+#![expect(clippy::print_stdout, reason = "a command line program")]
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use muster_agent::config::{Config, ImageConfig, ProofName};
+use muster_agent::identity::Identity;
+use muster_agent::label::{Label, MANIFEST_HEADER};
+use muster_agent::network::find_link;
+use muster_agent::network::live::LiveNetwork;
+use muster_agent::run;
+use muster_agent::status::Status;
+use muster_agent::storage::{Document, FileStorage, Storage};
+use std::path::PathBuf;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+
+/// Muster's daemon on a network appliance
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Args)]
+struct Options {
+    /// Where identity and state are kept
+    #[arg(long, global = true, default_value = "/var/lib/muster", env = "MUSTER_STATE_DIR")]
+    state_dir: PathBuf,
+    /// What system files are relative to; only for tests that share one file system
+    #[arg(long, global = true, default_value = "/", env = "MUSTER_ROOT")]
+    root: PathBuf,
+    /// The network interface to configure [default: the first Ethernet]
+    #[arg(long, global = true)]
+    interface: Option<String>,
+    /// A file with the claim code of a printed label, taken at first boot
+    #[arg(long, global = true)]
+    claim_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the daemon
+    Run {
+        /// What proves ownership while unconfigured [default: claim]
+        #[arg(long)]
+        proof: Option<ProofName>,
+    },
+    /// Print the label: UID, MAC, claim code and QR code. The claim code is a secret
+    Label {
+        /// As JSON
+        #[arg(long, conflicts_with = "manifest")]
+        json: bool,
+        /// As a manifest (CSV) for the NOC's inventory
+        #[arg(long)]
+        manifest: bool,
+        /// Serial number on the label
+        #[arg(long)]
+        serial: Option<String>,
+        /// Model on the label
+        #[arg(long)]
+        model: Option<String>,
+    },
+    /// Print how the agent stands
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget owner, settings and certificates; identity and label stay
+    Reset {
+        /// Do it without asking
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_env("MUSTER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let Cli { command, options } = Cli::parse();
+    let image = ImageConfig::load(&options.root)?;
+    let mut config = Config {
+        state_dir: options.state_dir,
+        root: options.root,
+        interface: options.interface.or(image.interface),
+        proof: image.proof.unwrap_or(ProofName::Claim).into(),
+        claim_file: options.claim_file.or(image.claim_file),
+        serial: image.serial.unwrap_or_default(),
+        model: image.model.unwrap_or_default(),
+        probe: Duration::from_millis(image.probe_ms.unwrap_or(1_200)),
+    };
+    match command {
+        Command::Run { proof } => {
+            if let Some(proof) = proof {
+                config.proof = proof.into();
+            }
+            run::run(config).await
+        }
+        Command::Label { json, manifest, serial, model } => {
+            config.serial = serial.unwrap_or(config.serial);
+            config.model = model.unwrap_or(config.model);
+            print_label(&config, json, manifest).await
+        }
+        Command::Status { json } => print_status(&config, json),
+        Command::Reset { yes } => reset(&config, yes).await,
+    }
+}
+
+async fn print_label(config: &Config, json: bool, manifest: bool) -> anyhow::Result<()> {
+    let storage = FileStorage::open(&config.state_dir)?;
+    let identity = Identity::load_or_make(&storage, config.claim_file.as_deref())?;
+    let link = find_link(config.interface.as_deref()).await?;
+    let label = Label::new(&identity, link.mac, &config.serial, &config.model);
+    if json {
+        println!("{}", serde_json::to_string(&label)?);
+    } else if manifest {
+        println!("{MANIFEST_HEADER}\n{}", label.manifest_line());
+    } else {
+        print!("{}", label.to_text());
+    }
+    Ok(())
+}
+
+fn print_status(config: &Config, json: bool) -> anyhow::Result<()> {
+    let status = Status::load(&config.state_dir).with_context(|| {
+        format!("there is no status in {}: has muster-agent run here?", config.state_dir.display())
+    })?;
+    let running = run::lock(&config.state_dir).is_err();
+    if json {
+        let mut value = serde_json::to_value(&status)?;
+        value["running"] = running.into();
+        println!("{value}");
+    } else {
+        print!("{}", status.to_text());
+        println!("Agent      {}", if running { "running" } else { "not running" });
+    }
+    Ok(())
+}
+
+async fn reset(config: &Config, yes: bool) -> anyhow::Result<()> {
+    let storage = FileStorage::open(&config.state_dir)?;
+    let _lock = run::lock(&config.state_dir)?;
+    if !yes {
+        anyhow::bail!("a reset makes this appliance forget its owner and its settings: repeat with --yes");
+    }
+    for document in [Document::Appliance, Document::Noc, Document::FormerNetwork] {
+        storage.remove(document)?;
+    }
+    let interface = find_link(config.interface.as_deref()).await?.name;
+    let network = LiveNetwork { interface, root: config.root.clone(), probe: config.probe, storage };
+    for path in network.remove_files()? {
+        println!("removed {}", path.display());
+    }
+    println!("The appliance is unconfigured. Restart it, so that the network forgets its settings, too.");
+    Ok(())
+}

@@ -1,0 +1,426 @@
+//! One appliance: its machines, and the shell that does what they ask for.
+//!
+//! The loop around it gives datagrams, wake-ups and finished work in, and takes datagrams out. Whatever takes time (the
+//! network, the NOC) runs as a task of its own and comes back as [`Done`], so that one loop can drive many agents.
+
+use crate::entropy::OsEntropy;
+use crate::health::Health;
+use crate::identity::Identity;
+use crate::network::{Network, NetworkError, chain};
+use crate::noc_client::{NocClient, NocError};
+use crate::storage::{Document, Storage, StorageError};
+use muster_protocol::api::{self, BeatAnswer};
+use muster_protocol::appliance::{Appliance, Enrolment, Event, Failure, Input, LoadError, Output, Profile};
+use muster_protocol::beat::{self, Beat};
+use muster_protocol::crypto::random;
+use muster_protocol::id::{BootId, Mac, Seq, Uid};
+use muster_protocol::parameters::NetworkSettings;
+use muster_protocol::time::Millis;
+use muster_protocol::wire::Peer;
+use muster_protocol::wire::here::{Proof, State};
+use muster_protocol::wire::result::Stage;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, Semaphore, mpsc};
+
+/// What an agent is made of.
+pub struct Parts<S, N, H> {
+    /// Who it is.
+    pub identity: Identity,
+    /// MAC of the configured interface.
+    pub mac: Mac,
+    /// What proves ownership while it is unconfigured.
+    pub proof: Proof,
+    /// What survives a restart.
+    pub storage: S,
+    /// The network it configures.
+    pub network: Arc<N>,
+    /// What it measures.
+    pub health: H,
+    /// Where finished work is sent; the loop hands it to [`Agent::done`] of the agent it names.
+    pub work: mpsc::UnboundedSender<Done>,
+    /// How many may talk to the NOC at the same time; shared by the agents of a process.
+    pub connections: Arc<Semaphore>,
+}
+
+/// Finished work of the agent `uid`.
+#[derive(Debug)]
+pub struct Done {
+    /// Whose.
+    pub uid: Uid,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    Progress(Stage, u8),
+    Changed(Changed),
+    Beat { epoch: u64, result: Result<BeatAnswer, NocError> },
+}
+
+impl Done {
+    /// True if the network is not what it was.
+    pub fn changed_network(&self) -> bool {
+        matches!(self.work, Work::Changed(_))
+    }
+}
+
+#[derive(Debug)]
+enum Change {
+    Apply(NetworkSettings),
+    RollBack,
+    Commit,
+    Resume(NetworkSettings),
+}
+
+#[derive(Debug)]
+enum Changed {
+    Applied(Result<(), Failure>),
+    RolledBack,
+    Settled,
+}
+
+/// Why an agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its state could not be read.
+    #[error("the stored state could not be read")]
+    Storage(#[from] StorageError),
+    /// It was read, but makes no sense. Starting without it would forget who owns the appliance.
+    #[error("the stored state is not of a form that this version knows. Install the version that wrote it, or reset the appliance")]
+    State(#[source] LoadError),
+}
+
+/// An agent.
+pub struct Agent<S, N, H> {
+    appliance: Appliance,
+    beat: Option<Beat>,
+    boot: BootId,
+    storage: S,
+    network: Arc<N>,
+    health: H,
+    noc: Arc<Mutex<NocClient<S>>>,
+    reporting: Option<Enrolment>,
+    /// Counts enrolments, so that the answer to a beat is taken for the enrolment it was sent under.
+    epoch: u64,
+    muted: bool,
+    last_beat: LastBeat,
+    changes: VecDeque<Change>,
+    changing: bool,
+    outbox: VecDeque<(Peer, Vec<u8>)>,
+    events: VecDeque<Event>,
+    work: mpsc::UnboundedSender<Done>,
+    connections: Arc<Semaphore>,
+}
+
+/// How beats fare.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastBeat {
+    /// How many the NOC accepted since the start.
+    pub accepted: u64,
+    /// NOC time of the last accepted one.
+    pub at: Option<u64>,
+    /// Why the last one did not arrive: a stable word.
+    pub error: Option<&'static str>,
+}
+
+/// A change of the network that fails is tried again after this time: nothing else can be done.
+const RETRY_CHANGE: Duration = Duration::from_secs(5);
+
+impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
+    /// Starts with what is stored.
+    pub fn start(now: Millis, parts: Parts<S, N, H>) -> Result<Self, StartError> {
+        let Parts { identity, mac, proof, storage, network, health, work, connections } = parts;
+        let boot = BootId(random(&mut OsEntropy));
+        let claim = (proof == Proof::Claim).then(|| identity.claim.key());
+        let profile = Profile { device: identity.device.clone(), mac, boot, proof, claim };
+        let saved = storage.load(Document::Appliance)?;
+        let appliance =
+            Appliance::new(now, profile, saved.as_deref(), OsEntropy::boxed()).map_err(StartError::State)?;
+        let mut agent = Agent {
+            appliance,
+            beat: None,
+            boot,
+            noc: Arc::new(Mutex::new(NocClient::new(storage.clone(), identity.device))),
+            storage,
+            network,
+            health,
+            reporting: None,
+            epoch: 0,
+            muted: false,
+            last_beat: LastBeat::default(),
+            changes: VecDeque::new(),
+            changing: false,
+            outbox: VecDeque::new(),
+            events: VecDeque::new(),
+            work,
+            connections,
+        };
+        agent.settle_left_overs();
+        agent.pump(now);
+        Ok(agent)
+    }
+
+    /// A datagram arrived.
+    pub fn datagram(&mut self, now: Millis, peer: Peer, bytes: &[u8]) {
+        self.appliance.handle_input(now, Input::Datagram { peer, bytes });
+        self.pump(now);
+    }
+
+    /// Does what is due.
+    pub fn timeout(&mut self, now: Millis) {
+        self.appliance.handle_timeout(now);
+        if let Some(beat) = &mut self.beat {
+            beat.handle_timeout(now);
+        }
+        self.pump(now);
+    }
+
+    /// Takes finished work.
+    pub fn done(&mut self, now: Millis, done: Done) {
+        match done.work {
+            Work::Progress(stage, percent) => {
+                self.appliance.handle_input(now, Input::Progress { stage, percent });
+            }
+            Work::Changed(changed) => {
+                self.changing = false;
+                match changed {
+                    Changed::Applied(result) => self.appliance.handle_input(now, Input::Applied(result)),
+                    Changed::RolledBack => self.appliance.handle_input(now, Input::RolledBack),
+                    Changed::Settled => {}
+                }
+            }
+            Work::Beat { epoch, result } if epoch == self.epoch => self.beat_done(now, result),
+            Work::Beat { .. } => {}
+        }
+        self.pump(now);
+    }
+
+    /// The configured interface has this MAC now.
+    pub fn set_mac(&mut self, now: Millis, mac: Mac) {
+        self.appliance.handle_input(now, Input::SetMac(mac));
+        self.pump(now);
+    }
+
+    /// Stops or resumes reporting, whatever the enrolment says: a practice appliance that is cut off.
+    pub fn mute(&mut self, now: Millis, muted: bool) {
+        self.muted = muted;
+        if let (Some(beat), Some(_)) = (&mut self.beat, &self.reporting) {
+            if muted { beat.stop() } else { beat.start(now) }
+        }
+        self.pump(now);
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<(Peer, Vec<u8>)> {
+        self.outbox.pop_front()
+    }
+
+    /// The next thing to log.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Self::timeout`] is wanted.
+    pub fn poll_timeout(&self) -> Option<Millis> {
+        let beat = self.beat.as_ref().and_then(Beat::poll_timeout);
+        [self.appliance.poll_timeout(), beat].into_iter().flatten().min()
+    }
+
+    /// Its identity.
+    pub fn uid(&self) -> Uid {
+        self.appliance.uid()
+    }
+
+    /// How it stands.
+    pub fn state(&self) -> State {
+        self.appliance.state()
+    }
+
+    /// The final settings.
+    pub fn settings(&self) -> Option<&NetworkSettings> {
+        self.appliance.settings()
+    }
+
+    /// The highest grant it accepted.
+    pub fn seq(&self) -> Seq {
+        self.appliance.seq()
+    }
+
+    /// Where it reports to.
+    pub fn reporting(&self) -> Option<&Enrolment> {
+        self.reporting.as_ref()
+    }
+
+    /// How beats fare.
+    pub fn last_beat(&self) -> &LastBeat {
+        &self.last_beat
+    }
+
+    /// A power cut may have come between the machine's document and the network's.
+    fn settle_left_overs(&mut self) {
+        let final_settings = self.appliance.settings().cloned();
+        if self.network.is_provisional() {
+            match self.appliance.state() {
+                State::Configured => self.changes.push_back(Change::Commit),
+                State::Unconfigured => self.changes.push_back(Change::RollBack),
+                // The machine is about to ask for the roll-back itself.
+                State::Installing | State::Provisional => {}
+            }
+        }
+        while let Some(output) = self.appliance.poll_output() {
+            self.act(Millis(0), output);
+        }
+        self.changes.extend(final_settings.map(Change::Resume));
+    }
+
+    fn pump(&mut self, now: Millis) {
+        loop {
+            if let Some(output) = self.appliance.poll_output() {
+                self.act(now, output);
+            } else if let Some(beat::Output::Send { counter }) = self.beat.as_mut().and_then(Beat::poll_output) {
+                self.send_beat(counter);
+            } else {
+                break;
+            }
+        }
+        self.next_change();
+    }
+
+    fn act(&mut self, now: Millis, output: Output) {
+        match output {
+            Output::Persist { token, bytes } => {
+                let input = match self.storage.save(Document::Appliance, &bytes) {
+                    Ok(()) => Input::Persisted(token),
+                    Err(error) => {
+                        tracing::error!(code = error.code(), error = %chain(&error), "state could not be stored");
+                        Input::PersistFailed(token)
+                    }
+                };
+                self.appliance.handle_input(now, input);
+            }
+            Output::Transmit { peer, bytes } => self.outbox.push_back((peer, bytes)),
+            Output::Apply { settings } => self.changes.push_back(Change::Apply(settings)),
+            Output::RollBack { .. } => self.changes.push_back(Change::RollBack),
+            Output::Commit { .. } => self.changes.push_back(Change::Commit),
+            Output::StartBeats { enrolment } => self.report_to(now, enrolment),
+            Output::StopBeats => {
+                self.epoch += 1;
+                self.reporting = None;
+                if let Some(beat) = &mut self.beat {
+                    beat.stop();
+                }
+            }
+            Output::Notify(event) => self.events.push_back(event),
+        }
+    }
+
+    fn report_to(&mut self, now: Millis, enrolment: Enrolment) {
+        self.epoch += 1;
+        let beat = self.beat.get_or_insert_with(|| Beat::new(enrolment.interval_s, self.boot, OsEntropy::boxed()));
+        // Start anew, and soon: a configuration may be waiting for its first beat.
+        beat.stop();
+        if !self.muted {
+            beat.start(now);
+        }
+        self.reporting = Some(enrolment);
+        let noc = self.noc.clone();
+        // A beat under the former enrolment may still hold the client.
+        tokio::spawn(async move { noc.lock().await.disconnect() });
+    }
+
+    fn send_beat(&mut self, counter: u64) {
+        let Some(enrolment) = self.reporting.clone() else { return };
+        let beat = api::Beat { boot: self.boot, counter, seq: enrolment.seq, values: self.health.measure() };
+        let (noc, work, connections) = (self.noc.clone(), self.work.clone(), self.connections.clone());
+        let (uid, epoch) = (self.uid(), self.epoch);
+        tokio::spawn(async move {
+            let _permit = connections.acquire_owned().await;
+            let result = noc.lock().await.beat(&enrolment, &beat).await;
+            let _ = work.send(Done { uid, work: Work::Beat { epoch, result } });
+        });
+    }
+
+    fn beat_done(&mut self, now: Millis, result: Result<BeatAnswer, NocError>) {
+        let input = match result {
+            Ok(answer) => {
+                self.appliance.handle_input(now, Input::BeatAccepted);
+                self.last_beat.accepted += 1;
+                self.last_beat.at = Some(answer.time);
+                if self.last_beat.error.take().is_some() {
+                    tracing::info!(uid = %self.uid().short(), "beats arrive again");
+                }
+                beat::Input::Accepted { interval_s: answer.interval_s }
+            }
+            Err(error) => {
+                // Once, not with every retry.
+                if self.last_beat.error != Some(error.code()) {
+                    tracing::warn!(uid = %self.uid().short(), code = error.code(), "a beat did not arrive; trying on");
+                    tracing::debug!(error = %error.chain(), "why");
+                }
+                self.last_beat.error = Some(error.code());
+                beat::Input::Failed { retry_after_s: error.retry_after_s() }
+            }
+        };
+        if let Some(beat) = &mut self.beat {
+            beat.handle_input(now, input);
+        }
+    }
+
+    /// One change of the network at a time, in the order asked for.
+    fn next_change(&mut self) {
+        if self.changing {
+            return;
+        }
+        let Some(change) = self.changes.pop_front() else { return };
+        self.changing = true;
+        let (network, work, uid) = (self.network.clone(), self.work.clone(), self.uid());
+        tokio::spawn(async move {
+            let changed = make(&*network, change, &work, uid).await;
+            let _ = work.send(Done { uid, work: Work::Changed(changed) });
+        });
+    }
+}
+
+async fn make<N: Network>(network: &N, change: Change, work: &mpsc::UnboundedSender<Done>, uid: Uid) -> Changed {
+    match change {
+        Change::Apply(settings) => {
+            let report = |stage, percent| {
+                let _ = work.send(Done { uid, work: Work::Progress(stage, percent) });
+            };
+            let applied = network.apply(&settings, &report).await;
+            if let Err(error) = &applied {
+                tracing::warn!(uid = %uid.short(), error = %chain(error), "settings could not be applied");
+                if network.is_provisional() {
+                    insist("restore the former network", || network.roll_back()).await;
+                }
+            }
+            Changed::Applied(applied.map_err(|error| error.to_failure()))
+        }
+        Change::RollBack => {
+            insist("roll back", || network.roll_back()).await;
+            Changed::RolledBack
+        }
+        Change::Commit => {
+            insist("commit", || network.commit()).await;
+            Changed::Settled
+        }
+        Change::Resume(settings) => {
+            insist("bring the network up", || network.resume(&settings)).await;
+            Changed::Settled
+        }
+    }
+}
+
+/// Tries until it works: an appliance between two networks is worse than a late one.
+async fn insist<F: Future<Output = Result<(), NetworkError>>>(what: &str, attempt: impl Fn() -> F) {
+    let mut complained = false;
+    while let Err(error) = attempt().await {
+        if !complained {
+            tracing::error!(error = %chain(&error), "could not {what}; trying again");
+            complained = true;
+        }
+        tokio::time::sleep(RETRY_CHANGE).await;
+    }
+}

@@ -1,0 +1,145 @@
+//! Network settings, applied provisionally and made final (`design.md` §4, commit-confirmed).
+//!
+//! A back end remembers the former state on disk before it changes anything. Until [`Network::commit`] that state can be
+//! restored exactly, also after a power cut.
+
+pub mod fake;
+mod files;
+pub mod live;
+mod netlink;
+mod networkd;
+pub mod rp_filter;
+
+pub use netlink::{Link, find_link, prepare};
+
+use crate::storage::StorageError;
+use muster_protocol::appliance::Failure;
+use muster_protocol::parameters::NetworkSettings;
+use muster_protocol::wire::result::{MAX_DETAIL, Reason, Stage};
+use std::future::Future;
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+/// Told how far an installation is: a stage, and 0 to 100.
+pub trait Report: Fn(Stage, u8) + Send + Sync {}
+impl<F: Fn(Stage, u8) + Send + Sync> Report for F {}
+
+/// A network that settings can be applied to.
+pub trait Network: Send + Sync + 'static {
+    /// Makes sure that nobody else has the address, remembers the former state, applies `settings`. After an error the
+    /// caller rolls back: if there is something to restore, [`Network::is_provisional`] says so.
+    fn apply(&self, settings: &NetworkSettings, report: &dyn Report) -> impl Future<Output = Result<(), NetworkError>> + Send;
+    /// Restores the former state exactly. Nothing to restore is fine.
+    fn roll_back(&self) -> impl Future<Output = Result<(), NetworkError>> + Send;
+    /// Forgets the former state: what is applied is final.
+    fn commit(&self) -> impl Future<Output = Result<(), NetworkError>> + Send;
+    /// Sees to it that final settings are in force when the agent starts.
+    fn resume(&self, settings: &NetworkSettings) -> impl Future<Output = Result<(), NetworkError>> + Send;
+    /// True while there is a former state to go back to.
+    fn is_provisional(&self) -> bool;
+}
+
+/// Why settings could not be applied or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Somebody else has the address.
+    #[error("{address} is used by {by}")]
+    AddressTaken {
+        /// The address.
+        address: Ipv4Addr,
+        /// Whose MAC answered.
+        by: muster_protocol::id::Mac,
+    },
+    /// The interface is gone.
+    #[error("there is no network interface {interface}")]
+    NoInterface {
+        /// Its name.
+        interface: String,
+    },
+    /// The kernel refused.
+    #[error("the kernel refused to {action}")]
+    Kernel {
+        /// What was tried.
+        action: &'static str,
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
+    /// A system file could not be read or written.
+    #[error("{path} could not be {action}")]
+    File {
+        /// `read`, `written` or `removed`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The agent's own storage failed.
+    #[error("the former state could not be kept")]
+    Storage(#[from] StorageError),
+    /// What was stored as the former state cannot be read.
+    #[error("the stored former state is not of a form that this version knows")]
+    Former,
+    /// The practice fleet was told to fail.
+    #[error("{text}")]
+    Practice {
+        /// What it says.
+        text: &'static str,
+    },
+}
+
+impl NetworkError {
+    /// As the appliance reports it.
+    pub fn to_failure(&self) -> Failure {
+        let reason = match self {
+            NetworkError::AddressTaken { .. } => Reason::AddressTaken,
+            NetworkError::Storage(_) => Reason::Storage,
+            NetworkError::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => Reason::Storage,
+            _ => Reason::ApplyFailed,
+        };
+        let mut detail = chain(self);
+        while detail.len() > MAX_DETAIL {
+            detail.pop();
+        }
+        Failure { reason, detail }
+    }
+}
+
+/// An error and what caused it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_its_reason_and_fits_a_result() {
+        let full = NetworkError::File {
+            action: "written",
+            path: "/etc/systemd/network/10-muster-a-very-long-interface-name-that-goes-on-and-on-and-on-and-on.network".into(),
+            source: io::Error::from(io::ErrorKind::StorageFull),
+        };
+        let failure = full.to_failure();
+        assert_eq!(failure.reason, Reason::Storage);
+        assert!(failure.detail.len() <= MAX_DETAIL);
+        let taken = NetworkError::AddressTaken {
+            address: Ipv4Addr::new(192, 0, 2, 10),
+            by: muster_protocol::id::Mac([2, 0, 0, 0, 0, 1]),
+        };
+        assert_eq!(taken.to_failure().reason, Reason::AddressTaken);
+        assert_eq!(taken.to_failure().detail, "192.0.2.10 is used by 02:00:00:00:00:01");
+        let kernel = NetworkError::Kernel { action: "add a route", source: io::Error::from_raw_os_error(101) };
+        assert_eq!(kernel.to_failure().detail, "the kernel refused to add a route: Network is unreachable (os error 101)");
+    }
+}

@@ -1,0 +1,360 @@
+//! The kernel's view of an interface, read and changed by rtnetlink.
+
+use super::NetworkError;
+use data_encoding::BASE64;
+use futures_util::TryStreamExt;
+use muster_protocol::id::Mac;
+use rtnetlink::packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload, NetlinkSerializable,
+};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
+use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourState};
+use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteType};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::{AddressMessageBuilder, Handle, LinkUnspec, RouteMessageBuilder};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A network interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its index.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Its MAC.
+    pub mac: Mac,
+    /// Whether it is administratively up.
+    pub up: bool,
+}
+
+/// The named interface, or else the first Ethernet: a real one before a virtual one.
+pub async fn find_link(name: Option<&str>) -> Result<Link, NetworkError> {
+    let netlink = Netlink::open()?;
+    if let Some(name) = name {
+        return netlink.link(name).await;
+    }
+    let links = netlink.links().await?;
+    let real = |link: &&Link| std::path::Path::new("/sys/class/net").join(&link.name).join("device").exists();
+    let first = links.iter().find(real).or(links.first());
+    first.cloned().ok_or_else(|| NetworkError::NoInterface { interface: "of type Ethernet".into() })
+}
+
+/// Brings an interface up, for nothing is heard on one that is down; it and its IPv4 networks.
+pub async fn prepare(name: &str) -> Result<(Link, Vec<(Ipv4Addr, u8)>), NetworkError> {
+    let netlink = Netlink::open()?;
+    let link = netlink.link(name).await?;
+    if !link.up {
+        netlink.set_up(link.index).await?;
+    }
+    let networks = netlink.networks(link.index).await?;
+    Ok((link, networks))
+}
+
+/// The IPv4 state of one interface, and the default routes of all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Snapshot {
+    addresses: Vec<Raw>,
+    routes: Vec<Raw>,
+}
+
+/// A netlink message as the kernel dumped it, so that nothing of it is lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Raw {
+    kind: u16,
+    base64: String,
+}
+
+/// A connection to the kernel of this network namespace.
+pub(super) struct Netlink {
+    handle: Handle,
+    connection: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Netlink {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+const EEXIST: i32 = 17;
+const ESRCH: i32 = 3;
+const EADDRNOTAVAIL: i32 = 99;
+
+impl Netlink {
+    pub(super) fn open() -> Result<Netlink, NetworkError> {
+        let opened = rtnetlink::new_connection();
+        let (connection, handle, _) =
+            opened.map_err(|source| NetworkError::Kernel { action: "open a netlink socket", source })?;
+        Ok(Netlink { handle, connection: tokio::spawn(connection) })
+    }
+
+    pub(super) async fn link(&self, name: &str) -> Result<Link, NetworkError> {
+        let missing = || NetworkError::NoInterface { interface: name.to_owned() };
+        let found = self.handle.link().get().match_name(name).execute().try_next().await;
+        found.ok().flatten().and_then(|message| link_of(&message)).ok_or_else(missing)
+    }
+
+    async fn links(&self) -> Result<Vec<Link>, NetworkError> {
+        let messages: Vec<LinkMessage> =
+            self.handle.link().get().execute().try_collect().await.map_err(refused("list interfaces"))?;
+        let ethernet = |message: &&LinkMessage| message.header.link_layer_type == LinkLayerType::Ether;
+        let mut links: Vec<Link> = messages.iter().filter(ethernet).filter_map(link_of).collect();
+        links.sort_by_key(|link| link.index);
+        Ok(links)
+    }
+
+    pub(super) async fn set_up(&self, index: u32) -> Result<(), NetworkError> {
+        let up = LinkUnspec::new_with_index(index).up().build();
+        self.handle.link().set(up).execute().await.map_err(refused("bring the interface up"))
+    }
+
+    /// What is there now: addresses, and every IPv4 route of the main table that the kernel did not make by itself and
+    /// that uses the interface or is a default route.
+    pub(super) async fn snapshot(&self, index: u32) -> Result<Snapshot, NetworkError> {
+        let addresses = self.addresses(index).await?;
+        let routes = self.routes().await?;
+        let kept = routes.into_iter().filter(|route| uses(route, index) || is_default(route));
+        let mut routes: Vec<RouteMessage> = kept.collect();
+        // Routes to gateways come after the on-link routes by which the gateways are reached.
+        routes.sort_by_key(|route| std::cmp::Reverse(u8::from(route.header.scope)));
+        Ok(Snapshot {
+            addresses: addresses.into_iter().map(|address| Raw::of(RouteNetlinkMessage::NewAddress(address))).collect(),
+            routes: routes.into_iter().map(|route| Raw::of(RouteNetlinkMessage::NewRoute(route))).collect(),
+        })
+    }
+
+    /// Exactly one address on the interface, and a default route if there is a gateway.
+    pub(super) async fn set(
+        &self,
+        index: u32,
+        address: (Ipv4Addr, u8),
+        gateway: Option<Ipv4Addr>,
+    ) -> Result<(), NetworkError> {
+        self.clear(index, Some(address)).await?;
+        self.add(index, address, gateway).await
+    }
+
+    /// The address and the default route, beside what is there.
+    pub(super) async fn add(
+        &self,
+        index: u32,
+        (address, prefix): (Ipv4Addr, u8),
+        gateway: Option<Ipv4Addr>,
+    ) -> Result<(), NetworkError> {
+        let message = AddressMessageBuilder::<Ipv4Addr>::new().index(index).address(address, prefix).build();
+        self.request(RouteNetlinkMessage::NewAddress(message), "set the address").await?;
+        if let Some(gateway) = gateway {
+            let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).output_interface(index).build();
+            self.request(RouteNetlinkMessage::NewRoute(route), "set the default route").await?;
+        }
+        Ok(())
+    }
+
+    /// Back to a snapshot; goes on after an error and returns the first.
+    pub(super) async fn restore(&self, index: u32, former: &Snapshot) -> Result<(), NetworkError> {
+        let mut result = self.clear(index, None).await;
+        for raw in former.addresses.iter().chain(&former.routes) {
+            let restored = match raw.message() {
+                Some(message) => self.request(message, "restore an address or a route").await,
+                None => Err(NetworkError::Former),
+            };
+            result = result.and(restored);
+        }
+        result
+    }
+
+    /// Whether the interface has this address.
+    pub(super) async fn has_address(&self, index: u32, address: Ipv4Addr) -> Result<bool, NetworkError> {
+        let addresses = self.addresses(index).await?;
+        Ok(addresses.iter().any(|message| local(message) == Some(address)))
+    }
+
+    /// The addresses of an interface, with their prefixes.
+    pub(super) async fn networks(&self, index: u32) -> Result<Vec<(Ipv4Addr, u8)>, NetworkError> {
+        let addresses = self.addresses(index).await?;
+        Ok(addresses.iter().filter_map(|message| Some((local(message)?, message.header.prefix_len))).collect())
+    }
+
+    /// Whether there is a default route.
+    pub(super) async fn has_default_route(&self) -> Result<bool, NetworkError> {
+        Ok(self.routes().await?.iter().any(is_default))
+    }
+
+    /// Asks the link by ARP whether somebody has the address, as RFC 5227 §2.1.1 does: the kernel is made to resolve it,
+    /// and without an address of its own it asks from 0.0.0.0. Asks at once and then every second.
+    pub(super) async fn who_has(
+        &self,
+        index: u32,
+        address: Ipv4Addr,
+        patience: Duration,
+    ) -> Result<Option<Mac>, NetworkError> {
+        self.forget_neighbour(index, address).await?;
+        let ask = self.handle.neighbours().add(index, IpAddr::V4(address));
+        let asked = ask.state(NeighbourState::None).flags(NeighbourFlags::Use).replace().execute().await;
+        asked.map_err(refused("ask who has the address"))?;
+        let until = Instant::now() + patience;
+        let mut found = None;
+        while found.is_none() && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            match self.neighbour(index, address).await? {
+                Some((_, Some(mac))) => found = Some(mac),
+                // The kernel has asked as often as it does, and nobody answered.
+                Some((NeighbourState::Failed, None)) => break,
+                _ => {}
+            }
+        }
+        self.forget_neighbour(index, address).await?;
+        Ok(found)
+    }
+
+    async fn neighbour(
+        &self,
+        index: u32,
+        address: Ipv4Addr,
+    ) -> Result<Option<(NeighbourState, Option<Mac>)>, NetworkError> {
+        let listed = self.handle.neighbours().get().set_address_family(AddressFamily::Inet).execute();
+        let neighbours: Vec<_> = listed.try_collect().await.map_err(refused("list neighbours"))?;
+        let is_it = |attribute: &NeighbourAttribute| {
+            matches!(attribute, NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) if *ip == address)
+        };
+        let found = neighbours.into_iter().find(|message| {
+            message.header.ifindex == index && message.attributes.iter().any(is_it)
+        });
+        Ok(found.map(|message| {
+            let mac = message.attributes.iter().find_map(|attribute| match attribute {
+                NeighbourAttribute::LinkLayerAddress(bytes) => bytes.as_slice().try_into().ok().map(Mac),
+                _ => None,
+            });
+            (message.header.state, mac)
+        }))
+    }
+
+    async fn forget_neighbour(&self, index: u32, address: Ipv4Addr) -> Result<(), NetworkError> {
+        let mut request = self.handle.neighbours().add(index, IpAddr::V4(address));
+        let message = request.message_mut().clone();
+        match self.handle.neighbours().del(message).execute().await {
+            Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -2 => Ok(()),
+            other => other.map_err(refused("forget a neighbour")),
+        }
+    }
+
+    /// Removes addresses and routes of the interface, but `keep`.
+    async fn clear(&self, index: u32, keep: Option<(Ipv4Addr, u8)>) -> Result<(), NetworkError> {
+        for route in self.routes().await?.into_iter().filter(|route| uses(route, index)) {
+            ignoring(ESRCH, self.handle.route().del(route).execute().await).map_err(refused("remove a route"))?;
+        }
+        for address in self.addresses(index).await? {
+            if keep.is_some() && keep == local(&address).map(|ip| (ip, address.header.prefix_len)) {
+                continue;
+            }
+            let removed = self.handle.address().del(address).execute().await;
+            // The kernel removes secondary addresses together with their primary one.
+            ignoring(EADDRNOTAVAIL, removed).map_err(refused("remove an address"))?;
+        }
+        Ok(())
+    }
+
+    async fn addresses(&self, index: u32) -> Result<Vec<AddressMessage>, NetworkError> {
+        let listed = self.handle.address().get().set_link_index_filter(index).execute();
+        let all: Vec<AddressMessage> = listed.try_collect().await.map_err(refused("list addresses"))?;
+        Ok(all.into_iter().filter(|message| message.header.family == AddressFamily::Inet).collect())
+    }
+
+    async fn routes(&self) -> Result<Vec<RouteMessage>, NetworkError> {
+        let listed = self.handle.route().get(RouteMessageBuilder::<Ipv4Addr>::new().build()).execute();
+        let all: Vec<RouteMessage> = listed.try_collect().await.map_err(refused("list routes"))?;
+        let ours = |route: &RouteMessage| {
+            let header = &route.header;
+            header.address_family == AddressFamily::Inet
+                && header.table == RouteHeader::RT_TABLE_MAIN
+                && header.kind == RouteType::Unicast
+                && header.protocol != RouteProtocol::Kernel
+        };
+        Ok(all.into_iter().filter(ours).collect())
+    }
+
+    async fn request(&self, message: RouteNetlinkMessage, action: &'static str) -> Result<(), NetworkError> {
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+        let mut answers = self.handle.clone().request(request).map_err(refused(action))?;
+        while let Some(answer) = futures_util::StreamExt::next(&mut answers).await {
+            if let NetlinkPayload::Error(error) = answer.payload
+                && error.raw_code() != 0
+                && error.raw_code() != -EEXIST
+            {
+                return Err(NetworkError::Kernel { action, source: error.to_io() });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Raw {
+    fn of(message: RouteNetlinkMessage) -> Raw {
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        Raw { kind: message.message_type(), base64: BASE64.encode(&bytes) }
+    }
+
+    fn message(&self) -> Option<RouteNetlinkMessage> {
+        let bytes = BASE64.decode(self.base64.as_bytes()).ok()?;
+        let mut header = NetlinkHeader::default();
+        header.message_type = self.kind;
+        let mut message = RouteNetlinkMessage::deserialize(&header, &bytes).ok()?;
+        if let RouteNetlinkMessage::NewRoute(route) = &mut message {
+            // What the kernel says about a route's present condition it does not take back.
+            route.header.flags &= RouteFlags::Onlink;
+        }
+        Some(message)
+    }
+}
+
+fn link_of(message: &LinkMessage) -> Option<Link> {
+    let name = message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    })?;
+    let mac = message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Address(bytes) => bytes.as_slice().try_into().ok().map(Mac),
+        _ => None,
+    })?;
+    Some(Link { index: message.header.index, name, mac, up: message.header.flags.contains(LinkFlags::Up) })
+}
+
+fn local(message: &AddressMessage) -> Option<Ipv4Addr> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(IpAddr::V4(ip)) => Some(*ip),
+        _ => None,
+    })
+}
+
+fn uses(route: &RouteMessage, index: u32) -> bool {
+    route.attributes.iter().any(|attribute| matches!(attribute, RouteAttribute::Oif(oif) if *oif == index))
+}
+
+fn is_default(route: &RouteMessage) -> bool {
+    route.header.destination_prefix_length == 0
+}
+
+fn ignoring(code: i32, result: Result<(), rtnetlink::Error>) -> Result<(), rtnetlink::Error> {
+    match result {
+        Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -code => Ok(()),
+        other => other,
+    }
+}
+
+fn refused(action: &'static str) -> impl Fn(rtnetlink::Error) -> NetworkError {
+    move |error| {
+        let source = match error {
+            rtnetlink::Error::NetlinkError(error) => error.to_io(),
+            other => io::Error::other(other.to_string()),
+        };
+        NetworkError::Kernel { action, source }
+    }
+}

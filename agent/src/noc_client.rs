@@ -1,0 +1,277 @@
+//! The agent's side of the NOC's HTTPS interface: enrolment by the device key, then beats by client certificate.
+//!
+//! The grant named the NOC and the hash of its CA certificate. The certificate is fetched once, compared with that hash,
+//! and trusted alone from then on. The appliance's clock decides nothing: renewal goes by the NOC's time.
+
+mod tls;
+
+use crate::network::chain;
+use crate::storage::{Document, Storage, StorageError};
+use data_encoding::{BASE64, HEXLOWER};
+use muster_protocol::api::{ApplianceEnrolled, Beat, BeatAnswer, EnrolAppliance, Problem};
+use muster_protocol::appliance::Enrolment;
+use muster_protocol::crypto::keys::SecretKey;
+use muster_protocol::crypto::sign::{self, Purpose};
+use muster_protocol::grant::EnrolmentProof;
+use muster_protocol::id::Uid;
+use muster_protocol::wire::to_cbor;
+use reqwest::{Client, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// Why a beat did not arrive, or an enrolment failed. Tried again later in every case.
+#[derive(Debug, thiserror::Error)]
+pub enum NocError {
+    /// No connection, or it broke.
+    #[error("the NOC at {noc} cannot be reached. Check gateway, DNS and the NOC's address")]
+    Unreachable {
+        /// `host:port`.
+        noc: String,
+        /// What went wrong.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// Somebody else answers at that address.
+    #[error("what answers at {noc} is not the NOC that configured this appliance. Check for a wrong address or an interception")]
+    WrongNoc {
+        /// `host:port`.
+        noc: String,
+    },
+    /// The NOC said no.
+    #[error("the NOC refused: {code} ({status}): {title}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Its stable word.
+        code: String,
+        /// What it said.
+        title: String,
+        /// When it wants to be asked again.
+        retry_after_s: Option<u32>,
+    },
+    /// The NOC's answer makes no sense.
+    #[error("the NOC at {noc} answered something that this version does not understand. Check that both are of fitting versions")]
+    Answer {
+        /// `host:port`.
+        noc: String,
+    },
+    /// The certificate could not be stored.
+    #[error("the client certificate could not be stored")]
+    Storage(#[from] StorageError),
+    /// Making a TLS key or request failed.
+    #[error("no TLS key or certificate request could be made: {what}")]
+    Tls {
+        /// What the library said.
+        what: String,
+    },
+}
+
+impl NocError {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            NocError::Unreachable { .. } => "noc_unreachable",
+            NocError::WrongNoc { .. } => "wrong_noc",
+            NocError::Refused { .. } => "noc_refused",
+            NocError::Answer { .. } => "noc_answer",
+            NocError::Storage(error) => error.code(),
+            NocError::Tls { .. } => "tls",
+        }
+    }
+
+    /// When the NOC wants to be asked again.
+    pub fn retry_after_s(&self) -> Option<u32> {
+        match self {
+            NocError::Refused { retry_after_s, .. } => *retry_after_s,
+            _ => None,
+        }
+    }
+
+    /// The error and its causes, in one line.
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}
+
+/// A client of one NOC.
+pub struct NocClient<S> {
+    storage: S,
+    device: SecretKey,
+    uid: Uid,
+    credentials: Option<Credentials>,
+    client: Option<Client>,
+}
+
+/// What an enrolment gave. Holds the TLS key.
+#[derive(Clone, Serialize, Deserialize)]
+struct Credentials {
+    noc: String,
+    pin: String,
+    ca: String,
+    key: String,
+    certificate: String,
+    /// NOC time, Unix seconds.
+    renew_at: u64,
+}
+
+impl Credentials {
+    fn fit(&self, enrolment: &Enrolment) -> bool {
+        self.noc == enrolment.noc && self.pin == HEXLOWER.encode(&enrolment.ca_pin)
+    }
+}
+
+impl<S: Storage> NocClient<S> {
+    /// With the certificate of an earlier run, if there is one.
+    pub fn new(storage: S, device: SecretKey) -> NocClient<S> {
+        // A damaged one is replaced by enrolling again.
+        let stored = storage.load(Document::Noc).ok().flatten();
+        let credentials = stored.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        NocClient { uid: Uid::of(&device.public()), storage, device, credentials, client: None }
+    }
+
+    /// Drops connections: the network has changed under them.
+    pub fn disconnect(&mut self) {
+        self.client = None;
+    }
+
+    /// Sends a beat; enrols before if needed, and renews the certificate when two thirds of its life have passed.
+    pub async fn beat(&mut self, enrolment: &Enrolment, beat: &Beat) -> Result<BeatAnswer, NocError> {
+        let had_certificate = self.credentials.as_ref().is_some_and(|credentials| credentials.fit(enrolment));
+        if !had_certificate {
+            self.enrol(enrolment).await?;
+        }
+        let mut answer = self.post_beat(enrolment, beat).await;
+        if had_certificate && answer.as_ref().is_err_and(certificate_refused) {
+            tracing::info!("the NOC does not take the client certificate: enrolling again");
+            self.enrol(enrolment).await?;
+            answer = self.post_beat(enrolment, beat).await;
+        }
+        let answer = answer?;
+        if self.credentials.as_ref().is_some_and(|credentials| credentials.renew_at <= answer.time)
+            && let Err(error) = self.enrol(enrolment).await
+        {
+            tracing::warn!(error = %error.chain(), "the client certificate could not be renewed; trying again at the next beat");
+        }
+        Ok(answer)
+    }
+
+    async fn post_beat(&mut self, enrolment: &Enrolment, beat: &Beat) -> Result<BeatAnswer, NocError> {
+        let client = match (&self.client, &self.credentials) {
+            (Some(client), _) => client.clone(),
+            (None, Some(credentials)) => tls::with_certificate(&credentials.ca, &credentials.certificate, &credentials.key)?,
+            (None, None) => return Err(NocError::Tls { what: "not enrolled".into() }),
+        };
+        self.client = Some(client.clone());
+        post(&client, &enrolment.noc, "/v1/appliances/beats", beat).await
+    }
+
+    async fn enrol(&mut self, enrolment: &Enrolment) -> Result<(), NocError> {
+        let ca = match &self.credentials {
+            Some(credentials) if credentials.fit(enrolment) => credentials.ca.clone(),
+            _ => fetch_ca(enrolment).await?,
+        };
+        let request = tls::Request::new(&self.uid)?;
+        let proof = EnrolmentProof {
+            device_key: self.device.public(),
+            seq: enrolment.seq,
+            csr_hash: Sha256::digest(request.csr.as_bytes()).into(),
+        };
+        let proof = BASE64.encode(&sign::sign(&self.device, Purpose::Enrolment, to_cbor(&proof)));
+        let body = EnrolAppliance { proof, csr: request.csr };
+        let client = tls::with_ca(&ca)?;
+        let enrolled: ApplianceEnrolled = post(&client, &enrolment.noc, "/v1/appliances/enrol", &body).await?;
+        let Some((from, to)) = tls::validity(&enrolled.certificate) else {
+            return Err(NocError::Answer { noc: enrolment.noc.clone() });
+        };
+        let credentials = Credentials {
+            noc: enrolment.noc.clone(),
+            pin: HEXLOWER.encode(&enrolment.ca_pin),
+            ca,
+            key: request.key,
+            certificate: enrolled.certificate,
+            renew_at: from + to.saturating_sub(from) / 3 * 2,
+        };
+        self.storage.save(Document::Noc, &serde_json::to_vec(&credentials).unwrap_or_default())?;
+        tracing::info!("enrolled with the NOC");
+        self.credentials = Some(credentials);
+        self.client = None;
+        Ok(())
+    }
+}
+
+async fn fetch_ca(enrolment: &Enrolment) -> Result<String, NocError> {
+    let noc = &enrolment.noc;
+    let client = tls::without_trust()?;
+    let url = format!("https://{noc}/v1/ca");
+    let answer = client.get(url).send().await.map_err(unreachable(noc))?;
+    let bytes = accept(answer, noc).await?;
+    let wrong = || NocError::WrongNoc { noc: noc.clone() };
+    let pem = String::from_utf8(bytes).map_err(|_| wrong())?;
+    let der = tls::first_certificate(&pem).ok_or_else(wrong)?;
+    if Sha256::digest(&der)[..] != enrolment.ca_pin[..] {
+        return Err(wrong());
+    }
+    Ok(pem)
+}
+
+async fn post<T: DeserializeOwned>(
+    client: &Client,
+    noc: &str,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, NocError> {
+    let answer = client.post(format!("https://{noc}{path}")).json(body).send().await.map_err(unreachable(noc))?;
+    let bytes = accept(answer, noc).await?;
+    serde_json::from_slice(&bytes).map_err(|_| NocError::Answer { noc: noc.to_owned() })
+}
+
+/// The body of a good answer; the problem of any other.
+async fn accept(mut answer: Response, noc: &str) -> Result<Vec<u8>, NocError> {
+    let status = answer.status();
+    let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(unreachable(noc))? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(NocError::Answer { noc: noc.to_owned() });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if status.is_success() {
+        return Ok(body);
+    }
+    let problem = serde_json::from_slice::<Problem>(&body).ok();
+    let (code, title) = problem.map_or_else(
+        || ("http".to_owned(), status.canonical_reason().unwrap_or("no reason given").to_owned()),
+        |problem| (problem.code, problem.title),
+    );
+    let printable = |text: String| text.chars().filter(|c| !c.is_control()).take(200).collect();
+    Err(NocError::Refused {
+        status: status.as_u16(),
+        code: printable(code),
+        title: printable(title),
+        retry_after_s: retry_after,
+    })
+}
+
+fn unreachable(noc: &str) -> impl Fn(reqwest::Error) -> NocError {
+    // The URL is in the message already.
+    move |source| NocError::Unreachable { noc: noc.to_owned(), source: source.without_url() }
+}
+
+/// Whether an answer means that another certificate is needed.
+fn certificate_refused(error: &NocError) -> bool {
+    match error {
+        NocError::Refused { status, .. } => *status == StatusCode::UNAUTHORIZED.as_u16(),
+        NocError::Unreachable { source, .. } => tls::certificate_alert(source),
+        _ => false,
+    }
+}
+
+/// The time an enrolment or a beat may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// The time a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(7);

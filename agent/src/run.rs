@@ -1,0 +1,232 @@
+//! The daemon's loop: one interface, one agent.
+
+use crate::agent::{Agent, Parts};
+use crate::config::Config;
+use crate::health::HostHealth;
+use crate::identity::Identity;
+use crate::network::live::LiveNetwork;
+use crate::network::{Link, chain, find_link, rp_filter};
+use crate::status::{self, Status};
+use crate::storage::FileStorage;
+use crate::udp::Sockets;
+use anyhow::Context;
+use muster_protocol::appliance::Event;
+use muster_protocol::time::Millis;
+use muster_protocol::wire::here::State;
+use std::fs::{File, TryLockError};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, mpsc};
+
+/// How often the interface is looked at: it may have been replaced, or have got another MAC or address.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+
+type LiveAgent = Agent<FileStorage, LiveNetwork<FileStorage>, HostHealth>;
+
+/// Runs until it is told to end by SIGTERM or SIGINT.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let storage = FileStorage::open(&config.state_dir)?;
+    let _lock = lock(&config.state_dir)?;
+    let identity = Identity::load_or_make(&storage, config.claim_file.as_deref())?;
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let daemon = async {
+        let link = wait_for_link(config.interface.as_deref()).await;
+        tracing::info!(uid = %identity.uid(), interface = link.name, "starting");
+        Daemon::start(&config, storage.clone(), identity, link).await?.serve().await
+    };
+    tokio::select! {
+        result = daemon => result,
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    }?;
+    rp_filter::put_back(&storage)?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Makes sure that one agent works with a state folder; the lock ends with the returned file.
+pub fn lock(state_dir: &Path) -> anyhow::Result<File> {
+    let path = state_dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            anyhow::bail!("another muster-agent works with {}: stop it first", state_dir.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+    }
+}
+
+struct Daemon {
+    agent: LiveAgent,
+    storage: FileStorage,
+    started: Instant,
+    link: Link,
+    /// Absent while the interface is.
+    sockets: Option<Sockets>,
+    networks: Vec<(Ipv4Addr, u8)>,
+    done: mpsc::UnboundedReceiver<crate::agent::Done>,
+    told: Option<Status>,
+}
+
+impl Daemon {
+    async fn start(config: &Config, storage: FileStorage, identity: Identity, link: Link) -> anyhow::Result<Daemon> {
+        let network = LiveNetwork {
+            interface: link.name.clone(),
+            root: config.root.clone(),
+            probe: config.probe,
+            storage: storage.clone(),
+        };
+        let (work, done) = mpsc::unbounded_channel();
+        let health = HostHealth {
+            counters: vec![config.state_dir.join("counters.d"), config.root.join("run/muster/counters.d")],
+        };
+        let parts = Parts {
+            identity,
+            mac: link.mac,
+            proof: config.proof,
+            storage: storage.clone(),
+            network: Arc::new(network),
+            health,
+            work,
+            connections: Arc::new(Semaphore::new(1)),
+        };
+        let agent = Agent::start(Millis(0), parts)?;
+        let started = Instant::now();
+        Ok(Daemon { agent, storage, started, link, sockets: None, networks: Vec::new(), done, told: None })
+    }
+
+    async fn serve(mut self) -> anyhow::Result<()> {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let due = self.agent.poll_timeout().map(|at| self.started + Duration::from_millis(at.0));
+            tokio::select! {
+                received = receive(self.sockets.as_ref()) => {
+                    self.agent.datagram(self.now(), received.peer, &received.bytes);
+                }
+                () = sleep_until(due) => self.agent.timeout(self.now()),
+                Some(done) = self.done.recv() => {
+                    let changed = done.changed_network();
+                    self.agent.done(self.now(), done);
+                    if changed {
+                        self.look_at_network().await;
+                    }
+                }
+                _ = look.tick() => self.look_at_network().await,
+            }
+            self.transmit().await;
+            self.tell();
+        }
+    }
+
+    fn now(&self) -> Millis {
+        Millis(self.started.elapsed().as_millis() as u64)
+    }
+
+    async fn transmit(&mut self) {
+        while let Some((peer, bytes)) = self.agent.poll_transmit() {
+            if let Some(sockets) = &self.sockets {
+                sockets.answer(&peer, &bytes, &self.networks).await;
+            }
+        }
+    }
+
+    /// The interface by its name: index and MAC may change under us, memberships go with the index.
+    async fn look_at_network(&mut self) {
+        match crate::network::prepare(&self.link.name).await {
+            Ok((link, networks)) => {
+                self.networks = networks;
+                if link.mac != self.link.mac {
+                    self.agent.set_mac(self.now(), link.mac);
+                }
+                let same = self.sockets.as_ref().is_some_and(|s| s.interface() == link.index && s.is_complete());
+                self.link = link;
+                if !same {
+                    self.open_sockets();
+                }
+            }
+            Err(error) => {
+                if self.sockets.take().is_some() {
+                    tracing::warn!(error = %chain(&error), "waiting for the interface");
+                }
+            }
+        }
+    }
+
+    fn open_sockets(&mut self) {
+        // The old ones hold the port until they are gone.
+        self.sockets = None;
+        match Sockets::open(&self.link) {
+            Ok(sockets) => {
+                tracing::info!(interface = self.link.name, "listening");
+                self.sockets = Some(sockets);
+            }
+            Err(error) => tracing::error!(%error, "cannot listen; trying again"),
+        }
+    }
+
+    /// Log, status file and filters follow what the machine says.
+    fn tell(&mut self) {
+        while let Some(event) = self.agent.poll_event() {
+            match event {
+                Event::Configured { seq } => tracing::info!(%seq, "configured"),
+                Event::Failed { reason, detail } => {
+                    tracing::warn!(reason = reason.code(), detail, "a configuration failed; what was before is in force");
+                }
+                Event::Refused { reason } => tracing::info!(reason = reason.code(), "a packet was refused"),
+            }
+        }
+        let status = Status::of(&self.agent, &self.link.name, self.link.mac);
+        if self.told.as_ref() == Some(&status) {
+            return;
+        }
+        if self.told.as_ref().is_none_or(|told| told.state != status.state) {
+            tracing::info!(state = status::word(self.agent.state()), "state");
+            let filters = match self.agent.state() {
+                State::Configured => rp_filter::put_back(&self.storage),
+                _ => rp_filter::open(&self.storage, &self.link.name),
+            };
+            if let Err(error) = filters {
+                tracing::warn!(error = %chain(&error), "reverse-path filters");
+            }
+        }
+        if let Err(error) = status.store(self.storage.folder()) {
+            tracing::warn!(%error, "the status file could not be written");
+        }
+        self.told = Some(status);
+    }
+}
+
+async fn wait_for_link(name: Option<&str>) -> Link {
+    let mut complained = false;
+    loop {
+        match find_link(name).await {
+            Ok(link) => return link,
+            Err(error) if !complained => {
+                tracing::warn!(error = %chain(&error), "waiting for the interface");
+                complained = true;
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn receive(sockets: Option<&Sockets>) -> crate::udp::Received {
+    match sockets {
+        Some(sockets) => sockets.receive().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,107 @@
+//! What the agent tells locally: a file in the state folder, for `muster-agent status` and for scripts.
+
+use crate::agent::Agent;
+use crate::health::Health;
+use crate::network::Network;
+use crate::storage::{self, Storage};
+use muster_protocol::id::{Mac, Seq, SiteId, Uid};
+use muster_protocol::parameters::RawSettings;
+use muster_protocol::wire::here::State;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::Path;
+
+/// How the agent stands. Holds no secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its identity.
+    pub uid: Uid,
+    /// The configured interface.
+    pub interface: String,
+    /// Its MAC.
+    pub mac: Mac,
+    /// `unconfigured`, `installing`, `provisional` or `configured`.
+    pub state: String,
+    /// The highest grant accepted.
+    pub seq: Seq,
+    /// The final settings.
+    pub settings: Option<RawSettings>,
+    /// The site.
+    pub site: Option<SiteId>,
+    /// Where it reports to.
+    pub noc: Option<String>,
+    /// How many beats the NOC accepted since the start.
+    pub beats_accepted: u64,
+    /// NOC time of the last accepted beat.
+    pub last_beat: Option<u64>,
+    /// Why beats do not arrive: a stable word.
+    pub beat_error: Option<String>,
+}
+
+impl Status {
+    /// Of an agent.
+    pub fn of<S: Storage + Clone, N: Network, H: Health>(agent: &Agent<S, N, H>, interface: &str, mac: Mac) -> Status {
+        let beat = agent.last_beat();
+        Status {
+            uid: agent.uid(),
+            interface: interface.to_owned(),
+            mac,
+            state: word(agent.state()).to_owned(),
+            seq: agent.seq(),
+            settings: agent.settings().map(|settings| settings.to_raw()),
+            site: agent.reporting().map(|enrolment| enrolment.site),
+            noc: agent.reporting().map(|enrolment| enrolment.noc.clone()),
+            beats_accepted: beat.accepted,
+            last_beat: beat.at,
+            beat_error: beat.error.map(str::to_owned),
+        }
+    }
+
+    /// Writes it to the state folder.
+    pub fn store(&self, folder: &Path) -> io::Result<()> {
+        storage::replace(&folder.join(FILE), &serde_json::to_vec_pretty(self)?, 0o600)
+    }
+
+    /// The last one written.
+    pub fn load(folder: &Path) -> io::Result<Status> {
+        Ok(serde_json::from_slice(&std::fs::read(folder.join(FILE))?)?)
+    }
+
+    /// For people.
+    pub fn to_text(&self) -> String {
+        let mut text = format!(
+            "UID        {}\nInterface  {} ({})\nState      {}\nSequence   {}\n",
+            self.uid, self.interface, self.mac, self.state, self.seq
+        );
+        let mut line = |name: &str, value: &str| {
+            if !value.is_empty() {
+                text += &format!("{name:<10} {value}\n");
+            }
+        };
+        if let Some(settings) = &self.settings {
+            line("Host name", &format!("{}.{}", settings.host_name, settings.domain));
+            line("Address", &settings.address);
+            line("Netmask", &settings.netmask);
+            line("Gateway", &settings.gateway);
+            line("DNS", format!("{} {}", settings.dns1, settings.dns2).trim());
+        }
+        line("NOC", self.noc.as_deref().unwrap_or_default());
+        if self.noc.is_some() {
+            line("Beats", &format!("{} accepted since the start", self.beats_accepted));
+        }
+        line("Problem", self.beat_error.as_deref().unwrap_or_default());
+        text
+    }
+}
+
+const FILE: &str = "status.json";
+
+/// The stable word of a state.
+pub fn word(state: State) -> &'static str {
+    match state {
+        State::Unconfigured => "unconfigured",
+        State::Installing => "installing",
+        State::Provisional => "provisional",
+        State::Configured => "configured",
+    }
+}
