@@ -133,17 +133,18 @@ fn layers_inside_protocol_point_one_way() {
 }
 
 #[test]
-fn ring_is_nowhere_in_our_programs() {
-    let findings = ["muster-agent", "muster-noc", "muster-console", "muster-desktop", "system-tests"]
-        .into_iter()
-        .filter(|program| dependency_graph(program).contains("ring"))
-        .map(|program| {
+fn only_one_tls_library_is_in_our_programs() {
+    const OTHERS: &[&str] = &["ring", "native-tls", "openssl-sys"];
+    let mut findings = Vec::new();
+    for program in ["muster-agent", "muster-noc", "muster-console", "muster-desktop", "system-tests"] {
+        let graph = dependency_graph(program);
+        findings.extend(OTHERS.iter().filter(|other| graph.contains(**other)).map(|other| {
             format!(
-                "{program} reaches ring: `cargo tree -p {program} -i ring` shows the way; \
+                "{program} reaches {other}: `cargo tree -p {program} -i {other}` shows the way; \
                  switch that crate's default features off and choose its aws-lc-rs feature"
             )
-        })
-        .collect();
+        }));
+    }
     assert_clean("one TLS library: rustls over aws-lc-rs", findings);
 }
 
