@@ -1,0 +1,39 @@
+// The desktop app's adapter: commands and one long-lived channel of the Tauri shell. Nothing else in the
+// UI imports from @tauri-apps.
+
+import { Channel, invoke } from '@tauri-apps/api/core'
+import type { Event } from '../bindings.ts'
+import type { Backend } from './backend.ts'
+
+export function connect(): Backend {
+  return {
+    startState: () => invoke('start_state'),
+    async subscribe(listener) {
+      const channel = new Channel<Event[]>()
+      let listening = true
+      channel.onmessage = (events) => {
+        if (listening) listener(events)
+      }
+      await invoke('subscribe', { channel })
+      return () => {
+        listening = false
+      }
+    },
+    localSetupDefaults: () => invoke('local_setup_defaults'),
+    useThisComputer: (setup) => invoke('use_this_computer', { setup }),
+    joinNoc: (invite) => invoke('join_noc', { invite }),
+    discover: () => invoke('discover'),
+    stopDiscovery: () => invoke('stop_discovery'),
+    plan: (site, chosen) => invoke('plan', { site, chosen }),
+    check: (site, rows) => invoke('check', { site, rows }),
+    configure: (site, rows) => invoke('configure', { site, rows }),
+    cancelJob: (id) => invoke('cancel_job', { id }),
+    retryJob: (id, uids) => invoke('retry_job', { id, uids }),
+    exportJob: (id) => invoke('export_job', { id }),
+    beats: (uid, since) => invoke('beats', { uid, since }),
+    importManifest: (csv) => invoke('import_manifest', { csv }),
+    setKnobs: (knobs) => invoke('set_knobs', { knobs }),
+    getPreference: (key) => invoke('get_preference', { key }),
+    setPreference: (key, value) => invoke('set_preference', { key, value }),
+  }
+}

@@ -1,0 +1,22 @@
+import { t } from '@lingui/core/macro'
+import type { Field } from '../domain/settings.ts'
+
+/** What the administrator calls a setting. */
+export function fieldName(field: Field): string {
+  switch (field) {
+    case 'host_name':
+      return t`Host name`
+    case 'domain':
+      return t`Domain`
+    case 'address':
+      return t`IP`
+    case 'netmask':
+      return t`Netmask`
+    case 'gateway':
+      return t`Gateway`
+    case 'dns1':
+      return t`DNS 1`
+    case 'dns2':
+      return t`DNS 2`
+  }
+}

@@ -1,0 +1,87 @@
+import type { ColDef, GridApi, RowSelectionOptions } from 'ag-grid-community'
+import { AgGridReact } from 'ag-grid-react'
+import { useEffect, useMemo, useRef } from 'react'
+import { gridTexts, gridTheme } from './setup.ts'
+
+interface Props<T> {
+  label: string
+  rows: readonly T[]
+  idOf: (row: T) => string
+  columns: ColDef<T>[]
+  /** With check boxes; the ids that are checked. */
+  selected?: ReadonlySet<string>
+  onSelect?: (ids: Set<string>) => void
+  onOpen?: (row: T) => void
+}
+
+const SELECTION: RowSelectionOptions = {
+  mode: 'multiRow',
+  checkboxes: true,
+  headerCheckbox: true,
+  enableClickSelection: false,
+}
+const DEFAULTS: ColDef = { sortable: true, minWidth: 60 }
+
+/** A plain table of any size; a row whose object stays the same is not drawn again. */
+export function TableGrid<T>({ label, rows, idOf, columns, selected, onSelect, onOpen }: Props<T>) {
+  const api = useRef<GridApi<T> | null>(null)
+  const texts = useMemo(() => gridTexts(), [])
+  const isSelecting = selected !== undefined
+  const shown = useRef(new Map<string, T>())
+  const id = useRef(idOf)
+  id.current = idOf
+
+  useEffect(() => {
+    if (!api.current) return
+    shown.current = applyRows(api.current, shown.current, rows, id.current)
+  }, [rows])
+
+  return (
+    <AgGridReact<T>
+      theme={gridTheme}
+      localeText={texts}
+      loading={false}
+      columnDefs={columns}
+      defaultColDef={DEFAULTS}
+      getRowId={({ data }) => id.current(data)}
+      {...(isSelecting ? { rowSelection: SELECTION as RowSelectionOptions<T> } : {})}
+      ensureDomOrder
+      animateRows={false}
+      suppressNoRowsOverlay
+      tooltipShowDelay={300}
+      onGridReady={(event) => {
+        api.current = event.api
+        event.api.setGridAriaProperty('label', label)
+        event.api.setGridOption('rowData', [...rows])
+        shown.current = new Map(rows.map((row) => [idOf(row), row]))
+        if (selected)
+          event.api.setNodesSelected({
+            nodes: [...selected].flatMap((one) => event.api.getRowNode(one) ?? []),
+            newValue: true,
+          })
+      }}
+      onSelectionChanged={({ api, source }) => {
+        if (source !== 'api') onSelect?.(new Set(api.getSelectedNodes().map((node) => node.id as string)))
+      }}
+      onRowDoubleClicked={({ data }) => data && onOpen?.(data)}
+      onCellKeyDown={({ event, data }) => {
+        if (event instanceof KeyboardEvent && event.key === 'Enter' && data) onOpen?.(data)
+      }}
+    />
+  )
+}
+
+function applyRows<T>(
+  api: GridApi<T>,
+  before: ReadonlyMap<string, T>,
+  rows: readonly T[],
+  idOf: (row: T) => string,
+): Map<string, T> {
+  const now = new Map(rows.map((row) => [idOf(row), row]))
+  api.applyTransaction({
+    add: [...now].filter(([id]) => !before.has(id)).map(([, row]) => row),
+    update: [...now].filter(([id, row]) => before.has(id) && before.get(id) !== row).map(([, row]) => row),
+    remove: [...before].filter(([id]) => !now.has(id)).map(([, row]) => row),
+  })
+  return now
+}

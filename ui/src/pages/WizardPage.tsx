@@ -1,0 +1,194 @@
+import { Plural, Trans, useLingui } from '@lingui/react/macro'
+import { Button } from '@mantine/core'
+import { IconArrowLeft, IconArrowRight, IconListCheck, IconPlayerPlay } from '@tabler/icons-react'
+import { useMemo, useState } from 'react'
+import { Link, useLocation, useNavigate } from 'react-router'
+import { toProblem } from '../backend/backend.ts'
+import type { ApplianceRow, CellError, EditedRow, PlanView, ProblemView } from '../bindings.ts'
+import { Empty } from '../components/Empty.tsx'
+import { ProblemAlert } from '../components/ProblemAlert.tsx'
+import { WizardSteps } from '../components/WizardSteps.tsx'
+import { checkSheet } from '../domain/settings.ts'
+import { mergeErrors, takenBy, withPlan } from '../domain/wizard.ts'
+import { useFleet, useSession } from '../store/context.tsx'
+import type { Draft } from '../store/view.ts'
+import { CheckStep } from './wizard/CheckStep.tsx'
+import { ChooseStep } from './wizard/ChooseStep.tsx'
+import { PlanStep } from './wizard/PlanStep.tsx'
+import { ReviewStep } from './wizard/ReviewStep.tsx'
+import classes from './WizardPage.module.css'
+
+/** The bulk wizard up to the moment of applying; from there on the job's page shows how it goes. */
+export function WizardPage() {
+  const { view } = useSession()
+  const sites = useFleet((s) => s.sites)
+  const [site] = sites
+  const location = useLocation()
+  if (!view.draft) {
+    const uids = uidsOf(location.state)
+    if (uids.length === 0 || !site) return <NothingChosen noSite={!site && uids.length > 0} />
+    view.draft = { site: site.id, uids, codes: new Map(), plan: null, rows: [], step: 0 }
+  }
+  return <Wizard first={view.draft} />
+}
+
+function Wizard({ first }: { first: Draft }) {
+  const { backend, fleet, view } = useSession()
+  const navigate = useNavigate()
+  const [draft, setDraft] = useState(first)
+  const [problem, setProblem] = useState<ProblemView | null>(null)
+  const [busy, setBusy] = useState(false)
+  const [remote, setRemote] = useState<{ errors: CellError[]; rows: EditedRow[] } | null>(null)
+
+  const change = (part: Partial<Draft>) => {
+    const next = { ...draft, ...part }
+    view.draft = next
+    setDraft(next)
+    return next
+  }
+  // biome-ignore lint/correctness/useExhaustiveDependencies: chosen when the wizard's list changes, not at each beat
+  const chosen = useMemo(
+    () => draft.uids.map((uid) => fleet.appliance(uid)).filter((row): row is ApplianceRow => row !== undefined),
+    [draft.uids],
+  )
+  const local = useMemo(() => checkSheet(draft.rows, takenBy(fleet.appliances())), [draft.rows, fleet])
+  const errors = mergeErrors(local, remote?.errors ?? [], remote?.rows ?? [], draft.rows)
+  const isStale = remote !== null && remote.rows !== draft.rows
+
+  const run = async (work: () => Promise<void>) => {
+    setBusy(true)
+    setProblem(null)
+    try {
+      await work()
+    } catch (reason) {
+      setProblem(toProblem(reason))
+    }
+    setBusy(false)
+  }
+  const plan = (step: number) =>
+    run(async () => {
+      const uids = draft.uids
+      const view: PlanView = await backend.plan(
+        draft.site,
+        uids.map((uid) => ({ uid, claim: draft.codes.get(uid) || null })),
+      )
+      setRemote(null)
+      change({ plan: view, rows: withPlan(view, draft.rows), step })
+    })
+  const check = (rows: EditedRow[], goOn: boolean) =>
+    run(async () => {
+      setRemote(null)
+      change({ step: 2 })
+      const found = await backend.check(draft.site, rows)
+      setRemote({ errors: found, rows })
+      const all = mergeErrors(local, found, rows, rows)
+      if (goOn && all.length === 0) change({ step: 3 })
+    })
+  const apply = () =>
+    run(async () => {
+      const id = await backend.configure(draft.site, draft.rows)
+      view.draft = null
+      view.selection = new Set()
+      await navigate(`/jobs/${id}`, { replace: true })
+    })
+  const next = () => {
+    if (draft.step === 0) return plan(1)
+    if (draft.step === 1) return check(draft.rows, false)
+    if (draft.step === 2) {
+      if (remote && !isStale && errors.length === 0) change({ step: 3 })
+      else return check(draft.rows, true)
+    }
+    return undefined
+  }
+  const count = draft.step === 0 ? draft.uids.length : draft.rows.length
+  const canGoOn =
+    !busy && count > 0 && !(draft.step === 2 && errors.length > 0 && !isStale && remote !== null)
+
+  return (
+    <div className={classes.page} data-testid="wizard" data-step={draft.step}>
+      <header className={classes.head}>
+        <h1 className={classes.title}>
+          <Plural value={count} one="Configure # appliance" other="Configure # appliances" />
+        </h1>
+        <WizardSteps active={draft.step} onStep={(step) => step < draft.step && change({ step })} />
+      </header>
+      <div className={classes.body}>
+        {draft.step === 0 ? <ChooseStep draft={draft} rows={chosen} onChange={change} /> : null}
+        {draft.step === 1 && draft.plan ? (
+          <PlanStep draft={draft} plan={draft.plan} errors={local} onChange={change} onPlanAgain={() => plan(1)} busy={busy} />
+        ) : null}
+        {draft.step === 2 && draft.plan ? (
+          <CheckStep draft={draft} plan={draft.plan} errors={errors} checking={busy} stale={isStale} onChange={change} />
+        ) : null}
+        {draft.step === 3 && draft.plan ? <ReviewStep draft={draft} plan={draft.plan} /> : null}
+      </div>
+      {problem ? (
+        <div className={classes.problem}>
+          <ProblemAlert problem={problem} />
+        </div>
+      ) : null}
+      <footer className={classes.foot}>
+        <Button component={Link} to="/" variant="subtle" color="gray">
+          {draft.step === 0 ? <Trans>Cancel</Trans> : <Trans>Close, keep for later</Trans>}
+        </Button>
+        <div className={classes.grow} />
+        {draft.step > 0 ? (
+          <Button
+            variant="default"
+            data-testid="wizard-back"
+            leftSection={<IconArrowLeft size={15} aria-hidden />}
+            onClick={() => change({ step: draft.step - 1 })}
+          >
+            <Trans>Back</Trans>
+          </Button>
+        ) : null}
+        {draft.step < 3 ? (
+          <Button
+            data-testid="wizard-next"
+            loading={busy}
+            disabled={!canGoOn}
+            rightSection={<IconArrowRight size={15} aria-hidden />}
+            onClick={() => void next()}
+          >
+            {draft.step === 2 && isStale ? <Trans>Check again</Trans> : <Trans>Next</Trans>}
+          </Button>
+        ) : (
+          <Button
+            data-testid="wizard-apply"
+            loading={busy}
+            leftSection={<IconPlayerPlay size={15} aria-hidden />}
+            onClick={() => void apply()}
+          >
+            <Plural value={count} one="Configure # appliance" other="Configure # appliances" />
+          </Button>
+        )}
+      </footer>
+    </div>
+  )
+}
+
+function NothingChosen({ noSite }: { noSite: boolean }) {
+  const { t } = useLingui()
+  return (
+    <Empty
+      icon={<IconListCheck size={30} />}
+      title={noSite ? t`There is no site yet` : t`No appliances chosen`}
+      action={
+        <Button component={Link} to="/" variant="default">
+          <Trans>To the appliances</Trans>
+        </Button>
+      }
+    >
+      {noSite ? (
+        <Trans>The NOC has no site that this console may configure. Ask its administrator to add one.</Trans>
+      ) : (
+        <Trans>Choose appliances in the grid, then press Configure.</Trans>
+      )}
+    </Empty>
+  )
+}
+
+function uidsOf(state: unknown): string[] {
+  if (typeof state !== 'object' || state === null || !('uids' in state) || !Array.isArray(state.uids)) return []
+  return state.uids.filter((uid) => typeof uid === 'string')
+}

@@ -1,0 +1,81 @@
+import { Plural, Trans, useLingui } from '@lingui/react/macro'
+import type { ColDef } from 'ag-grid-community'
+import { useMemo } from 'react'
+import type { PlanView, Settings } from '../../bindings.ts'
+import { fieldName } from '../../components/fields.ts'
+import { changeCell } from '../../components/grid/changeCell.ts'
+import { TableGrid } from '../../components/grid/TableGrid.tsx'
+import { FIELDS } from '../../domain/settings.ts'
+import { useFleet } from '../../store/context.tsx'
+import type { Draft } from '../../store/view.ts'
+import classes from '../WizardPage.module.css'
+
+interface Change {
+  uid: string
+  mac: string
+  model: string
+  current: Settings
+  next: Settings
+}
+
+/** What will be different, appliance by appliance, before anything is sent. */
+export function ReviewStep({ draft, plan }: { draft: Draft; plan: PlanView }) {
+  const { t } = useLingui()
+  const sites = useFleet((s) => s.sites)
+  const changes = useMemo(() => {
+    const planned = new Map(plan.rows.map((row) => [row.uid, row]))
+    return draft.rows.flatMap(({ uid, settings }): Change[] => {
+      const row = planned.get(uid)
+      return row ? [{ uid, mac: row.mac, model: row.model, current: row.current, next: settings }] : []
+    })
+  }, [draft.rows, plan])
+  const columns = useMemo<ColDef<Change>[]>(
+    () => [
+      { headerName: t`MAC`, field: 'mac', cellClass: 'mono', width: 150, pinned: 'left' },
+      ...FIELDS.map(
+        (field): ColDef<Change> => ({
+          colId: field,
+          headerName: fieldName(field),
+          valueGetter: ({ data }) => data?.next[field],
+          cellRenderer: changeCell<Change>((row) => [row.current[field], row.next[field]]),
+          tooltipValueGetter: ({ data }) =>
+            data?.current[field] ? `${data.current[field]} → ${data.next[field]}` : data?.next[field],
+          flex: field === 'host_name' || field === 'domain' ? 3 : 2,
+          minWidth: 116,
+        }),
+      ),
+    ],
+    [t],
+  )
+  const fresh = changes.filter((row) => row.current.address === '').length
+  const changed = changes.length - fresh
+  const left = draft.uids.length - changes.length
+  const site = sites.find((one) => one.id === draft.site)?.name
+  return (
+    <div className={classes.column}>
+      <div className={classes.bar} data-testid="review">
+        <b>
+          <Plural value={fresh} one="# appliance gets its first settings" other="# appliances get their first settings" />
+        </b>
+        {changed > 0 ? (
+          <b className="warn">
+            <Plural value={changed} one="# changes" other="# change" />
+          </b>
+        ) : null}
+        {left > 0 ? (
+          <b className="warn">
+            <Plural value={left} one="# is left out" other="# are left out" />
+          </b>
+        ) : null}
+        <span className="quiet">
+          <Trans>
+            Site {site}. An appliance that cannot be confirmed goes back to what it had, and is shown as failed.
+          </Trans>
+        </span>
+      </div>
+      <div className={classes.gridBox}>
+        <TableGrid label={t`Changes`} rows={changes} idOf={(row) => row.uid} columns={columns} />
+      </div>
+    </div>
+  )
+}

@@ -1,0 +1,27 @@
+import { Navigate, type RouteObject } from 'react-router'
+import { AlertsPage } from './pages/AlertsPage.tsx'
+import { AppliancePage } from './pages/AppliancePage.tsx'
+import { AppliancesPage } from './pages/AppliancesPage.tsx'
+import { InventoryPage } from './pages/InventoryPage.tsx'
+import { JobPage } from './pages/JobPage.tsx'
+import { PracticePage } from './pages/PracticePage.tsx'
+import { SettingsPage } from './pages/SettingsPage.tsx'
+import { WizardPage } from './pages/WizardPage.tsx'
+import { Shell } from './Shell.tsx'
+
+export const routes: RouteObject[] = [
+  {
+    element: <Shell />,
+    children: [
+      { path: '/', element: <AppliancesPage /> },
+      { path: '/appliances/:uid', element: <AppliancePage /> },
+      { path: '/configure', element: <WizardPage /> },
+      { path: '/jobs/:id', element: <JobPage /> },
+      { path: '/alerts', element: <AlertsPage /> },
+      { path: '/inventory', element: <InventoryPage /> },
+      { path: '/practice', element: <PracticePage /> },
+      { path: '/settings', element: <SettingsPage /> },
+      { path: '*', element: <Navigate to="/" replace /> },
+    ],
+  },
+]
