@@ -14,7 +14,8 @@
 //!
 //! # What is stored of an alert
 //! [`Output::Open`] names its first appliances, [`Output::Attach`] adds one. No output takes one out: an appliance has left
-//! a site alert when its health is [`Health::Well`] again, and a restored alert may still name it.
+//! a site alert when it is [`Health::Well`] again, is forgotten, or begins anew ([`Health::NeverReported`]). A restored
+//! alert may still name it.
 
 mod alerts;
 mod deadlines;
@@ -272,9 +273,7 @@ impl BeatWatch {
             return;
         }
         self.watch(uid, Watched { site, interval_ms, health, since: self.now, in_row: 0 });
-        if in_alert(health) {
-            self.alerts.link_restored(uid);
-        }
+        self.alerts.link_restored(uid, site, health);
         self.schedule(uid);
     }
 
@@ -386,11 +385,6 @@ impl BeatWatch {
             self.schedule(uid);
         }
     }
-}
-
-/// True if this health comes with an open alert, or may.
-fn in_alert(health: Health) -> bool {
-    matches!(health, Health::Silent | Health::Recovering | Health::NeverReported)
 }
 
 fn interval_ms(interval_s: u32) -> u64 {

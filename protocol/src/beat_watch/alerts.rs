@@ -8,7 +8,7 @@
 //!
 //! Order of outputs: what closes comes before what opens, so an appliance is never in two open alerts.
 
-use super::{AlertId, AlertKind, BeatWatch, OpenAlert, Output, Rules, in_alert};
+use super::{AlertId, AlertKind, BeatWatch, Health, OpenAlert, Output, Rules};
 use crate::id::{SiteId, Uid};
 use crate::time::Millis;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +32,19 @@ struct Alert {
     site: SiteId,
     kind: AlertKind,
     members: BTreeSet<Uid>,
+}
+
+impl Alert {
+    /// True if an appliance that is stored so can still be in this alert: it may have left it since, and no output said so.
+    fn fits(&self, site: SiteId, health: Health) -> bool {
+        let may = match health {
+            // Also in a never-reported alert: it reported once, and fell silent before it had recovered.
+            Health::Silent | Health::Recovering => true,
+            Health::NeverReported => self.kind == AlertKind::NeverReported,
+            Health::NotExpected | Health::Well | Health::Late => false,
+        };
+        may && self.site == site
+    }
 }
 
 #[derive(Debug, Default)]
@@ -66,12 +79,11 @@ impl Alerts {
     }
 
     /// Ties a restored appliance to the restored alert that names it.
-    pub(super) fn link_restored(&mut self, uid: Uid) {
+    pub(super) fn link_restored(&mut self, uid: Uid, site: SiteId, health: Health) {
         if let Some(id) = self.awaited.remove(&uid)
-            && let Some(alert) = self.open.get_mut(&id)
+            && self.open.get(&id).is_some_and(|alert| alert.fits(site, health))
         {
-            alert.members.insert(uid);
-            self.of.insert(uid, id);
+            self.join(uid, id);
         }
     }
 
@@ -174,11 +186,11 @@ impl BeatWatch {
                 None => {
                     self.alerts.awaited.entry(uid).or_insert(id);
                 }
-                Some(watched) if in_alert(watched.health) => {
-                    self.alerts.join(uid, id);
+                Some(watched) => {
+                    self.alerts.awaited.insert(uid, id);
+                    self.alerts.link_restored(uid, watched.site, watched.health);
                     self.schedule(uid);
                 }
-                Some(_) => {}
             }
         }
         self.alerts.review_at = Some(self.now + REVIEW_AFTER_MS);

@@ -20,7 +20,7 @@ impl Store {
                 if let Some(stored) = stored {
                     stored.1 = health;
                 }
-                if health == Health::Well {
+                if matches!(health, Health::Well | Health::NeverReported) {
                     self.alerts.values_mut().for_each(|(_, members)| {
                         members.remove(&uid);
                     });
