@@ -13,7 +13,12 @@ export default defineConfig(({ mode }) => {
       alias: { '#backend': fileURLToPath(new URL(`./src/backend/${adapter}.ts`, import.meta.url)) },
     },
     clearScreen: false,
-    build: { target: 'es2022', chunkSizeWarningLimit: 2500, modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
+    build: {
+      target: 'es2022',
+      chunkSizeWarningLimit: 2500,
+      modulePreload: { polyfill: false },
+      assetsInlineLimit: 0,
+    },
     server: { host: '127.0.0.1', port: 1420, strictPort: true },
     preview: { host: '127.0.0.1', port: 4178, strictPort: true },
     test: {

@@ -12,14 +12,14 @@ import {
 } from '@tabler/icons-react'
 import { type ReactNode, useEffect, useState } from 'react'
 import { NavLink, Outlet, useNavigate } from 'react-router'
-import { useShortcut } from './components/shortcuts.ts'
 import { Logo } from './components/Logo.tsx'
-import { useOutcomes } from './store/useOutcomes.ts'
+import { useShortcut } from './components/shortcuts.ts'
 import { When } from './components/When.tsx'
 import { summarise } from './domain/job.ts'
 import classes from './Shell.module.css'
 import { useFleet, useSession } from './store/context.tsx'
 import { isRunning } from './store/fleet.ts'
+import { useOutcomes } from './store/useOutcomes.ts'
 
 /** The frame around every screen: rail, running jobs, the link to the NOC, and keys that work everywhere. */
 export function Shell() {
@@ -59,7 +59,12 @@ export function Shell() {
           badge={openAlerts > 0 ? openAlerts : undefined}
         />
         {start.capabilities.manage_noc ? (
-          <RailLink to="/inventory" testid="nav-inventory" icon={<IconPackageImport />} label={t`Inventory`} />
+          <RailLink
+            to="/inventory"
+            testid="nav-inventory"
+            icon={<IconPackageImport />}
+            label={t`Inventory`}
+          />
         ) : null}
         {start.capabilities.practice ? (
           <RailLink to="/practice" testid="nav-practice" icon={<IconTestPipe />} label={t`Practice`} />
@@ -67,7 +72,11 @@ export function Shell() {
         <div className={classes.spacer} />
         <RunningJobs />
         <Tooltip label={t`Keyboard shortcuts`} position="right">
-          <UnstyledButton className={classes.link} onClick={() => setHelpOpen(true)} aria-label={t`Keyboard shortcuts`}>
+          <UnstyledButton
+            className={classes.link}
+            onClick={() => setHelpOpen(true)}
+            aria-label={t`Keyboard shortcuts`}
+          >
             <IconKeyboard />
             <span className={classes.label}>
               <Trans>Shortcuts</Trans>
@@ -102,7 +111,13 @@ interface RailLinkProps {
 function RailLink({ to, testid, icon, label, badge }: RailLinkProps) {
   return (
     <Tooltip label={label} position="right" disabled={window.innerWidth >= 1000}>
-      <NavLink to={to} end={to === '/'} className={classes.link ?? ''} data-testid={testid} aria-label={label}>
+      <NavLink
+        to={to}
+        end={to === '/'}
+        className={classes.link ?? ''}
+        data-testid={testid}
+        aria-label={label}
+      >
         {icon}
         <span className={classes.label}>{label}</span>
         {badge === undefined ? null : (
@@ -126,7 +141,12 @@ function RunningJobs() {
   return (
     <Menu position="right-end" withArrow>
       <Menu.Target>
-        <UnstyledButton className={classes.job} data-testid="jobs" aria-label={t`Jobs`} data-running={!!first || undefined}>
+        <UnstyledButton
+          className={classes.job}
+          data-testid="jobs"
+          aria-label={t`Jobs`}
+          data-running={!!first || undefined}
+        >
           <span className={classes.jobTitle}>
             {first ? <Trans>Job running</Trans> : <Trans>Jobs</Trans>}
             <IconChevronDown size={14} aria-hidden />
@@ -138,7 +158,10 @@ function RunningJobs() {
                   {done} of {total} done
                 </Trans>
               </span>
-              <span className={classes.jobBar} style={{ '--part': total ? done / total : 0 } as React.CSSProperties} />
+              <span
+                className={classes.jobBar}
+                style={{ '--part': total ? done / total : 0 } as React.CSSProperties}
+              />
             </>
           ) : null}
         </UnstyledButton>
@@ -178,7 +201,13 @@ function NocStatus() {
       <div className={classes.noc} data-testid="noc-status" data-kind={noc.kind}>
         <span className={isUp ? classes.dotUp : classes.dotDown} aria-hidden />
         <span className={classes.nocText}>
-          <span>{site && sites.length === 1 ? site.name : <Plural value={sites.length} one="# site" other="# sites" />}</span>
+          <span>
+            {site && sites.length === 1 ? (
+              site.name
+            ) : (
+              <Plural value={sites.length} one="# site" other="# sites" />
+            )}
+          </span>
           <span className={classes.nocState}>{label}</span>
         </span>
       </div>
@@ -221,7 +250,12 @@ function ShortcutHelp({ opened, onClose }: { opened: boolean; onClose: () => voi
     [['?'], t`Show this list`],
   ]
   return (
-    <Modal opened={opened} onClose={onClose} title={t`Keyboard shortcuts`} closeButtonProps={{ 'aria-label': t`Close` }}>
+    <Modal
+      opened={opened}
+      onClose={onClose}
+      title={t`Keyboard shortcuts`}
+      closeButtonProps={{ 'aria-label': t`Close` }}
+    >
       <Table aria-label={t`Keyboard shortcuts`}>
         <Table.Tbody>
           {keys.map(([combination, meaning]) => (

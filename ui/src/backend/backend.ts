@@ -21,7 +21,7 @@ export interface Backend {
   /** Batches of events, a replay of everything first. Returns how to stop listening. */
   subscribe(listener: (events: Event[]) => void): Promise<() => void>
   localSetupDefaults(): Promise<SiteSetup>
-  useThisComputer(setup: SiteSetup): Promise<void>
+  chooseThisComputer(setup: SiteSetup): Promise<void>
   joinNoc(invite: string): Promise<void>
   discover(): Promise<void>
   stopDiscovery(): Promise<void>

@@ -20,7 +20,7 @@ export function connect(): Backend {
       }
     },
     localSetupDefaults: () => invoke('local_setup_defaults'),
-    useThisComputer: (setup) => invoke('use_this_computer', { setup }),
+    chooseThisComputer: (setup) => invoke('use_this_computer', { setup }),
     joinNoc: (invite) => invoke('join_noc', { invite }),
     discover: () => invoke('discover'),
     stopDiscovery: () => invoke('stop_discovery'),

@@ -17,7 +17,15 @@ import { parseTable } from '../domain/csv.ts'
 import { isCode } from '../domain/labels.ts'
 import { checkSheet, NO_SETTINGS } from '../domain/settings.ts'
 import type { Backend } from './backend.ts'
-import { beatAt, INSTALL_FAILED, makeWorld, random, type Simulated, settingsFor, stepsOf } from './simulation.ts'
+import {
+  beatAt,
+  INSTALL_FAILED,
+  makeWorld,
+  random,
+  type Simulated,
+  settingsFor,
+  stepsOf,
+} from './simulation.ts'
 
 export interface FakeOptions {
   appliances: number
@@ -70,7 +78,11 @@ const SITES: SiteView[] = [
   {
     id: 1,
     name: 'Practice site',
-    policy: ['Addresses 10.20.1.0-10.20.254.254', 'Netmask 255.255.0.0', 'Names {model}-{n:03}.site.example.net'],
+    policy: [
+      'Addresses 10.20.1.0-10.20.254.254',
+      'Netmask 255.255.0.0',
+      'Names {model}-{n:03}.site.example.net',
+    ],
   },
 ]
 const KEPT = 'Nothing was changed.'
@@ -127,7 +139,12 @@ export class Fake implements Backend {
     const joined = this.joined
     return {
       version: '0.1.0',
-      capabilities: { lan: true, local_noc: true, manage_noc: joined, practice: joined && this.options.practice },
+      capabilities: {
+        lan: true,
+        local_noc: true,
+        manage_noc: joined,
+        practice: joined && this.options.practice,
+      },
       noc: this.noc(),
       knobs: { ...this.knobs },
     }
@@ -158,7 +175,7 @@ export class Fake implements Backend {
     }
   }
 
-  async useThisComputer(setup: { name: string; pool: string }) {
+  async chooseThisComputer(setup: { name: string; pool: string }) {
     if (!setup.name.trim())
       throw problem('site_name_missing', 'The site has no name.', 'Give the site a name, as “Main office”.')
     if (!setup.pool.includes('-'))
@@ -172,7 +189,11 @@ export class Fake implements Backend {
 
   async joinNoc(invite: string) {
     if (!invite.trim().startsWith('muster-invite:'))
-      throw problem('bad_invite', 'This text is not an invite.', 'Paste the whole text, which begins with “muster-invite:”.')
+      throw problem(
+        'bad_invite',
+        'This text is not an invite.',
+        'Paste the whole text, which begins with “muster-invite:”.',
+      )
     if (invite.includes('expired'))
       throw problem('invite_expired', 'The invite has expired.', 'Ask the NOC’s administrator for a new one.')
     this.join()
@@ -228,8 +249,16 @@ export class Fake implements Backend {
           problem: isOwned
             ? null
             : claim
-              ? problem('wrong_claim', 'The label code is not that of this appliance.', 'Read the label again.')
-              : problem('claim_needed', 'The inventory does not know this appliance.', 'Type the code on its label.'),
+              ? problem(
+                  'wrong_claim',
+                  'The label code is not that of this appliance.',
+                  'Read the label again.',
+                )
+              : problem(
+                  'claim_needed',
+                  'The inventory does not know this appliance.',
+                  'Type the code on its label.',
+                ),
         }
       }),
     }
@@ -310,11 +339,20 @@ export class Fake implements Backend {
     const [header = [], ...lines] = parseTable(csv)
     const missing = ['serial', 'mac', 'uid', 'claim'].filter((name) => !header.includes(name))
     if (missing.length > 0)
-      throw problem('bad_manifest', `The file has no column “${missing[0]}”.`, 'The first line names the columns serial, mac, uid, claim and, if you like, model.')
+      throw problem(
+        'bad_manifest',
+        `The file has no column “${missing[0]}”.`,
+        'The first line names the columns serial, mac, uid, claim and, if you like, model.',
+      )
     const errors = lines.flatMap((cells, i) =>
       cells.length === header.length
         ? []
-        : [{ line: i + 2, message: `This line has ${cells.length} columns, the header has ${header.length}.` }],
+        : [
+            {
+              line: i + 2,
+              message: `This line has ${cells.length} columns, the header has ${header.length}.`,
+            },
+          ],
     )
     return { added: errors.length > 0 ? 0 : lines.length, unchanged: 0, errors }
   }
@@ -344,7 +382,11 @@ export class Fake implements Backend {
       kind: 'lost',
       url,
       since: this.lostSince,
-      problem: problem('noc_unreachable', 'The NOC does not answer.', 'Check the network, or whether the NOC is running.'),
+      problem: problem(
+        'noc_unreachable',
+        'The NOC does not answer.',
+        'Check the network, or whether the NOC is running.',
+      ),
     }
   }
 
@@ -355,7 +397,11 @@ export class Fake implements Backend {
 
   private requireNoc(): void {
     if (this.options.lost)
-      throw problem('noc_unreachable', `The NOC does not answer. ${KEPT}`, 'Check the network, then try again.')
+      throw problem(
+        'noc_unreachable',
+        `The NOC does not answer. ${KEPT}`,
+        'Check the network, then try again.',
+      )
   }
 
   private replay(): Event[] {
@@ -365,7 +411,9 @@ export class Fake implements Backend {
       { kind: 'appliances', reset: true, rows },
       { kind: 'discovery', discovery: this.discovery },
       { kind: 'alerts', reset: true, alerts: [...this.alerts.values()] },
-      ...[...this.runs.values()].map(({ job }): Event => ({ kind: 'job', whole: true, job: structuredClone(job) })),
+      ...[...this.runs.values()].map(
+        ({ job }): Event => ({ kind: 'job', whole: true, job: structuredClone(job) }),
+      ),
     ]
   }
 
@@ -391,7 +439,9 @@ export class Fake implements Backend {
   private discoverStep(changed: Set<Simulated>): Event {
     const seconds = ((Date.now() - this.discoveryStarted) / 1000) * this.options.speed
     const target = Math.ceil(this.world.length * Math.min(1, 1 - Math.exp(-seconds * 2.2) + 0.02))
-    const waiting = this.world.filter((one) => !this.heard.has(one)).slice(0, Math.max(0, target - this.heard.size))
+    const waiting = this.world
+      .filter((one) => !this.heard.has(one))
+      .slice(0, Math.max(0, target - this.heard.size))
     for (const one of waiting) {
       this.heard.add(one)
       changed.add(one)
@@ -472,9 +522,16 @@ export class Fake implements Backend {
       if (!silenced.has(one.row.uid)) {
         one.nextBeat = time + this.beatInterval * (0.9 + 0.2 * this.random())
         const wasSilent = one.row.health === 'silent'
-        one.row = { ...one.row, health: wasSilent ? 'recovering' : 'well', last_beat: now(), values: beatAt(one.row.uid, now(), now()) }
+        one.row = {
+          ...one.row,
+          health: wasSilent ? 'recovering' : 'well',
+          last_beat: now(),
+          values: beatAt(one.row.uid, now(), now()),
+        }
         changed.add(one)
-        const open = [...this.alerts.values()].find((alert) => !alert.closed && alert.appliances[0]?.uid === one.row.uid)
+        const open = [...this.alerts.values()].find(
+          (alert) => !alert.closed && alert.appliances[0]?.uid === one.row.uid,
+        )
         if (open) alerts.push(this.putAlert({ ...open, closed: now() }))
         continue
       }

@@ -107,7 +107,10 @@ export function beatAt(uid: string, at: number, now: number): BeatView {
     load: Math.max(0.02, 0.6 + 0.4 * wave(12) + 0.25 * noise),
     memory_percent: 42 + 12 * wave(24) + 3 * noise,
     disk_percent: 38 + ((hour * 0.7 + phase) % 20),
-    counters: { mails: Math.max(0, Math.round((at % 86_400) / 30 + 40 * noise)), queue: Math.round(8 * noise) },
+    counters: {
+      mails: Math.max(0, Math.round((at % 86_400) / 30 + 40 * noise)),
+      queue: Math.round(8 * noise),
+    },
   }
 }
 

@@ -43,7 +43,10 @@ export function Chart({ label, at, values, max, format, from, to }: Props) {
           x: { range: () => [latest.current.from, latest.current.to] },
           y: { range: (_, low, high) => (max === undefined ? softRange(low, high) : [0, max]) },
         },
-        axes: [axis(colour), { ...axis(colour), size: 46, values: (_, ticks) => ticks.map((v) => latest.current.format(v)) }],
+        axes: [
+          { ...axis(colour), space: 60, values: (_, ticks) => ticks.map(clock) },
+          { ...axis(colour), size: 46, values: (_, ticks) => ticks.map((v) => latest.current.format(v)) },
+        ],
         series: [
           {},
           {
@@ -59,7 +62,9 @@ export function Chart({ label, at, values, max, format, from, to }: Props) {
       element,
     )
     chart.current = made
-    const observer = new ResizeObserver(() => made.setSize({ width: Math.max(120, element.clientWidth), height: 120 }))
+    const observer = new ResizeObserver(() =>
+      made.setSize({ width: Math.max(120, element.clientWidth), height: 120 }),
+    )
     observer.observe(element)
     return () => {
       observer.disconnect()
@@ -97,6 +102,12 @@ function axis(colour: (name: string) => string): uPlot.Axis {
     gap: 6,
     size: 28,
   }
+}
+
+/** Hours and minutes: the chart spans a day at most. */
+function clock(at: number): string {
+  const date = new Date(at * 1000)
+  return [date.getHours(), date.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':')
 }
 
 function softRange(low: number | null, high: number | null): [number, number] {

@@ -26,7 +26,11 @@ export function LabelCodes({ appliances, codes, onChange }: Props) {
     const read = readCodes(text, appliances, codes)
     onChange(new Map([...codes, ...read.codes]))
     const unused = read.unmatched.length + read.surplus
-    setNote(unused > 0 ? t`${read.codes.size} codes taken; ${unused} lines fit no appliance.` : t`${read.codes.size} codes taken.`)
+    setNote(
+      unused > 0
+        ? t`${read.codes.size} codes taken; ${unused} lines fit no appliance.`
+        : t`${read.codes.size} codes taken.`,
+    )
   }
   const set = (uid: string, code: string) => onChange(new Map(codes).set(uid, code))
   const next = (from: number) => {
@@ -76,7 +80,8 @@ export function LabelCodes({ appliances, codes, onChange }: Props) {
       <div className={classes.list} ref={box}>
         {appliances.slice(0, SHOWN).map(({ uid, mac, problem }, i) => {
           const code = codes.get(uid) ?? ''
-          const wrong = code !== '' && !isCode(code) ? t`A label code has at least 16 letters and digits.` : problem
+          const wrong =
+            code !== '' && !isCode(code) ? t`A label code has at least 16 letters and digits.` : problem
           return (
             <TextInput
               key={uid}

@@ -3,12 +3,7 @@ import { Button, Kbd, Tooltip } from '@mantine/core'
 import { useElementSize } from '@mantine/hooks'
 import { IconArrowBarDown, IconRestore } from '@tabler/icons-react'
 import { type Ref, useImperativeHandle, useLayoutEffect, useMemo, useRef } from 'react'
-import {
-  type CellProps,
-  type Column,
-  DataSheetGrid,
-  type DataSheetGridRef,
-} from 'react-datasheet-grid'
+import { type CellProps, type Column, DataSheetGrid, type DataSheetGridRef } from 'react-datasheet-grid'
 import type { CellError, EditedRow, PlanRowView } from '../bindings.ts'
 import { FIELDS, type Field } from '../domain/settings.ts'
 import { cleanPasted, fillDown } from '../domain/sheet.ts'
@@ -73,7 +68,10 @@ export function PlanSheet({ ref, plan, rows, errors, onChange, onReset }: Props)
   return (
     <div className={classes.sheet}>
       <div className={classes.tools}>
-        <Tooltip label={t`Copies the first selected cell downwards; host names and addresses count on`} w={260}>
+        <Tooltip
+          label={t`Copies the first selected cell downwards; host names and addresses count on`}
+          w={260}
+        >
           <Button
             variant="default"
             data-testid="fill-down"
@@ -83,21 +81,17 @@ export function PlanSheet({ ref, plan, rows, errors, onChange, onReset }: Props)
             <Trans>Fill down</Trans>
           </Button>
         </Tooltip>
-        <Button
-          variant="default"
-          leftSection={<IconRestore size={15} aria-hidden />}
-          onClick={onReset}
-        >
+        <Button variant="default" leftSection={<IconRestore size={15} aria-hidden />} onClick={onReset}>
           <Trans>Back to the plan</Trans>
         </Button>
         <span className="quiet">
           <Trans>
             Type to change a cell, <Kbd size="xs">Ctrl</Kbd> <Kbd size="xs">V</Kbd> pastes from a spreadsheet,{' '}
-            <Kbd size="xs">Ctrl</Kbd> <Kbd size="xs">D</Kbd> fills down. Point at a cell to see which rule gave it.
+            <Kbd size="xs">Ctrl</Kbd> <Kbd size="xs">D</Kbd> fills down. Point at a cell to see which rule
+            gave it.
           </Trans>
         </span>
       </div>
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: the cells inside take the focus; this adds one key */}
       <div
         className={classes.box}
         ref={box}
@@ -135,6 +129,7 @@ export function PlanSheet({ ref, plan, rows, errors, onChange, onReset }: Props)
 }
 
 const READ_ONLY = 1
+const WIDTHS: Partial<Record<Field, number>> = { host_name: 172, domain: 172 }
 
 function sheetColumns(around: Surroundings): Partial<Column<EditedRow, CellData, string>>[] {
   const mac: Partial<Column<EditedRow, CellData, string>> = {
@@ -144,6 +139,7 @@ function sheetColumns(around: Surroundings): Partial<Column<EditedRow, CellData,
     columnData: { around, field: 'host_name' },
     disabled: true,
     basis: 150,
+    minWidth: 150,
     grow: 0,
     shrink: 0,
     copyValue: ({ rowData }) => around.plan.get(rowData.uid)?.mac ?? '',
@@ -166,8 +162,8 @@ function settingColumn(field: Field, around: Surroundings): Partial<Column<Edite
     title: fieldName(field),
     component: SettingCell,
     columnData: { around, field },
-    basis: field === 'domain' || field === 'host_name' ? 170 : 128,
-    minWidth: 100,
+    basis: WIDTHS[field] ?? 124,
+    minWidth: WIDTHS[field] ?? 124,
     cellClassName: ({ rowData }) =>
       around.errors.has(`${rowData.uid} ${field}`)
         ? classes.wrong
@@ -190,7 +186,12 @@ function MacCell({ rowData, columnData }: CellProps<EditedRow, CellData>) {
   )
 }
 
-function SettingCell({ rowData, setRowData, focus, columnData: { around, field } }: CellProps<EditedRow, CellData>) {
+function SettingCell({
+  rowData,
+  setRowData,
+  focus,
+  columnData: { around, field },
+}: CellProps<EditedRow, CellData>) {
   const { t } = useLingui()
   const input = useRef<HTMLInputElement>(null)
   const before = useRef('')

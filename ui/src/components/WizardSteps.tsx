@@ -24,7 +24,12 @@ export function WizardSteps({ active, onStep }: Props) {
       aria-label={t`Steps`}
     >
       {steps.map((label, i) => (
-        <Stepper.Step key={label} label={label} allowStepSelect={onStep !== undefined && i < active} aria-current={i === active ? 'step' : undefined} />
+        <Stepper.Step
+          key={label}
+          label={label}
+          allowStepSelect={onStep !== undefined && i < active}
+          aria-current={i === active ? 'step' : undefined}
+        />
       ))}
     </Stepper>
   )

@@ -27,8 +27,7 @@ export function toSeries(beats: readonly BeatView[]): { at: number[]; series: Se
     name,
     values: rows.map((beat) => (beat ? beat[name] : null)),
   }))
-  for (const name of counters)
-    series.push({ name, values: rows.map((beat) => beat?.counters[name] ?? null) })
+  for (const name of counters) series.push({ name, values: rows.map((beat) => beat?.counters[name] ?? null) })
   return { at, series }
 }
 

@@ -18,7 +18,7 @@ export function fillDown<R extends EditedRow>(
   return rows.map((row, i) => {
     if (i <= from || i > to) return row
     const value =
-      field === 'host_name' || field === 'address' ? successor(field, start, i - from) ?? start : start
+      field === 'host_name' || field === 'address' ? (successor(field, start, i - from) ?? start) : start
     return { ...row, settings: { ...row.settings, [field]: value } }
   })
 }

@@ -42,7 +42,10 @@ export function AlertsPage() {
             <AlertTable alerts={open} label={t`Open alerts`} />
           ) : (
             <Empty icon={<IconBellOff size={28} />} title={<Trans>No open alerts</Trans>}>
-              <Trans>Every configured appliance reports in time. You are told here and on the desktop when one stops.</Trans>
+              <Trans>
+                Every configured appliance reports in time. You are told here and on the desktop when one
+                stops.
+              </Trans>
             </Empty>
           )}
         </section>

@@ -48,8 +48,8 @@ export function AppliancePage() {
       ) : isReady ? (
         <Empty icon={<IconQuestionMark size={28} />} title={<Trans>This appliance is not known here</Trans>}>
           <Trans>
-            Neither this network nor the NOC has an appliance with the UID <span className="mono">{uid}</span>. Run a
-            discovery to look for it.
+            Neither this network nor the NOC has an appliance with the UID <span className="mono">{uid}</span>
+            . Run a discovery to look for it.
           </Trans>
         </Empty>
       ) : null}
@@ -70,7 +70,9 @@ function Details({ row }: { row: ApplianceRow }) {
       <header className={classes.head}>
         <div className={classes.names}>
           <h1 className={page.title}>{settings.host_name || row.mac}</h1>
-          <div className="quiet">{settings.host_name ? `${settings.host_name}.${settings.domain}` : row.model}</div>
+          <div className="quiet">
+            {settings.host_name ? `${settings.host_name}.${settings.domain}` : row.model}
+          </div>
         </div>
         <StatusBadge badge={stateBadge(row.state)} />
         {row.health === 'not_expected' ? null : <StatusBadge badge={healthBadge(row.health)} />}
@@ -95,7 +97,9 @@ function Details({ row }: { row: ApplianceRow }) {
             <strong>
               <Plural value={row.conflicts.length} one="# conflict" other="# conflicts" />
             </strong>{' '}
-            <Trans>It shares what should be its own: {row.conflicts.join('; ')}. Configure one of them anew.</Trans>
+            <Trans>
+              It shares what should be its own: {row.conflicts.join('; ')}. Configure one of them anew.
+            </Trans>
           </div>
         </div>
       ) : null}
@@ -128,7 +132,16 @@ function Details({ row }: { row: ApplianceRow }) {
               [t`Model`, row.model],
               [t`Serial number`, row.serial],
               [t`Site`, sites.find((site) => site.id === row.site)?.name ?? ''],
-              [t`Heard at`, row.heard ? row.heard_at.map((at) => <div key={at} className="mono">{at}</div>) : t`Not heard on this network`],
+              [
+                t`Heard at`,
+                row.heard
+                  ? row.heard_at.map((at) => (
+                      <div key={at} className="mono">
+                        {at}
+                      </div>
+                    ))
+                  : t`Not heard on this network`,
+              ],
             ]}
           />
         </Card>
@@ -147,7 +160,9 @@ function Details({ row }: { row: ApplianceRow }) {
           ) : (
             <span className="quiet">
               {isConfigured ? (
-                <Trans>It has not reported yet. Its first beat comes within a minute after the kick-start.</Trans>
+                <Trans>
+                  It has not reported yet. Its first beat comes within a minute after the kick-start.
+                </Trans>
               ) : (
                 <Trans>It reports once it is configured.</Trans>
               )}
@@ -220,10 +235,23 @@ function Copyable({ text }: { text: string }) {
   return (
     <CopyButton value={text}>
       {({ copied, copy }) => (
-        <Anchor component="button" type="button" size="sm" c="inherit" underline="never" onClick={copy} title={t`Copy`}>
+        <Anchor
+          component="button"
+          type="button"
+          size="sm"
+          c="inherit"
+          underline="never"
+          ta="left"
+          onClick={copy}
+          title={t`Copy`}
+        >
           <span className="mono">{text}</span>{' '}
           <span className="quiet">
-            {copied ? <Trans>copied</Trans> : <IconCopy size={13} aria-label={t`Copy`} style={{ verticalAlign: -2 }} />}
+            {copied ? (
+              <Trans>copied</Trans>
+            ) : (
+              <IconCopy size={13} aria-label={t`Copy`} style={{ verticalAlign: -2 }} />
+            )}
           </span>
         </Anchor>
       )}

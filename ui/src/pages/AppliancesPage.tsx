@@ -4,8 +4,8 @@ import { IconFilter, IconSearch, IconSettingsAutomation, IconX } from '@tabler/i
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { useLocation, useNavigate } from 'react-router'
 import type { ApplianceRow, ProblemView } from '../bindings.ts'
-import { ApplianceGrid, type GridHandle } from '../components/grid/ApplianceGrid.tsx'
 import { groupName } from '../components/badge.ts'
+import { ApplianceGrid, type GridHandle } from '../components/grid/ApplianceGrid.tsx'
 import { ColumnChooser } from '../components/grid/ColumnChooser.tsx'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { useShortcut } from '../components/shortcuts.ts'
@@ -34,6 +34,8 @@ export function AppliancesPage() {
   const [selected, setSelected] = useState(view.selection.size)
   const [shown, setShown] = useState(counts.all)
   const [columns, setColumns] = useState<string | null | undefined>(undefined)
+
+  const [draft, setDraft] = useState(view.draft)
 
   Object.assign(view, { search, group, showFilters })
 
@@ -137,7 +139,13 @@ export function AppliancesPage() {
       </header>
       <div className={classes.chips}>
         <fieldset className={classes.group} aria-label={t`Show by state`}>
-          <Chip label={t`All`} count={counts.all} on={group === null} onClick={() => setGroup(null)} testid="count-all" />
+          <Chip
+            label={t`All`}
+            count={counts.all}
+            on={group === null}
+            onClick={() => setGroup(null)}
+            testid="count-all"
+          />
           {GROUPS.map((name) => (
             <Chip
               key={name}
@@ -168,6 +176,28 @@ export function AppliancesPage() {
           ) : null}
         </output>
       </div>
+      {draft ? (
+        <div className={classes.draft} data-testid="draft">
+          <Plural
+            value={draft.uids.length}
+            one="A configuration of # appliance is being prepared."
+            other="A configuration of # appliances is being prepared."
+          />
+          <Button size="compact-xs" onClick={() => void navigate('/configure')}>
+            <Trans>Continue</Trans>
+          </Button>
+          <Button
+            size="compact-xs"
+            variant="default"
+            onClick={() => {
+              view.draft = null
+              setDraft(null)
+            }}
+          >
+            <Trans>Discard</Trans>
+          </Button>
+        </div>
+      ) : null}
       {problem ? (
         <div className={classes.problem}>
           <ProblemAlert problem={problem} />
@@ -220,7 +250,14 @@ interface ChipProps {
 function Chip({ label, count, on, testid, tone, onClick }: ChipProps) {
   const { i18n } = useLingui()
   return (
-    <button type="button" className={classes.chip} aria-pressed={on} data-tone={tone} data-empty={count === 0} onClick={onClick}>
+    <button
+      type="button"
+      className={classes.chip}
+      aria-pressed={on}
+      data-tone={tone}
+      data-empty={count === 0}
+      onClick={onClick}
+    >
       {label} <b data-testid={testid}>{i18n.number(count)}</b>
     </button>
   )

@@ -11,8 +11,8 @@ import { useNow } from '../components/useNow.ts'
 import { toBuckets, toSeries } from '../domain/beats.ts'
 import { absolute } from '../domain/time.ts'
 import { useSession } from '../store/context.tsx'
-import page from './page.module.css'
 import classes from './AppliancePage.module.css'
+import page from './page.module.css'
 
 const DAY = 86_400
 
@@ -43,7 +43,13 @@ export function BeatHistory({ uid, lastBeat }: { uid: string; lastBeat: number |
 
   const { at, series } = useMemo(() => toSeries(beats ?? []), [beats])
   const label = (name: string) =>
-    name === 'load' ? t`Load` : name === 'memory_percent' ? t`Memory` : name === 'disk_percent' ? t`Disk` : name
+    name === 'load'
+      ? t`Load`
+      : name === 'memory_percent'
+        ? t`Memory`
+        : name === 'disk_percent'
+          ? t`Disk`
+          : name
   const isPercent = (name: string) => name === 'memory_percent' || name === 'disk_percent'
   const format = (name: string) => (value: number) =>
     isPercent(name)
@@ -75,12 +81,14 @@ export function BeatHistory({ uid, lastBeat }: { uid: string; lastBeat: number |
       </div>
       {problem ? <ProblemAlert problem={problem} /> : null}
       {beats === null ? (
-        problem ? null : <Loader size="sm" aria-label={t`Loading`} />
+        problem ? null : (
+          <Loader size="sm" aria-label={t`Loading`} />
+        )
       ) : beats.length === 0 ? (
         <Empty icon={<IconHeartbeat size={28} />} title={<Trans>No beats in the last 24 hours</Trans>}>
           <Trans>
-            Once the appliance reports, its load, memory, disk and counters are drawn here. If it should have by now,
-            check that it reaches the NOC.
+            Once the appliance reports, its load, memory, disk and counters are drawn here. If it should have
+            by now, check that it reaches the NOC.
           </Trans>
         </Empty>
       ) : form === 'charts' ? (
@@ -100,7 +108,7 @@ export function BeatHistory({ uid, lastBeat }: { uid: string; lastBeat: number |
         </div>
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-        <div className={classes.tableBox} tabIndex={0} role="region" aria-label={t`Beats, mean values`}>
+        <section className={classes.tableBox} tabIndex={0} aria-label={t`Beats, mean values`}>
           <Table stickyHeader aria-label={t`Beats, mean values`} data-testid="beat-table">
             <Table.Thead>
               <Table.Tr>
@@ -127,7 +135,7 @@ export function BeatHistory({ uid, lastBeat }: { uid: string; lastBeat: number |
                 ))}
             </Table.Tbody>
           </Table>
-        </div>
+        </section>
       )}
     </section>
   )

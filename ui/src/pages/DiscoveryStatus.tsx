@@ -59,8 +59,8 @@ export function DiscoveryStatus() {
           />
           <span>
             <Trans>
-              Round {discovery.round} · {i18n.number(discovery.found)} found · about {i18n.number(unheard)} not
-              heard yet
+              Round {discovery.round} · {i18n.number(discovery.found)} found · about {i18n.number(unheard)}{' '}
+              not heard yet
             </Trans>
           </span>
         </>

@@ -43,9 +43,10 @@ export function InventoryPage() {
       </header>
       <p className={page.lead}>
         <Trans>
-          The manifest that comes with a delivery tells the NOC which appliances are yours, so nobody has to type
-          label codes. It is a CSV file with the columns <code>serial</code>, <code>mac</code>, <code>uid</code>,{' '}
-          <code>claim</code> and, if known, <code>model</code>. All of it is imported, or nothing.
+          The manifest that comes with a delivery tells the NOC which appliances are yours, so nobody has to
+          type label codes. It is a CSV file with the columns <code>serial</code>, <code>mac</code>,{' '}
+          <code>uid</code>, <code>claim</code> and, if known, <code>model</code>. All of it is imported, or
+          nothing.
         </Trans>
       </p>
       <form

@@ -1,7 +1,13 @@
 import { Plural, Trans, useLingui } from '@lingui/react/macro'
 import { Button, Progress } from '@mantine/core'
 import { notifications } from '@mantine/notifications'
-import { IconCircleCheck, IconDownload, IconPlayerStop, IconQuestionMark, IconRefresh } from '@tabler/icons-react'
+import {
+  IconCircleCheck,
+  IconDownload,
+  IconPlayerStop,
+  IconQuestionMark,
+  IconRefresh,
+} from '@tabler/icons-react'
 import { useMemo, useState } from 'react'
 import { Link, useNavigate, useParams } from 'react-router'
 import { toProblem } from '../backend/backend.ts'
@@ -129,7 +135,9 @@ function Progressing({ job }: { job: Job }) {
       <footer className={wizard.foot}>
         {running ? (
           <span className="quiet">
-            <Trans>You may leave this page: the job goes on, even when Muster is closed and opened again.</Trans>
+            <Trans>
+              You may leave this page: the job goes on, even when Muster is closed and opened again.
+            </Trans>
           </span>
         ) : null}
         <div className={wizard.grow} />

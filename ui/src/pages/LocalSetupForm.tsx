@@ -25,7 +25,7 @@ export function LocalSetupForm() {
     setBusy(true)
     setProblem(null)
     try {
-      await backend.useThisComputer(setup)
+      await backend.chooseThisComputer(setup)
       await restart()
     } catch (reason) {
       setProblem(toProblem(reason))
@@ -55,7 +55,9 @@ export function LocalSetupForm() {
         <Trans>Your first site</Trans>
       </h2>
       <p className={classes.lead}>
-        <Trans>What new appliances get. The values come from this computer's network; change what does not fit.</Trans>
+        <Trans>
+          What new appliances get. The values come from this computer's network; change what does not fit.
+        </Trans>
       </p>
       <Checkbox
         size="sm"
@@ -76,13 +78,22 @@ export function LocalSetupForm() {
       </div>
       <div className={classes.pair}>
         {field('gateway', t`Gateway`, t`May stay empty`)}
-        {field('host_name', t`Host names`, t`{n} counts, {model} and {serial} are filled in`, '{model}-{n:03}')}
+        {field(
+          'host_name',
+          t`Host names`,
+          t`{n} counts, {model} and {serial} are filled in`,
+          '{model}-{n:03}',
+        )}
       </div>
       <div className={classes.pair}>
         {field('dns1', t`DNS 1`, t`May stay empty`)}
         {field('dns2', t`DNS 2`, t`May stay empty`)}
       </div>
-      {field('noc_address', t`Address of this computer for the appliances`, t`Address and port, where their beats arrive`)}
+      {field(
+        'noc_address',
+        t`Address of this computer for the appliances`,
+        t`Address and port, where their beats arrive`,
+      )}
       {problem ? <ProblemAlert problem={problem} /> : null}
       <div>
         <Button type="submit" size="sm" data-testid="local-submit" loading={busy}>

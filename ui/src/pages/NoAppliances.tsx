@@ -1,10 +1,10 @@
 import { Trans } from '@lingui/react/macro'
 import { Button, Loader } from '@mantine/core'
 import { IconBroadcast, IconFilterOff, IconPlugConnected } from '@tabler/icons-react'
+import { toProblem } from '../backend/backend.ts'
 import type { ProblemView } from '../bindings.ts'
 import { Empty } from '../components/Empty.tsx'
 import { useFleet, useSession } from '../store/context.tsx'
-import { toProblem } from '../backend/backend.ts'
 
 /** The grid before anybody answered. */
 export function NoAppliances({ onProblem }: { onProblem: (problem: ProblemView) => void }) {
@@ -27,11 +27,7 @@ export function NoAppliances({ onProblem }: { onProblem: (problem: ProblemView) 
     )
   if (discovery.round === 0)
     return (
-      <Empty
-        icon={<IconBroadcast size={30} />}
-        title={<Trans>No appliances yet</Trans>}
-        action={discover}
-      >
+      <Empty icon={<IconBroadcast size={30} />} title={<Trans>No appliances yet</Trans>} action={discover}>
         <Trans>
           Plug the appliances into this network and press Discover. Every one answers, also those without an
           address.

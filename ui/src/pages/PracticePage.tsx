@@ -6,8 +6,8 @@ import { toProblem } from '../backend/backend.ts'
 import type { ApplianceRow, PracticeKnobs, ProblemView } from '../bindings.ts'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { useSession } from '../store/context.tsx'
-import page from './page.module.css'
 import classes from './PracticePage.module.css'
+import page from './page.module.css'
 
 /** The practice fleet's knobs: make things go wrong, on purpose. */
 export function PracticePage() {
@@ -15,7 +15,9 @@ export function PracticePage() {
   const { backend, fleet, start, view } = useSession()
   const [knobs, setKnobs] = useState<PracticeKnobs>(start.knobs)
   const [problem, setProblem] = useState<ProblemView | null>(null)
-  const [picked, setPicked] = useState<string[]>(() => [...view.selection].filter((uid) => canSilence(fleet.appliance(uid))))
+  const [picked, setPicked] = useState<string[]>(() =>
+    [...view.selection].filter((uid) => canSilence(fleet.appliance(uid))),
+  )
   const apply = (next: PracticeKnobs) => {
     setKnobs(next)
     // The session outlives this page, and its start state is what the page begins with.
@@ -35,7 +37,12 @@ export function PracticePage() {
   }
   const percent = (value: number) => i18n.number(value / 100, { style: 'percent' })
   const seconds = (value: number) =>
-    i18n.number(value / 1000, { style: 'unit', unit: 'second', unitDisplay: 'short', maximumFractionDigits: 1 })
+    i18n.number(value / 1000, {
+      style: 'unit',
+      unit: 'second',
+      unitDisplay: 'short',
+      maximumFractionDigits: 1,
+    })
   return (
     <div className={page.page}>
       <header className={page.head}>
@@ -44,7 +51,10 @@ export function PracticePage() {
         </h1>
       </header>
       <p className={page.lead}>
-        <Trans>Simulated appliances that run the real agent, on this computer only. Make things go wrong and see what Muster says.</Trans>
+        <Trans>
+          Simulated appliances that run the real agent, on this computer only. Make things go wrong and see
+          what Muster says.
+        </Trans>
       </p>
       {problem ? <ProblemAlert problem={problem} /> : null}
       <div className={page.cards}>
@@ -57,8 +67,8 @@ export function PracticePage() {
           <div className={`${page.cardBody} ${classes.stack}`}>
             <p className={classes.hint}>
               <Trans>
-                A silenced appliance answers and beats no more. After three missed beats an alert opens and the
-                desktop tells you.
+                A silenced appliance answers and beats no more. After three missed beats an alert opens and
+                the desktop tells you.
               </Trans>
             </p>
             <MultiSelect
@@ -81,7 +91,12 @@ export function PracticePage() {
               leftSection={<IconVolumeOff size={16} aria-hidden />}
               onClick={silence}
             >
-              <Plural value={valid.length} _0="Silence one at random" one="Silence # appliance" other="Silence # appliances" />
+              <Plural
+                value={valid.length}
+                _0="Silence one at random"
+                one="Silence # appliance"
+                other="Silence # appliances"
+              />
             </Button>
             {options.length === 0 && knobs.silent.length === 0 ? (
               <p className={classes.hint}>
@@ -100,7 +115,9 @@ export function PracticePage() {
                         variant="default"
                         size="compact-xs"
                         aria-label={t`Let ${name} speak again`}
-                        onClick={() => apply({ ...knobs, silent: knobs.silent.filter((other) => other !== uid) })}
+                        onClick={() =>
+                          apply({ ...knobs, silent: knobs.silent.filter((other) => other !== uid) })
+                        }
                       >
                         <Trans>Let it speak</Trans>
                       </Button>
@@ -128,12 +145,30 @@ export function PracticePage() {
             </h2>
           </div>
           <div className={`${page.cardBody} ${classes.stack}`}>
-            <Knob label={t`An installation takes`} value={knobs.install_ms} max={30_000} step={500} show={seconds}
-              onChange={(install_ms) => apply({ ...knobs, install_ms })} />
-            <Knob label={t`Installations that fail`} value={knobs.fail_percent} max={100} step={5} show={percent}
-              onChange={(fail_percent) => apply({ ...knobs, fail_percent })} />
-            <Knob label={t`Packets lost, each way`} value={knobs.loss_percent} max={90} step={5} show={percent}
-              onChange={(loss_percent) => apply({ ...knobs, loss_percent })} />
+            <Knob
+              label={t`An installation takes`}
+              value={knobs.install_ms}
+              max={30_000}
+              step={500}
+              show={seconds}
+              onChange={(install_ms) => apply({ ...knobs, install_ms })}
+            />
+            <Knob
+              label={t`Installations that fail`}
+              value={knobs.fail_percent}
+              max={100}
+              step={5}
+              show={percent}
+              onChange={(fail_percent) => apply({ ...knobs, fail_percent })}
+            />
+            <Knob
+              label={t`Packets lost, each way`}
+              value={knobs.loss_percent}
+              max={90}
+              step={5}
+              show={percent}
+              onChange={(loss_percent) => apply({ ...knobs, loss_percent })}
+            />
           </div>
         </section>
       </div>

@@ -12,11 +12,11 @@ import { checkSheet } from '../domain/settings.ts'
 import { mergeErrors, takenBy, withPlan } from '../domain/wizard.ts'
 import { useFleet, useSession } from '../store/context.tsx'
 import type { Draft } from '../store/view.ts'
+import classes from './WizardPage.module.css'
 import { CheckStep } from './wizard/CheckStep.tsx'
 import { ChooseStep } from './wizard/ChooseStep.tsx'
 import { PlanStep } from './wizard/PlanStep.tsx'
 import { ReviewStep } from './wizard/ReviewStep.tsx'
-import classes from './WizardPage.module.css'
 
 /** The bulk wizard up to the moment of applying; from there on the job's page shows how it goes. */
 export function WizardPage() {
@@ -48,7 +48,8 @@ function Wizard({ first }: { first: Draft }) {
   }
   // biome-ignore lint/correctness/useExhaustiveDependencies: chosen when the wizard's list changes, not at each beat
   const chosen = useMemo(
-    () => draft.uids.map((uid) => fleet.appliance(uid)).filter((row): row is ApplianceRow => row !== undefined),
+    () =>
+      draft.uids.map((uid) => fleet.appliance(uid)).filter((row): row is ApplianceRow => row !== undefined),
     [draft.uids],
   )
   const local = useMemo(() => checkSheet(draft.rows, takenBy(fleet.appliances())), [draft.rows, fleet])
@@ -115,10 +116,24 @@ function Wizard({ first }: { first: Draft }) {
       <div className={classes.body}>
         {draft.step === 0 ? <ChooseStep draft={draft} rows={chosen} onChange={change} /> : null}
         {draft.step === 1 && draft.plan ? (
-          <PlanStep draft={draft} plan={draft.plan} errors={local} onChange={change} onPlanAgain={() => plan(1)} busy={busy} />
+          <PlanStep
+            draft={draft}
+            plan={draft.plan}
+            errors={local}
+            onChange={change}
+            onPlanAgain={() => plan(1)}
+            busy={busy}
+          />
         ) : null}
         {draft.step === 2 && draft.plan ? (
-          <CheckStep draft={draft} plan={draft.plan} errors={errors} checking={busy} stale={isStale} onChange={change} />
+          <CheckStep
+            draft={draft}
+            plan={draft.plan}
+            errors={errors}
+            checking={busy}
+            stale={isStale}
+            onChange={change}
+          />
         ) : null}
         {draft.step === 3 && draft.plan ? <ReviewStep draft={draft} plan={draft.plan} /> : null}
       </div>
@@ -189,6 +204,7 @@ function NothingChosen({ noSite }: { noSite: boolean }) {
 }
 
 function uidsOf(state: unknown): string[] {
-  if (typeof state !== 'object' || state === null || !('uids' in state) || !Array.isArray(state.uids)) return []
+  if (typeof state !== 'object' || state === null || !('uids' in state) || !Array.isArray(state.uids))
+    return []
   return state.uids.filter((uid) => typeof uid === 'string')
 }

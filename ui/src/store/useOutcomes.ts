@@ -2,10 +2,10 @@ import { plural, t } from '@lingui/core/macro'
 import { notifications } from '@mantine/notifications'
 import { useEffect, useRef } from 'react'
 import { useLocation } from 'react-router'
+import { useAnnounce } from '../components/Announcer.tsx'
 import { summarise } from '../domain/job.ts'
 import { useFleet } from './context.tsx'
 import { isRunning } from './fleet.ts'
-import { useAnnounce } from '../components/Announcer.tsx'
 
 /** Says when a discovery or a job has ended, wherever the administrator is. */
 export function useOutcomes(): void {
@@ -30,7 +30,8 @@ export function useOutcomes(): void {
       const { configured, failed } = summarise(job)
       const text = t`Job ${job.id} ended: ${configured} configured, ${failed} failed.`
       announce(text)
-      if (pathname !== `/jobs/${job.id}`) notifications.show({ message: text, color: failed ? 'red' : 'green' })
+      if (pathname !== `/jobs/${job.id}`)
+        notifications.show({ message: text, color: failed ? 'red' : 'green' })
     }
     wereRunning.current = new Set(jobs.filter(isRunning).map((job) => job.id))
   }, [jobs, pathname, announce])

@@ -1,3 +1,4 @@
+import { useLingui } from '@lingui/react/macro'
 import type {
   CellKeyDownEvent,
   ColDef,
@@ -8,7 +9,6 @@ import type {
   RowSelectionOptions,
 } from 'ag-grid-community'
 import { AgGridReact } from 'ag-grid-react'
-import { useLingui } from '@lingui/react/macro'
 import { type Ref, useEffect, useImperativeHandle, useMemo, useRef } from 'react'
 import type { ApplianceRow } from '../../bindings.ts'
 import { toTsv } from '../../domain/csv.ts'
@@ -70,7 +70,13 @@ export function ApplianceGrid(props: Props) {
   const { fleet, passes, showFilters } = props
   const columns = useMemo(() => applianceColumns(i18n.locale), [i18n.locale])
   const defaults = useMemo<ColDef<ApplianceRow>>(
-    () => ({ filter: 'agTextColumnFilter', floatingFilter: showFilters, minWidth: 60, sortable: true }),
+    () => ({
+      filter: 'agTextColumnFilter',
+      floatingFilter: showFilters,
+      suppressHeaderFilterButton: true,
+      minWidth: 60,
+      sortable: true,
+    }),
     [showFilters],
   )
   const texts = useMemo(() => gridTexts(), [])
@@ -129,7 +135,9 @@ export function ApplianceGrid(props: Props) {
       suppressDragLeaveHidesColumns
       suppressNoRowsOverlay
       onGridReady={onReady}
-      onSelectionChanged={({ api }) => props.onSelect(new Set(api.getSelectedNodes().map((node) => node.id as string)))}
+      onSelectionChanged={({ api }) =>
+        props.onSelect(new Set(api.getSelectedNodes().map((node) => node.id as string)))
+      }
       onFilterChanged={({ api }) => props.onFilters(api.getFilterModel())}
       onModelUpdated={({ api }) => props.onShown(api.getDisplayedRowCount())}
       onRowDoubleClicked={({ data }) => data && props.onOpen(data)}

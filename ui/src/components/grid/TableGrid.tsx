@@ -20,6 +20,7 @@ const SELECTION: RowSelectionOptions = {
   headerCheckbox: true,
   enableClickSelection: false,
 }
+const SELECTION_COLUMN: ColDef = { width: 42, minWidth: 42, maxWidth: 42, pinned: 'left', resizable: false }
 const DEFAULTS: ColDef = { sortable: true, minWidth: 60 }
 
 /** A plain table of any size; a row whose object stays the same is not drawn again. */
@@ -45,6 +46,7 @@ export function TableGrid<T>({ label, rows, idOf, columns, selected, onSelect, o
       defaultColDef={DEFAULTS}
       getRowId={({ data }) => id.current(data)}
       {...(isSelecting ? { rowSelection: SELECTION as RowSelectionOptions<T> } : {})}
+      selectionColumnDef={SELECTION_COLUMN}
       ensureDomOrder
       animateRows={false}
       suppressNoRowsOverlay

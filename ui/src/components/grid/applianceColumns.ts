@@ -86,9 +86,7 @@ export function applianceColumns(locale: string): Column[] {
       headerName: t`Conflicts`,
       valueGetter: ({ data }) => data?.conflicts.join('; '),
       cellRenderer: badgeCell<ApplianceRow>((row) =>
-        row.conflicts.length > 0
-          ? { tone: 'warn', icon: 'warning', text: row.conflicts.join('; ') }
-          : null,
+        row.conflicts.length > 0 ? { tone: 'warn', icon: 'warning', text: row.conflicts.join('; ') } : null,
       ),
       tooltipValueGetter: ({ value }) => value || null,
       width: 130,

@@ -10,6 +10,7 @@ export function badgeCell<T>(badgeOf: (row: T) => Badge | null): new () => ICell
     private shown: string | null = null
 
     init(params: ICellRendererParams<T>): void {
+      this.element.className = 'cell-badge'
       this.draw(params)
     }
 
@@ -53,7 +54,10 @@ export function barCell<T>(
     }
 
     refresh({ data }: ICellRendererParams<T>): boolean {
-      this.bar.style.setProperty('--part', String(data ? partOf(data) : 0))
+      const part = data ? partOf(data) : 0
+      // What is done needs no bar any more: its badge says so.
+      this.bar.hidden = part >= 1
+      this.bar.style.setProperty('--part', String(part))
       this.label.textContent = data ? labelOf(data) : ''
       return true
     }

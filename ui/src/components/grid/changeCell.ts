@@ -1,7 +1,9 @@
 import type { ICellRendererComp, ICellRendererParams } from 'ag-grid-community'
 
 /** A cell with what is now and what will be; only the latter when there was nothing or nothing changes. */
-export function changeCell<T>(valuesOf: (row: T) => [now: string, next: string]): new () => ICellRendererComp<T> {
+export function changeCell<T>(
+  valuesOf: (row: T) => [now: string, next: string],
+): new () => ICellRendererComp<T> {
   return class ChangeCell implements ICellRendererComp<T> {
     private readonly element = document.createElement('span')
 

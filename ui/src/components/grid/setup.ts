@@ -20,8 +20,8 @@ import {
   RowSelectionModule,
   ScrollApiModule,
   TextFilterModule,
-  themeQuartz,
   TooltipModule,
+  themeQuartz,
 } from 'ag-grid-community'
 
 ModuleRegistry.registerModules([

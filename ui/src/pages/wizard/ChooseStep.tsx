@@ -78,7 +78,9 @@ export function ChooseStep({ draft, rows, onChange }: Props) {
             idOf={(row) => row.uid}
             columns={columns}
             selected={selected}
-            onSelect={(uids) => onChange({ uids: listed.map((row) => row.uid).filter((uid) => uids.has(uid)) })}
+            onSelect={(uids) =>
+              onChange({ uids: listed.map((row) => row.uid).filter((uid) => uids.has(uid)) })
+            }
           />
         </div>
       </div>

@@ -26,14 +26,18 @@ export function PlanStep({ draft, plan, errors, busy, onChange, onPlanAgain }: P
   const owned = useMemo(() => plan.rows.filter((row) => row.ownership === 'owned' && !row.problem), [plan])
   const unclaimed = plan.rows
     .filter((row) => row.ownership === 'unclaimed')
-    .map(({ uid, mac, problem }): Unclaimed => ({
-      uid,
-      mac,
-      serial: fleet.appliance(uid)?.serial ?? '',
-      // Without a code there is nothing to complain about yet.
-      problem: draft.codes.get(uid) ? problem?.message : undefined,
-    }))
-  const refused = plan.rows.filter((row) => row.ownership !== 'unclaimed' && (row.ownership === 'other_site' || row.problem))
+    .map(
+      ({ uid, mac, problem }): Unclaimed => ({
+        uid,
+        mac,
+        serial: fleet.appliance(uid)?.serial ?? '',
+        // Without a code there is nothing to complain about yet.
+        problem: draft.codes.get(uid) ? problem?.message : undefined,
+      }),
+    )
+  const refused = plan.rows.filter(
+    (row) => row.ownership !== 'unclaimed' && (row.ownership === 'other_site' || row.problem),
+  )
   const ready = unclaimed.filter(({ uid }) => isCode(draft.codes.get(uid) ?? '')).length
   return (
     <>
@@ -42,8 +46,18 @@ export function PlanStep({ draft, plan, errors, busy, onChange, onPlanAgain }: P
           <div className={classes.notice}>
             <IconAlertTriangle size={16} aria-hidden />
             <div>
-              <Plural value={refused.length} one="# appliance is left out:" other="# appliances are left out:" />{' '}
-              {[...new Set(refused.map((row) => (row.problem ? `${row.problem.message} ${row.problem.remedy}` : row.mac)))].join(' ')}
+              <Plural
+                value={refused.length}
+                one="# appliance is left out:"
+                other="# appliances are left out:"
+              />{' '}
+              {[
+                ...new Set(
+                  refused.map((row) =>
+                    row.problem ? `${row.problem.message} ${row.problem.remedy}` : row.mac,
+                  ),
+                ),
+              ].join(' ')}
             </div>
           </div>
         ) : null}
@@ -57,7 +71,13 @@ export function PlanStep({ draft, plan, errors, busy, onChange, onPlanAgain }: P
                 other="# appliances are left out until their label codes are given."
               />{' '}
               {ready > 0 ? (
-                <Button size="compact-xs" ml={6} loading={busy} onClick={onPlanAgain} data-testid="plan-again">
+                <Button
+                  size="compact-xs"
+                  ml={6}
+                  loading={busy}
+                  onClick={onPlanAgain}
+                  data-testid="plan-again"
+                >
                   <Trans>Plan again with {ready} codes</Trans>
                 </Button>
               ) : null}

@@ -55,7 +55,11 @@ export function ReviewStep({ draft, plan }: { draft: Draft; plan: PlanView }) {
     <div className={classes.column}>
       <div className={classes.bar} data-testid="review">
         <b>
-          <Plural value={fresh} one="# appliance gets its first settings" other="# appliances get their first settings" />
+          <Plural
+            value={fresh}
+            one="# appliance gets its first settings"
+            other="# appliances get their first settings"
+          />
         </b>
         {changed > 0 ? (
           <b className="warn">
@@ -69,7 +73,8 @@ export function ReviewStep({ draft, plan }: { draft: Draft; plan: PlanView }) {
         ) : null}
         <span className="quiet">
           <Trans>
-            Site {site}. An appliance that cannot be confirmed goes back to what it had, and is shown as failed.
+            Site {site}. An appliance that cannot be confirmed goes back to what it had, and is shown as
+            failed.
           </Trans>
         </span>
       </div>
