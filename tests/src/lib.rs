@@ -1,5 +1,7 @@
 //! What several tests of the whole need: programs under test, the network lab, waiting.
 
+pub mod desktop;
+pub mod fleet;
 pub mod lab;
 pub mod process;
 pub mod wait;

@@ -1,2 +1,94 @@
-//! x
-fn main() {}
+//! `fleet`: the practice fleet as a program, steered by lines of JSON on standard input.
+//!
+//! It says `{"ready":true,"port":P,"manifest":"<csv>"}` and ends when its standard input does.
+#![expect(clippy::print_stdout, reason = "a command line program")]
+
+use anyhow::Context;
+use clap::Parser;
+use serde_json::json;
+use system_tests::fleet::{Command, Fleet, Knobs, Options, bind};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::mpsc;
+use tracing_subscriber::EnvFilter;
+
+/// A fleet of simulated appliances on loopback
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// How many appliances
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    count: u32,
+    /// UDP port on 127.0.0.1; 0 for a free one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// The same seed makes the same appliances
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How long an installation takes, milliseconds
+    #[arg(long, default_value_t = 0)]
+    install_ms: u64,
+    /// How many of 100 installations fail
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    fail_percent: u8,
+    /// How many of 100 datagrams are lost, each way
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    loss_percent: u8,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_env("MUSTER_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let cli = Cli::parse();
+    allow_many_connections();
+    let options = Options {
+        count: cli.count as usize,
+        port: cli.port,
+        seed: cli.seed,
+        knobs: Knobs {
+            install_ms: Some(cli.install_ms),
+            fail_percent: Some(cli.fail_percent),
+            loss_percent: Some(cli.loss_percent),
+            silent: None,
+        },
+    };
+    let socket = bind(options.port).with_context(|| format!("UDP port {} on 127.0.0.1 is not free", options.port))?;
+    let fleet = Fleet::start(&options, socket)?;
+    println!("{}", json!({ "ready": true, "port": fleet.address()?.port(), "manifest": fleet.manifest() }));
+
+    let (command, commands) = mpsc::channel(16);
+    let (told, mut stats) = mpsc::unbounded_channel();
+    tokio::spawn(read_commands(command));
+    tokio::spawn(async move {
+        while let Some(stats) = stats.recv().await {
+            let mut line = json!({ "event": "stats" });
+            if let (Some(line), Ok(serde_json::Value::Object(stats))) = (line.as_object_mut(), serde_json::to_value(stats)) {
+                line.extend(stats);
+            }
+            println!("{line}");
+        }
+    });
+    Ok(fleet.run(commands, told).await?)
+}
+
+async fn read_commands(command: mpsc::Sender<Command>) {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        match serde_json::from_str(&line) {
+            Ok(parsed) => {
+                if command.send(parsed).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => println!("{}", json!({ "event": "error", "message": error.to_string() })),
+        }
+    }
+}
+
+/// Each appliance keeps its own connection to the NOC.
+fn allow_many_connections() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}

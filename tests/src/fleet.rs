@@ -1,0 +1,80 @@
+//! The practice fleet: many simulated appliances in one process, behind one UDP socket on loopback.
+//!
+//! Each runs the real agent (`muster_agent::agent`): the same machines, the same certificates, the same HTTPS. Only its
+//! network, its storage and what it measures are in memory. Pings go to all of them, everything else to the appliance
+//! that it names.
+
+mod catalogue;
+mod health;
+mod members;
+mod rng;
+
+pub use members::{Fleet, Stats};
+
+use muster_protocol::id::Uid;
+use serde::Deserialize;
+use std::net::{Ipv4Addr, SocketAddr};
+use tokio::net::UdpSocket;
+
+/// How many appliances and who they are.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many.
+    pub count: usize,
+    /// UDP port on 127.0.0.1, 0 for a free one.
+    pub port: u16,
+    /// The same seed makes the same appliances and loses the same packets.
+    pub seed: u64,
+    /// What goes wrong at first.
+    pub knobs: Knobs,
+}
+
+/// What goes wrong; absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Knobs {
+    /// How long an installation takes.
+    pub install_ms: Option<u64>,
+    /// How many of 100 installations fail.
+    pub fail_percent: Option<u8>,
+    /// How many of 100 datagrams are lost, each way.
+    pub loss_percent: Option<u8>,
+    /// Who neither answers nor beats.
+    pub silent: Option<Vec<Uid>>,
+}
+
+/// A line on standard input.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Turn knobs.
+    Knobs(Knobs),
+    /// Print statistics; the value does not matter.
+    Stats(bool),
+}
+
+/// The fleet's socket. Asks for a large receive buffer: a whole fleet is configured in one burst.
+pub fn bind(port: u16) -> std::io::Result<UdpSocket> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
+    socket.set_recv_buffer_size(8 * 1024 * 1024)?;
+    socket.set_send_buffer_size(8 * 1024 * 1024)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read_and_unknown_knobs_refused() {
+        let parse = |text| serde_json::from_str::<Command>(text);
+        let knobs = Knobs { install_ms: Some(500), silent: Some(vec![Uid([1; 20])]), ..Knobs::default() };
+        let text = format!(r#"{{"knobs":{{"install_ms":500,"silent":["{}"]}}}}"#, Uid([1; 20]));
+        assert_eq!(parse(&text).expect("knobs"), Command::Knobs(knobs));
+        assert_eq!(parse(r#"{"stats":true}"#).expect("stats"), Command::Stats(true));
+        assert!(parse(r#"{"knobs":{"instal_ms":5}}"#).is_err());
+        assert!(parse("rubbish").is_err());
+    }
+}
