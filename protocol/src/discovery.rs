@@ -6,8 +6,8 @@
 //! the number of new answers [`estimate`] follows how many are still unheard. When many must be listed, a round sends one
 //! ping for each shard of all appliances.
 //!
-//! A discovery ends when less than one appliance in twenty discoveries would be left unheard and the last round brought
-//! nobody new. Where nobody was heard at all there is nothing to measure with: three rounds of silence end it.
+//! A discovery ends when that number is next to nothing, after at least two rounds, the last of which brought nobody new.
+//! Where nobody was heard at all there is nothing to measure with: three rounds of silence end it.
 //!
 //! An answer is looked at only if it claims to answer a ping of the last 30 s that asked this very appliance, and its
 //! signature only if this appliance has not answered that ping from the same peer before.
@@ -33,9 +33,9 @@ use std::collections::{BTreeSet, VecDeque};
 /// Most appliances one discovery keeps; whoever can sign could otherwise fill the memory with invented ones.
 pub const MAX_APPLIANCES: usize = 65_536;
 
-/// A discovery goes on until the expected number of the unheard is below this: a chance of at most 5 % that anybody is
-/// missing. "Below one" would leave an appliance out of every third discovery of a lossy network.
-const ENOUGH: f64 = 0.05;
+/// A discovery goes on until the expected number of the unheard is below this, so about one in thirty on a network with
+/// heavy loss misses somebody. "Below one" would be every third, and on a good network it takes as many rounds.
+const ENOUGH: f64 = 0.03;
 /// Rounds in which nobody at all was heard before the network counts as empty.
 const EMPTY_ROUNDS: u32 = 3;
 
@@ -105,6 +105,7 @@ pub enum Output {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all events are the large one, and none is kept")]
 pub enum Event {
     /// An appliance answered.
     Heard(Heard),
@@ -171,7 +172,7 @@ pub struct Discovery {
 
 /// The round under way.
 struct Running {
-    queue: VecDeque<(Millis, Ping)>,
+    queue: VecDeque<round::Planned>,
     ends: Millis,
 }
 
@@ -249,8 +250,9 @@ impl Discovery {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Millis) {
         self.advance(now);
-        while let Some((ping, round)) = self.next_due() {
-            self.transmit(ping, Some((self.run, round)));
+        while let Some((ping, wave)) = self.next_due() {
+            let round = self.rounds.len() - 1;
+            self.transmit(ping, Some(recent::Part { run: self.run, round, wave }));
         }
         if self.running.as_ref().is_some_and(|running| running.queue.is_empty() && running.ends <= self.now) {
             self.end_round();
@@ -265,7 +267,7 @@ impl Discovery {
     /// When to call [`Self::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Millis> {
         let running = self.running.as_ref()?;
-        Some(running.queue.front().map_or(running.ends, |(at, _)| *at))
+        Some(running.queue.front().map_or(running.ends, |planned| planned.at))
     }
 
     fn advance(&mut self, now: Millis) {
@@ -276,24 +278,25 @@ impl Discovery {
     fn begin_round(&mut self) {
         let (round, pings) = round::plan(&self.rounds, &self.heard, &mut self.rng);
         let window_ms = self.pace.window(&self.rounds, self.heard.len(), &round);
-        let queue = round::schedule(self.now, window_ms, round.waves, pings);
+        let queue = round::schedule(self.now, window_ms, pings);
         self.rounds.push(Round { window_ms, ..round });
         self.running = Some(Running { queue, ends: self.now });
         self.handle_timeout(self.now);
     }
 
+    /// The next ping that is to be sent by now, and its wave.
     fn next_due(&mut self) -> Option<(Ping, usize)> {
         let running = self.running.as_mut()?;
-        let (_, ping) = running.queue.pop_front_if(|(at, _)| *at <= self.now)?;
+        let round::Planned { wave, ping, .. } = running.queue.pop_front_if(|planned| planned.at <= self.now)?;
         // Counted from the moment it is really sent: a driver that is late must not shorten the window.
         let answered_by = self.now + u64::from(ping.window_ms) + u64::from(self.config.slack_ms);
         running.ends = running.ends.max(answered_by);
-        Some((ping, self.rounds.len() - 1))
+        Some((ping, wave))
     }
 
     fn end_round(&mut self) {
         let number = u32::try_from(self.rounds.len()).unwrap_or(u32::MAX);
-        let unheard = estimate::unheard(&self.rounds.iter().map(Round::counts).collect::<Vec<_>>());
+        let unheard = round::unheard(&self.rounds);
         self.notify(Event::Round { number, found: self.heard.len(), unheard });
         let enough = if self.heard.is_empty() {
             number >= EMPTY_ROUNDS
@@ -311,12 +314,12 @@ impl Discovery {
 
     fn finish(&mut self) {
         self.running = None;
-        let unheard = estimate::unheard(&self.rounds.iter().map(Round::counts).collect::<Vec<_>>());
+        let unheard = round::unheard(&self.rounds);
         let rounds = u32::try_from(self.rounds.len()).unwrap_or(u32::MAX);
         self.notify(Event::Finished { found: self.heard.len(), unheard, rounds });
     }
 
-    fn transmit(&mut self, mut ping: Ping, round: Option<(u32, usize)>) {
+    fn transmit(&mut self, mut ping: Ping, part: Option<recent::Part>) {
         let mut open_key = None;
         let bytes = match &self.signer {
             Some(signer) => {
@@ -328,7 +331,7 @@ impl Discovery {
             }
             None => ping.to_plain(),
         };
-        self.recent.insert(self.now, Asked { ping, round, open_key, answered: BTreeSet::new() });
+        self.recent.insert(self.now, Asked { ping, part, open_key, answered: BTreeSet::new() });
         self.outputs.push_back(Output::Transmit { bytes });
     }
 
@@ -353,11 +356,11 @@ impl Discovery {
             _ => None,
         };
         let fresh = self.heard.insert(uid);
-        if let Some((run, index)) = asked.round
-            && run == self.run
-            && let Some(round) = self.rounds.get_mut(index)
+        if let Some(part) = asked.part
+            && part.run == self.run
+            && let Some(round) = self.rounds.get_mut(part.round)
         {
-            round.count_answer(uid, fresh);
+            round.count_answer(part.wave, uid, fresh);
         }
         let Here { device_key, mac, state, one_time_key, boot, proof, .. } = here;
         self.notify(Event::Heard(Heard {

@@ -4,7 +4,10 @@
 //! of them off the list. Let a round `j` have a sample of `M_j`, of which `R_j` answer, and `N_j` new answers.
 //!
 //! - The chance that an unheard appliance answers in that round is `p_j = (R_j + 1/2) / (M_j + 1)` (Jeffreys' estimate:
-//!   never quite 0 or 1, however small the sample).
+//!   never quite 0 or 1, however small the sample). Rounds with fewer than `SMALL_SAMPLE` are measured together, as if
+//!   their loss were the same (where it is not, this makes `Q` below larger), and so little is known about it that its
+//!   whole distribution counts: with `R` of `M` answers the chance to be missed `k` times is the mean of `(1 - p)^k`
+//!   under Beta(R + 1/2, M - R + 1/2).
 //! - Let `U` be how many were unheard before the first round with a sample. Of these `n = Σ N_j` have answered since, and
 //!   each had the chance `Q = Π (1 - p_j)` of staying unheard. With no prior opinion of `U` (all numbers equally likely),
 //!   the number still unheard is negative binomial with mean `(n + 1) Q / (1 - Q)`. That is the estimate.
@@ -13,6 +16,9 @@
 //! loss, so a first round that overran the receive buffer does not spoil the estimate.
 //!
 //! It takes every appliance for equally easy to hear. One that hears no ping at all cannot be estimated by anybody.
+
+/// A sample of fewer says too little by itself.
+pub(super) const SMALL_SAMPLE: usize = 8;
 
 /// What a round brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,12 +37,29 @@ pub fn unheard(rounds: &[Counts]) -> f64 {
     if measured().next().is_none() {
         return 0.0;
     }
-    let missed: f64 = measured().map(|round| 1.0 - round.chance()).product();
+    let (small, large): (Vec<&Counts>, Vec<&Counts>) = measured().partition(|round| round.sample < SMALL_SAMPLE);
+    let missed = large.iter().map(|round| 1.0 - round.chance()).product::<f64>() * missed_by_all(&small);
     let fresh: usize = measured().map(|round| round.fresh).sum();
     (fresh as f64 + 1.0) * missed / (1.0 - missed)
 }
 
+/// The chance to be missed by each of these rounds, which have one unknown loss in common.
+fn missed_by_all(rounds: &[&Counts]) -> f64 {
+    let sum = rounds.iter().fold(Counts::default(), |sum, round| sum.plus(round));
+    let silent = (sum.sample - sum.answered) as f64 + 0.5;
+    let all = sum.sample as f64 + 1.0;
+    (0..rounds.len()).map(|i| (silent + i as f64) / (all + i as f64)).product()
+}
+
 impl Counts {
+    fn plus(self, other: &Counts) -> Counts {
+        Counts {
+            sample: self.sample + other.sample,
+            answered: self.answered + other.answered.min(other.sample),
+            fresh: self.fresh + other.fresh,
+        }
+    }
+
     /// The chance that an appliance which is asked is heard in this round; one half if nothing was measured.
     pub fn chance(&self) -> f64 {
         (self.answered.min(self.sample) as f64 + 0.5) / (self.sample as f64 + 1.0)
@@ -72,6 +95,16 @@ mod tests {
         assert!(many.is_finite() && many > 1.0, "{many}");
         // More answers than were asked for must not turn the estimate negative.
         assert!(unheard(&[counts(0, 0, 10), counts(1, 9, 0)]) >= 0.0);
+    }
+
+    #[test]
+    fn small_samples_are_measured_together() {
+        // One appliance that answers four times more has no neighbour that is missed each time.
+        let again = counts(1, 1, 0);
+        assert!(unheard(&[counts(0, 0, 1), again, again]) > 0.05);
+        assert!(unheard(&[counts(0, 0, 1), again, again, again, again]) < 0.01);
+        // A bad small round counts against the good one.
+        assert!(unheard(&[counts(0, 0, 1), counts(1, 0, 0), counts(1, 1, 0)]) > 0.3);
     }
 
     #[test]

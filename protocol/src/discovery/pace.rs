@@ -47,18 +47,17 @@ impl Pace {
         let counts = round.counts();
         // What was offered, not what came through: the network may have been asked for far more than it carries.
         let offered = (counts.answered + counts.fresh) as f64 / counts.chance();
-        let offered_rate = offered * round.waves as f64 * 1_000.0 / f64::from(round.window_ms);
+        let offered_rate = offered * round.waves() as f64 * 1_000.0 / f64::from(round.window_ms);
         self.rate = (self.rate.min(offered_rate) / 2.0).max(LEAST_RATE);
     }
 
     /// The window of `next`.
     pub(super) fn window(&self, before: &[Round], found: usize, next: &Round) -> u16 {
-        let counts: Vec<_> = before.iter().map(Round::counts).collect();
-        let measured = counts.iter().any(|round| round.sample > 0);
+        let measured = before.iter().any(|round| !round.sample.is_empty());
         // One round says nothing about its own loss: expect as many again.
-        let unheard = if measured { super::estimate::unheard(&counts) } else { found as f64 };
+        let unheard = if measured { super::round::unheard(before) } else { found as f64 };
         let unheard = unheard.min(super::MAX_APPLIANCES as f64);
-        let answers = (unheard + next.sample.len() as f64) * next.waves as f64;
+        let answers = (unheard + next.sample.len() as f64) * next.waves() as f64;
         let carried_ms = answers * 1_000.0 / self.rate;
         let read_ms = (answers - self.capacity).max(0.0) * 1_000.0 / READ_PER_S;
         carried_ms.max(read_ms).clamp(self.first_ms, self.max_ms) as u16
@@ -71,7 +70,7 @@ mod tests {
 
     fn round(sample: u8, answered: u8, fresh: usize) -> Round {
         let uids = |n: u8| (0..n).map(|i| crate::id::Uid([i; 20])).collect();
-        Round { window_ms: 250, waves: 1, sample: uids(sample), answered: uids(answered), fresh }
+        Round { window_ms: 250, sample: uids(sample), answered: vec![uids(answered)], fresh }
     }
 
     #[test]

@@ -16,11 +16,19 @@ const MAX_ANSWERS: usize = 4 * super::MAX_APPLIANCES;
 /// Ways one answer may come: some interfaces, two protocols.
 const MAX_PEERS: usize = 8;
 
+/// Which part of which discovery a ping was.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    pub(super) run: u32,
+    pub(super) round: usize,
+    pub(super) wave: usize,
+}
+
 /// A ping, and who answered it.
 pub(super) struct Asked {
     pub(super) ping: Ping,
-    /// Which discovery and which of its rounds; none for a directed ping.
-    pub(super) round: Option<(u32, usize)>,
+    /// None for a directed ping.
+    pub(super) part: Option<Part>,
     /// Opens the settings in its answers.
     pub(super) open_key: Option<OpenKey>,
     pub(super) answered: BTreeSet<(Uid, Peer)>,
@@ -65,6 +73,11 @@ impl RecentPings {
             self.answers += 1;
         }
         Some(asked)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.asked.len()
     }
 
     fn drop_oldest(&mut self) {

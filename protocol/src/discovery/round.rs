@@ -1,6 +1,6 @@
 //! What a round asks: whom it lists, whom it samples, how it is split into pings.
 
-use super::estimate::Counts;
+use super::estimate::{Counts, SMALL_SAMPLE};
 use crate::crypto::{random, uniform};
 use crate::id::{PingId, Uid};
 use crate::time::Millis;
@@ -21,32 +21,67 @@ const WAVE_MS: u64 = 40;
 pub(super) struct Round {
     /// Its window.
     pub(super) window_ms: u16,
-    /// How often everybody is asked in it.
-    pub(super) waves: u64,
     /// The heard who are asked again.
     pub(super) sample: BTreeSet<Uid>,
-    /// Those of them who answered.
-    pub(super) answered: BTreeSet<Uid>,
+    /// Those of them who answered, for each wave: everybody is asked once in each.
+    pub(super) answered: Vec<BTreeSet<Uid>>,
     /// Appliances heard for the first time.
     pub(super) fresh: usize,
 }
 
+/// A ping that is to be sent.
+#[derive(Clone, Debug)]
+pub(super) struct Planned {
+    pub(super) at: Millis,
+    pub(super) wave: usize,
+    pub(super) ping: Ping,
+}
+
+/// How many are probably still unheard after these rounds.
+pub(super) fn unheard(rounds: &[Round]) -> f64 {
+    super::estimate::unheard(&rounds.iter().flat_map(Round::measurements).collect::<Vec<_>>())
+}
+
 impl Round {
+    /// The round as a whole: who answered any of its waves.
     pub(super) fn counts(&self) -> Counts {
-        Counts { sample: self.sample.len(), answered: self.answered.len(), fresh: self.fresh }
+        let answered: BTreeSet<&Uid> = self.answered.iter().flatten().collect();
+        Counts { sample: self.sample.len(), answered: answered.len(), fresh: self.fresh }
     }
 
-    pub(super) fn count_answer(&mut self, uid: Uid, fresh: bool) {
+    pub(super) fn count_answer(&mut self, wave: usize, uid: Uid, fresh: bool) {
         if fresh {
             self.fresh += 1;
-        } else if self.sample.contains(&uid) {
-            self.answered.insert(uid);
+        } else if self.sample.contains(&uid)
+            && let Some(answered) = self.answered.get_mut(wave)
+        {
+            answered.insert(uid);
         }
     }
 
-    /// True if more of the sample stayed silent than chance explains.
+    /// How often everybody was asked.
+    pub(super) fn waves(&self) -> usize {
+        self.answered.len()
+    }
+
+    /// True if one answer of the sample in ten, or more, was lost.
     pub(super) fn is_lossy(&self) -> bool {
-        self.answered.len() * 10 < self.sample.len() * 9
+        let asked = self.sample.len() * self.waves();
+        self.answered.iter().map(BTreeSet::len).sum::<usize>() * 10 < asked * 9
+    }
+
+    /// What the estimate is made from. The waves of a large sample are measured as one, whatever they have in common; a
+    /// small sample needs every answer.
+    fn measurements(&self) -> Vec<Counts> {
+        if self.sample.len() >= SMALL_SAMPLE {
+            return vec![self.counts()];
+        }
+        let wave = |(i, answered): (usize, &BTreeSet<Uid>)| Counts {
+            sample: self.sample.len(),
+            answered: answered.len(),
+            fresh: if i == 0 { self.fresh } else { 0 },
+        };
+        self.answered.iter().enumerate().map(wave).collect()
     }
 }
 
@@ -54,29 +89,29 @@ impl Round {
 pub(super) fn plan(before: &[Round], heard: &BTreeSet<Uid>, rng: &mut dyn CryptoRng) -> (Round, Vec<Vec<Ping>>) {
     let sample = choose_sample(heard, rng);
     let listed: Vec<Uid> = heard.difference(&sample).copied().collect();
-    // Asking twice makes up for loss. It is also cheap where nobody answers, and a lone appliance deserves it.
+    // Asking twice makes up for loss, and measures better where few can be asked.
     let waves = match before.last() {
         None => 1,
-        Some(last) if heard.is_empty() || last.is_lossy() => 2,
+        Some(last) if sample.len() < SMALL_SAMPLE || last.is_lossy() => 2,
         Some(_) => 1,
     };
     let pings = (0..waves).map(|_| wave(&listed, rng)).collect();
-    (Round { waves, sample, ..Round::default() }, pings)
+    (Round { sample, answered: vec![BTreeSet::new(); waves], ..Round::default() }, pings)
 }
 
 /// When to send which ping. The later wave names a shorter window, so that the round takes no longer.
-pub(super) fn schedule(now: Millis, window_ms: u16, waves: u64, pings: Vec<Vec<Ping>>) -> VecDeque<(Millis, Ping)> {
-    let gap = if waves > 1 { WAVE_MS.min(u64::from(window_ms) / 4) } else { 0 };
+pub(super) fn schedule(now: Millis, window_ms: u16, waves: Vec<Vec<Ping>>) -> VecDeque<Planned> {
+    let gap = WAVE_MS.min(u64::from(window_ms) / 4);
     let mut queue = Vec::new();
-    for (wave, pings) in (0..).zip(pings) {
-        let later = wave * gap;
+    for (wave, pings) in waves.into_iter().enumerate() {
+        let later = wave as u64 * gap;
         for (i, ping) in pings.into_iter().enumerate() {
             let at = now + later + (i / BATCH) as u64 * BATCH_MS;
             let window_ms = window_ms.saturating_sub(u16::try_from(later).unwrap_or(u16::MAX));
-            queue.push((at, Ping { window_ms, ..ping }));
+            queue.push(Planned { at, wave, ping: Ping { window_ms, ..ping } });
         }
     }
-    queue.sort_by_key(|(at, _)| *at);
+    queue.sort_by_key(|planned| planned.at);
     queue.into()
 }
 
@@ -173,9 +208,9 @@ mod tests {
     #[test]
     fn salts_and_ids_are_new_in_every_wave() {
         let mut rng = TestRng::new(1);
-        let lossy = Round { sample: uids(10), ..Round::default() };
-        let (round, waves) = plan(&[lossy], &uids(10), &mut rng);
-        assert_eq!((round.waves, waves.len()), (2, 2));
+        let lossy = Round { sample: uids(50), answered: vec![uids(30)], ..Round::default() };
+        let (round, waves) = plan(&[lossy], &uids(100), &mut rng);
+        assert_eq!((round.waves(), waves.len()), (2, 2));
         assert_ne!(waves[0][0].salt, waves[1][0].salt);
         assert_ne!(waves[0][0].id, waves[1][0].id);
     }
@@ -185,12 +220,12 @@ mod tests {
         let mut rng = TestRng::new(1);
         let (_, pings) = plan(&[Round::default()], &uids(5_000), &mut rng);
         assert!(pings[0].len() >= 64);
-        let queue = schedule(Millis(1_000), 250, 1, pings);
-        let at_once = queue.iter().filter(|(at, _)| *at == Millis(1_000)).count();
+        let queue = schedule(Millis(1_000), 250, pings);
+        let at_once = queue.iter().filter(|planned| planned.at == Millis(1_000)).count();
         assert_eq!(at_once, BATCH);
         let (_, pings) = plan(&[Round::default()], &BTreeSet::new(), &mut rng);
-        let queue = schedule(Millis(0), 250, 2, pings);
-        let ends: Vec<u64> = queue.iter().map(|(at, ping)| at.0 + u64::from(ping.window_ms)).collect();
+        let queue = schedule(Millis(0), 250, pings);
+        let ends: Vec<u64> = queue.iter().map(|planned| planned.at.0 + u64::from(planned.ping.window_ms)).collect();
         assert_eq!(ends, [250, 250]);
     }
 }
