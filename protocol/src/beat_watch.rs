@@ -4,8 +4,8 @@
 //! `Silent` (alert) after three intervals + grace, `Recovering` from its first beat after an alert, and `Well` again (the
 //! alert closes) with the second beat in a row that came in time. Times are the NOC's own; no appliance's clock counts.
 //!
-//! When a large part of a site becomes silent at once, one alert for the site takes the place of the single ones
-//! ([`alerts`]). When the NOC itself was away nobody is judged before a fresh interval + grace has passed.
+//! When a large part of a site becomes silent at once, one alert for the site takes the place of the single ones.
+//! When the NOC itself was away nobody is judged before a fresh interval + grace has passed.
 //!
 //! # Restart
 //! The driver restores every appliance with [`Input::Restore`] and every open alert with [`Input::RestoreAlert`], in any
