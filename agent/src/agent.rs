@@ -88,7 +88,9 @@ pub enum StartError {
     #[error("the stored state could not be read")]
     Storage(#[from] StorageError),
     /// It was read, but makes no sense. Starting without it would forget who owns the appliance.
-    #[error("the stored state is not of a form that this version knows. Install the version that wrote it, or reset the appliance")]
+    #[error(
+        "the stored state is not of a form that this version knows. Install the version that wrote it, or reset the appliance"
+    )]
     State(#[source] LoadError),
 }
 

@@ -94,7 +94,10 @@ mod tests {
     fn counters_of_all_files_are_read_and_bad_lines_cost_only_themselves() {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).expect("written");
-        write("10-mail", b"# of today\nmail.delivered 1200\nmail.queued\t7.5\n\nno-value\nbad name 1\nnan NaN\ninf inf\n");
+        write(
+            "10-mail",
+            b"# of today\nmail.delivered 1200\nmail.queued\t7.5\n\nno-value\nbad name 1\nnan NaN\ninf inf\n",
+        );
         write("20-other", b"mail.delivered 9\nqueue/depth -3\n\xc3\xa4 1\n");
         write(".hidden", b"hidden 1\n");
         write("30-binary", b"\xff\xfe 1\n");

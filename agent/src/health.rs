@@ -79,7 +79,8 @@ fn disk(mount: &Path) -> Option<Disk> {
 
 /// Mount points of writable local disks; memory, network and read-only image file systems are none.
 fn local_mounts(table: &str) -> Vec<PathBuf> {
-    const LOCAL: &[&str] = &["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "vfat", "ubifs", "jffs2", "overlay", "zfs"];
+    const LOCAL: &[&str] =
+        &["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "vfat", "ubifs", "jffs2", "overlay", "zfs"];
     let mount = |line: &str| {
         let mut columns = line.split(' ').skip(1);
         let (point, kind, options) = (columns.next()?, columns.next()?, columns.next()?);

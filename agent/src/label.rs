@@ -79,10 +79,8 @@ mod tests {
     #[test]
     fn the_manifest_line_has_the_columns_of_its_header() {
         let label = label();
-        let expected = format!(
-            "MG-2041-0007,02:00:00:00:00:09,{},{},\"Mail \"\"gateway\"\", small\"",
-            label.uid, label.claim
-        );
+        let expected =
+            format!("MG-2041-0007,02:00:00:00:00:09,{},{},\"Mail \"\"gateway\"\", small\"", label.uid, label.claim);
         assert_eq!(label.manifest_line(), expected);
         assert_eq!(MANIFEST_HEADER.split(',').count(), 5);
     }
@@ -94,6 +92,9 @@ mod tests {
         for part in [&label.claim, &label.uid.to_string(), "02:00:00:00:00:09", "MG-2041-0007"] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
-        assert!(text.lines().filter(|line| line.contains('█') || line.contains('▀')).count() > 8, "no QR code in\n{text}");
+        assert!(
+            text.lines().filter(|line| line.contains('█') || line.contains('▀')).count() > 8,
+            "no QR code in\n{text}"
+        );
     }
 }

@@ -127,9 +127,8 @@ async fn print_label(config: &Config, json: bool, manifest: bool) -> anyhow::Res
 }
 
 fn print_status(config: &Config, json: bool) -> anyhow::Result<()> {
-    let status = Status::load(&config.state_dir).with_context(|| {
-        format!("there is no status in {}: has muster-agent run here?", config.state_dir.display())
-    })?;
+    let status = Status::load(&config.state_dir)
+        .with_context(|| format!("there is no status in {}: has muster-agent run here?", config.state_dir.display()))?;
     let running = run::lock(&config.state_dir).is_err();
     if json {
         let mut value = serde_json::to_value(&status)?;

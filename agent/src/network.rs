@@ -29,7 +29,11 @@ impl<F: Fn(Stage, u8) + Send + Sync> Report for F {}
 pub trait Network: Send + Sync + 'static {
     /// Makes sure that nobody else has the address, remembers the former state, applies `settings`. After an error the
     /// caller rolls back: if there is something to restore, [`Network::is_provisional`] says so.
-    fn apply(&self, settings: &NetworkSettings, report: &dyn Report) -> impl Future<Output = Result<(), NetworkError>> + Send;
+    fn apply(
+        &self,
+        settings: &NetworkSettings,
+        report: &dyn Report,
+    ) -> impl Future<Output = Result<(), NetworkError>> + Send;
     /// Restores the former state exactly. Nothing to restore is fine.
     fn roll_back(&self) -> impl Future<Output = Result<(), NetworkError>> + Send;
     /// Forgets the former state: what is applied is final.
@@ -127,7 +131,8 @@ mod tests {
     fn a_failure_names_its_reason_and_fits_a_result() {
         let full = NetworkError::File {
             action: "written",
-            path: "/etc/systemd/network/10-muster-a-very-long-interface-name-that-goes-on-and-on-and-on-and-on.network".into(),
+            path: "/etc/systemd/network/10-muster-a-very-long-interface-name-that-goes-on-and-on-and-on-and-on.network"
+                .into(),
             source: io::Error::from(io::ErrorKind::StorageFull),
         };
         let failure = full.to_failure();
@@ -140,6 +145,9 @@ mod tests {
         assert_eq!(taken.to_failure().reason, Reason::AddressTaken);
         assert_eq!(taken.to_failure().detail, "192.0.2.10 is used by 02:00:00:00:00:01");
         let kernel = NetworkError::Kernel { action: "add a route", source: io::Error::from_raw_os_error(101) };
-        assert_eq!(kernel.to_failure().detail, "the kernel refused to add a route: Network is unreachable (os error 101)");
+        assert_eq!(
+            kernel.to_failure().detail,
+            "the kernel refused to add a route: Network is unreachable (os error 101)"
+        );
     }
 }

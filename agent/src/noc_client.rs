@@ -36,7 +36,9 @@ pub enum NocError {
         source: reqwest::Error,
     },
     /// Somebody else answers at that address.
-    #[error("what answers at {noc} is not the NOC that configured this appliance. Check for a wrong address or an interception")]
+    #[error(
+        "what answers at {noc} is not the NOC that configured this appliance. Check for a wrong address or an interception"
+    )]
     WrongNoc {
         /// `host:port`.
         noc: String,
@@ -54,7 +56,9 @@ pub enum NocError {
         retry_after_s: Option<u32>,
     },
     /// The NOC's answer makes no sense.
-    #[error("the NOC at {noc} answered something that this version does not understand. Check that both are of fitting versions")]
+    #[error(
+        "the NOC at {noc} answered something that this version does not understand. Check that both are of fitting versions"
+    )]
     Answer {
         /// `host:port`.
         noc: String,
@@ -162,7 +166,9 @@ impl<S: Storage> NocClient<S> {
     async fn post_beat(&mut self, enrolment: &Enrolment, beat: &Beat) -> Result<BeatAnswer, NocError> {
         let client = match (&self.client, &self.credentials) {
             (Some(client), _) => client.clone(),
-            (None, Some(credentials)) => tls::with_certificate(&credentials.ca, &credentials.certificate, &credentials.key)?,
+            (None, Some(credentials)) => {
+                tls::with_certificate(&credentials.ca, &credentials.certificate, &credentials.key)?
+            }
             (None, None) => return Err(NocError::Tls { what: "not enrolled".into() }),
         };
         self.client = Some(client.clone());

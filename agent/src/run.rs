@@ -176,7 +176,11 @@ impl Daemon {
             match event {
                 Event::Configured { seq } => tracing::info!(%seq, "configured"),
                 Event::Failed { reason, detail } => {
-                    tracing::warn!(reason = reason.code(), detail, "a configuration failed; what was before is in force");
+                    tracing::warn!(
+                        reason = reason.code(),
+                        detail,
+                        "a configuration failed; what was before is in force"
+                    );
                 }
                 Event::Refused { reason } => tracing::info!(reason = reason.code(), "a packet was refused"),
             }

@@ -54,7 +54,9 @@ pub enum StorageError {
         source: io::Error,
     },
     /// Neither generation is intact.
-    #[error("{path} is damaged and there is no intact generation before it. Restore it from a backup, or reset the appliance")]
+    #[error(
+        "{path} is damaged and there is no intact generation before it. Restore it from a backup, or reset the appliance"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -279,7 +281,11 @@ mod tests {
         let whole = fs::read(&path).expect("there");
         for cut in 0..whole.len() {
             fs::write(&path, &whole[..cut]).expect("torn");
-            assert_eq!(storage.load(Document::Appliance).expect("former").as_deref(), Some(&b"former"[..]), "cut at {cut}");
+            assert_eq!(
+                storage.load(Document::Appliance).expect("former").as_deref(),
+                Some(&b"former"[..]),
+                "cut at {cut}"
+            );
         }
         for spoiled in 0..whole.len() {
             let mut bytes = whole.clone();

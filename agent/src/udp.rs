@@ -80,7 +80,9 @@ impl Sockets {
     /// broadcast as well, for a unicast answer may not find its way.
     pub async fn answer(&self, peer: &Peer, bytes: &[u8], networks: &[(Ipv4Addr, u8)]) {
         match peer.address {
-            SocketAddr::V6(address) => send(self.v6.as_ref(), bytes, SocketAddr::V6(with_scope(address, self.interface))).await,
+            SocketAddr::V6(address) => {
+                send(self.v6.as_ref(), bytes, SocketAddr::V6(with_scope(address, self.interface))).await
+            }
             SocketAddr::V4(address) => {
                 let on_link = networks.iter().any(|network| contains(*network, *address.ip()));
                 if !address.ip().is_unspecified() {

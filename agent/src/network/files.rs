@@ -86,9 +86,8 @@ pub(super) fn restore(files: &[FormerFile]) -> Result<(), NetworkError> {
                 bytes.and_then(|bytes| put(path, &bytes, *mode))
             }
             // The folder may have come with the file.
-            None if path.parent().is_some_and(Path::exists) => {
-                storage::remove(path).map_err(|source| NetworkError::File { action: "removed", path: path.clone(), source })
-            }
+            None if path.parent().is_some_and(Path::exists) => storage::remove(path)
+                .map_err(|source| NetworkError::File { action: "removed", path: path.clone(), source }),
             None => Ok(()),
         };
         result = result.and(restored);
@@ -177,7 +176,8 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let etc = root.path().join("etc");
         fs::create_dir(&etc).expect("made");
-        fs::write(etc.join("hosts"), "127.0.0.1 localhost\n10.0.0.1 other\n127.0.1.1 old.net old # muster-agent\n").expect("written");
+        fs::write(etc.join("hosts"), "127.0.0.1 localhost\n10.0.0.1 other\n127.0.1.1 old.net old # muster-agent\n")
+            .expect("written");
         fs::write(etc.join("hostname"), b"old\xff").expect("written");
         fs::set_permissions(etc.join("hostname"), fs::Permissions::from_mode(0o640)).expect("set");
 
@@ -187,7 +187,10 @@ mod tests {
         write(&files).expect("written");
         let read = |name: &str| fs::read_to_string(etc.join(name)).expect("there");
         assert_eq!(read("hostname"), "mail-01\n");
-        assert_eq!(read("hosts"), "127.0.0.1 localhost\n10.0.0.1 other\n127.0.1.1 mail-01.example.net mail-01 # muster-agent\n");
+        assert_eq!(
+            read("hosts"),
+            "127.0.0.1 localhost\n10.0.0.1 other\n127.0.1.1 mail-01.example.net mail-01 # muster-agent\n"
+        );
         assert_eq!(read("resolv.conf"), format!("{MARK}\nsearch example.net\nnameserver 192.0.2.53\n"));
         assert!(read("systemd/network/10-muster-eth0.network").starts_with(MARK));
         assert_eq!(ours(root.path(), "eth0").len(), 2);

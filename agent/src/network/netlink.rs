@@ -220,12 +220,10 @@ impl Netlink {
     ) -> Result<Option<(NeighbourState, Option<Mac>)>, NetworkError> {
         let listed = self.handle.neighbours().get().set_address_family(AddressFamily::Inet).execute();
         let neighbours: Vec<_> = listed.try_collect().await.map_err(refused("list neighbours"))?;
-        let is_it = |attribute: &NeighbourAttribute| {
-            matches!(attribute, NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) if *ip == address)
-        };
-        let found = neighbours.into_iter().find(|message| {
-            message.header.ifindex == index && message.attributes.iter().any(is_it)
-        });
+        let is_it = |attribute: &NeighbourAttribute| matches!(attribute, NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) if *ip == address);
+        let found = neighbours
+            .into_iter()
+            .find(|message| message.header.ifindex == index && message.attributes.iter().any(is_it));
         Ok(found.map(|message| {
             let mac = message.attributes.iter().find_map(|attribute| match attribute {
                 NeighbourAttribute::LinkLayerAddress(bytes) => bytes.as_slice().try_into().ok().map(Mac),

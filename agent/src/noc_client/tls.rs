@@ -41,7 +41,8 @@ pub(super) fn with_ca(ca: &str) -> Result<Client, NocError> {
 
 /// The same, with a client certificate.
 pub(super) fn with_certificate(ca: &str, certificate: &str, key: &str) -> Result<Client, NocError> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().map_err(bad)?;
+    let chain: Vec<_> =
+        CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().map_err(bad)?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(bad)?;
     client(config(verifier(ca)?).with_client_auth_cert(chain, key).map_err(bad)?)
 }
@@ -115,7 +116,8 @@ fn client(mut config: ClientConfig) -> Result<Client, NocError> {
 
 fn verifier(ca: &str) -> Result<Arc<dyn ServerCertVerifier>, NocError> {
     let der = first_certificate(ca).ok_or_else(|| NocError::Tls { what: "no CA certificate".into() })?;
-    let (known_time, _) = validity_of(&der).ok_or_else(|| NocError::Tls { what: "an unreadable CA certificate".into() })?;
+    let (known_time, _) =
+        validity_of(&der).ok_or_else(|| NocError::Tls { what: "an unreadable CA certificate".into() })?;
     let mut roots = RootCertStore::empty();
     roots.add(der).map_err(bad)?;
     let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), PROVIDER.clone()).build().map_err(bad)?;

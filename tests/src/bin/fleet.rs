@@ -62,7 +62,9 @@ async fn main() -> anyhow::Result<()> {
     tokio::spawn(async move {
         while let Some(stats) = stats.recv().await {
             let mut line = json!({ "event": "stats" });
-            if let (Some(line), Ok(serde_json::Value::Object(stats))) = (line.as_object_mut(), serde_json::to_value(stats)) {
+            if let (Some(line), Ok(serde_json::Value::Object(stats))) =
+                (line.as_object_mut(), serde_json::to_value(stats))
+            {
                 line.extend(stats);
             }
             println!("{line}");
