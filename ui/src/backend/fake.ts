@@ -369,6 +369,11 @@ export class Fake implements Backend {
     this.preferences.set(key, value)
   }
 
+  /** Every appliance of the site, heard or not; for tests. */
+  uids(): string[] {
+    return [...this.byUid.keys()]
+  }
+
   /** Sends an event as the tray would; for tests. */
   inject(event: Event): void {
     this.emit([event])

@@ -131,9 +131,7 @@ function JoinForm() {
         label={t`Invite`}
         description={t`The NOC's administrator makes one for you. It works once, and for a limited time.`}
         placeholder="muster-invite:…"
-        autosize
-        minRows={4}
-        maxRows={8}
+        rows={5}
         spellCheck={false}
         classNames={{ input: 'mono' }}
         value={invite}
