@@ -1,1 +1,34 @@
-//! placeholder while the workspace resolves
+//! The network operations center: it decides what an appliance shall have, signs it, takes beats and notices silence.
+//!
+//! # Map
+//! - [`Noc`]: a data folder, opened. The command line, the desktop ("this computer") and the tests all go through it.
+//! - `config`: what the data folder contains and who may read it. `tls`: the CA, certificates, who a client is.
+//! - `policy`: pool, host-name template, allocation; pure. `inventory`: vendor manifests. `invite`: one-time invites.
+//! - `store`: SQLite, one writer thread with group commit. An answer means that it is on disk.
+//! - `signer`: grants and credentials. `watch`: the status daemon. `api`: the routes of [`muster_protocol::api`].
+//!
+//! # Deliberately absent
+//! No plain HTTP, no TLS below 1.3, no route that lists appliances to anybody but the consoles of their site.
+
+mod api;
+mod clock;
+mod config;
+mod error;
+mod inventory;
+mod invite;
+mod noc;
+mod policy;
+mod random;
+mod server;
+mod signer;
+mod store;
+mod tls;
+mod watch;
+
+pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
+pub use error::{AsProblem, StoreError};
+pub use inventory::{ImportError, ImportReport, LineError};
+pub use invite::InviteError;
+pub use noc::{ConsoleRecord, Noc};
+pub use policy::site::{SiteError, SiteFault, SiteSpec};
+pub use server::{Running, ServeError};

@@ -1,2 +1,3 @@
-//! x
+//! The command line of the NOC.
+
 fn main() {}

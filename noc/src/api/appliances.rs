@@ -1,0 +1,53 @@
+//! For appliances: beats.
+
+use super::request::{AsAppliance, Json as Body, SMALL};
+use super::{ApiError, App};
+use crate::clock;
+use crate::store::beats;
+use crate::watch::Notice;
+use axum::Json;
+use axum::extract::State;
+use muster_protocol::api::{Beat, BeatAnswer};
+
+/// Most counters of a beat, and the longest name of one or of the agent's version, in bytes.
+const MAX_COUNTERS: usize = 64;
+const MAX_NAME: usize = 64;
+
+/// `POST /v1/appliances/beats`
+pub(super) async fn beats(
+    State(app): State<App>,
+    AsAppliance(uid): AsAppliance,
+    Body(beat): Body<Beat, SMALL>,
+) -> Result<Json<BeatAnswer>, ApiError> {
+    check(&beat)?;
+    let kept = app.noc.store.write(move |db| beats::keep(db, clock::now(), &uid, &beat)).await;
+    match kept {
+        Ok(kept) => {
+            app.tell(kept.notices);
+            Ok(Json(BeatAnswer { interval_s: kept.interval_s, time: clock::now() }))
+        }
+        Err(error) => {
+            if matches!(error, ApiError::Store(_)) {
+                app.tell(vec![Notice::Stalled]);
+            }
+            Err(error)
+        }
+    }
+}
+
+fn check(beat: &Beat) -> Result<(), ApiError> {
+    let values = &beat.values;
+    let count = values.counters.len();
+    if count > MAX_COUNTERS {
+        return Err(ApiError::TooMany { what: "counters", count, limit: MAX_COUNTERS });
+    }
+    let names = values.counters.keys().chain([&values.agent]);
+    if names.into_iter().any(|name| name.len() > MAX_NAME || name.chars().any(char::is_control)) {
+        let why = format!("a name is longer than {MAX_NAME} bytes or holds control characters");
+        return Err(ApiError::Malformed { why });
+    }
+    if i64::try_from(beat.counter).is_err() || i64::try_from(beat.seq.0).is_err() {
+        return Err(ApiError::Malformed { why: "a counter that nobody can have reached".to_owned() });
+    }
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! For consoles: sites, appliances, plans, grants, results, alerts and changes.
+
+use super::request::{AsConsole, Asked, Json as Body, LARGE};
+use super::{ApiError, App};
+use crate::clock;
+use crate::store::consoles::authorise;
+use crate::store::grants::{Decision, Issuer};
+use crate::store::{self, alerts, appliances, beats, grants, plans, results, sites};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use data_encoding::BASE64;
+use muster_protocol::api::{
+    Alert, ApplianceRecord, BeatRecord, Changes, GrantRequest, Granted, Grants, Plan, PlanRequest, ResultReport,
+    SignedGrant, Site,
+};
+use muster_protocol::crypto::claim::ClaimSecret;
+use muster_protocol::crypto::keys::PublicKey;
+use muster_protocol::id::{ConsoleId, Uid};
+use rusqlite::Connection;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// Most appliances in one request.
+const MAX_BATCH: usize = 10_000;
+/// Longest wait of a long poll.
+const POLL: Duration = Duration::from_secs(25);
+/// Changes that come within this time are answered together.
+const GATHER: Duration = Duration::from_millis(100);
+/// Most rows of each kind in one answer of a long poll.
+const MAX_CHANGES: usize = 2_000;
+/// Most alerts of a list.
+const MAX_ALERTS: usize = 1_000;
+
+/// `GET /v1/console/sites`
+pub(super) async fn sites(State(app): State<App>, AsConsole(console): AsConsole) -> Result<Json<Vec<Site>>, ApiError> {
+    let read = app.noc.store.read(move |db| {
+        authorise(db, console)?;
+        Ok::<_, ApiError>(sites::of_console(db, console)?)
+    });
+    read.await.map(Json)
+}
+
+/// `GET /v1/console/appliances`
+pub(super) async fn appliances(
+    State(app): State<App>,
+    AsConsole(console): AsConsole,
+) -> Result<Json<Vec<ApplianceRecord>>, ApiError> {
+    let read = app.noc.store.read(move |db| {
+        authorise(db, console)?;
+        let rows = appliances::of_console(db, console, 0, usize::MAX >> 1)?;
+        Ok::<_, ApiError>(rows.into_iter().map(|(_, record)| record).collect())
+    });
+    read.await.map(Json)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Since {
+    #[serde(default)]
+    since: u64,
+}
+
+/// `GET /v1/console/appliances/{uid}/beats?since=T`
+pub(super) async fn history(
+    State(app): State<App>,
+    AsConsole(console): AsConsole,
+    Path(uid): Path<String>,
+    Asked(asked): Asked<Since>,
+) -> Result<Json<Vec<BeatRecord>>, ApiError> {
+    let uid: Uid = uid.parse().map_err(|_| ApiError::Malformed { why: "the UID does not read".to_owned() })?;
+    let read = app.noc.store.read(move |db| {
+        authorise(db, console)?;
+        beats::history(db, console, &uid, asked.since.min(i64::MAX as u64))
+    });
+    read.await.map(Json)
+}
+
+/// `POST /v1/console/plans`
+pub(super) async fn plan(
+    State(app): State<App>,
+    AsConsole(console): AsConsole,
+    Body(request): Body<PlanRequest, LARGE>,
+) -> Result<Json<Plan>, ApiError> {
+    at_most(request.appliances.len())?;
+    let mut asked = Vec::with_capacity(request.appliances.len());
+    for (i, one) in request.appliances.into_iter().enumerate() {
+        let key = PublicKey::from_base64(&one.device_key)
+            .ok_or_else(|| ApiError::BadKey { what: format!("the device key of appliance {}", i + 1) })?;
+        let claim = one.claim.filter(|code| !code.trim().is_empty()).map(|code| code.parse::<ClaimSecret>());
+        asked.push(plans::Asked { uid: Uid::of(&key), mac: one.mac, claim });
+    }
+    let plan = app.noc.store.write(move |db| {
+        let console = authorise(db, console)?;
+        plans::plan(db, clock::now(), &console, request.site, &asked)
+    });
+    plan.await.map(Json)
+}
+
+/// `POST /v1/console/grants`
+pub(super) async fn grants(
+    State(app): State<App>,
+    AsConsole(console): AsConsole,
+    Body(request): Body<GrantRequest, LARGE>,
+) -> Result<Json<Grants>, ApiError> {
+    at_most(request.items.len())?;
+    let issuer = Issuer { root: app.noc.signer.root(), noc: app.noc.public_address(), ca_pin: app.noc.authority.pin() };
+    let decided = app.noc.store.write(move |db| {
+        let console = authorise(db, console)?;
+        grants::decide(db, clock::now(), &console, &issuer, request.site, &request.items)
+    });
+    let decisions = decided.await?;
+    // Signing thousands takes a tenth of a second: not on a thread that serves others.
+    let noc = app.noc.clone();
+    let signed = tokio::task::spawn_blocking(move || {
+        decisions.into_iter().map(|decision| sign(&noc.signer, decision)).collect::<Result<_, _>>()
+    });
+    let items = signed.await.unwrap_or(Err(ApiError::Internal))?;
+    Ok(Json(Grants { items }))
+}
+
+fn sign(signer: &crate::signer::Signer, decision: Decision) -> Result<Granted, ApiError> {
+    let uid = decision.uid;
+    let unsigned = match decision.outcome {
+        Ok(unsigned) => unsigned,
+        Err(errors) => return Ok(Granted { uid, grant: None, errors }),
+    };
+    let claim_key = match &unsigned.claim {
+        Some(code) => {
+            let corrupt = |_| ApiError::Store(crate::error::StoreError::Corrupt { what: "label code" });
+            Some(BASE64.encode(&code.parse::<ClaimSecret>().map_err(corrupt)?.key().0))
+        }
+        None => None,
+    };
+    let grant =
+        SignedGrant { grant: BASE64.encode(&signer.grant(&unsigned.grant)), seq: unsigned.grant.seq, claim_key };
+    Ok(Granted { uid, grant: Some(grant), errors: Vec::new() })
+}
+
+/// `POST /v1/console/results`
+pub(super) async fn results(
+    State(app): State<App>,
+    AsConsole(console): AsConsole,
+    Body(request): Body<ResultReport, LARGE>,
+) -> Result<StatusCode, ApiError> {
+    at_most(request.items.len())?;
+    let kept = app.noc.store.write(move |db| {
+        let console = authorise(db, console)?;
+        Ok::<_, ApiError>(results::report(db, clock::now(), &console, &request.items)?)
+    });
+    app.tell(kept.await?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Which {
+    #[serde(default)]
+    open: bool,
+}
+
+/// `GET /v1/console/alerts?open=true`
+pub(super) async fn alerts(
+    State(app): State<App>,
+    AsConsole(console): AsConsole,
+    Asked(asked): Asked<Which>,
+) -> Result<Json<Vec<Alert>>, ApiError> {
+    let read = app.noc.store.read(move |db| {
+        authorise(db, console)?;
+        Ok::<_, ApiError>(alerts::of_console(db, clock::now(), console, asked.open, MAX_ALERTS)?)
+    });
+    read.await.map(Json)
+}
+
+#[derive(Deserialize)]
+pub(super) struct After {
+    #[serde(default)]
+    after: u64,
+}
+
+/// `GET /v1/console/changes?after=N`
+pub(super) async fn changes(
+    State(app): State<App>,
+    AsConsole(console): AsConsole,
+    Asked(asked): Asked<After>,
+) -> Result<Json<Changes>, ApiError> {
+    let deadline = tokio::time::Instant::now() + POLL;
+    let mut changed = app.noc.store.changed();
+    loop {
+        changed.mark_unchanged();
+        let found = app.noc.store.read(move |db| {
+            authorise(db, console)?;
+            changes_after(db, console, asked.after)
+        });
+        let found = found.await?;
+        if found.reset || !found.appliances.is_empty() || !found.alerts.is_empty() {
+            return Ok(Json(found));
+        }
+        tokio::select! {
+            () = app.stop.cancelled() => return Ok(Json(found)),
+            () = tokio::time::sleep_until(deadline) => return Ok(Json(found)),
+            more = changed.changed() => {
+                if more.is_err() {
+                    return Ok(Json(found));
+                }
+                tokio::time::sleep(GATHER).await;
+            }
+        }
+    }
+}
+
+/// What changed after a revision. Rows carry their last revision, so nobody is ever too far behind; only a console that
+/// is new, or that knows a later state than this database (it was restored), starts anew.
+fn changes_after(db: &Connection, console: ConsoleId, after: u64) -> Result<Changes, ApiError> {
+    let revision = store::revision(db)?;
+    if after == 0 || after > revision {
+        return Ok(Changes { revision, reset: true, ..Changes::default() });
+    }
+    let appliances = appliances::of_console(db, console, after, MAX_CHANGES)?;
+    let alerts = alerts::changed(db, console, after, MAX_CHANGES)?;
+    // A full page ends at its last row; what lies beyond comes with the next.
+    let end_of = |len: usize, last: Option<u64>| if len == MAX_CHANGES { last } else { None };
+    let ends = [
+        end_of(appliances.len(), appliances.last().map(|row| row.0)),
+        end_of(alerts.len(), alerts.last().map(|row| row.0)),
+    ];
+    let revision = ends.into_iter().flatten().min().unwrap_or(revision);
+    Ok(Changes {
+        revision,
+        reset: false,
+        appliances: appliances.into_iter().filter(|row| row.0 <= revision).map(|row| row.1).collect(),
+        alerts: alerts.into_iter().filter(|row| row.0 <= revision).map(|row| row.1).collect(),
+    })
+}
+
+fn at_most(count: usize) -> Result<(), ApiError> {
+    if count <= MAX_BATCH { Ok(()) } else { Err(ApiError::TooMany { what: "appliances", count, limit: MAX_BATCH }) }
+}

@@ -1,0 +1,132 @@
+//! Every error the interface answers with: a stable code, what happened, what to do.
+
+use crate::error::{AsProblem, StoreError, problem};
+use crate::random::NoEntropy;
+use crate::tls::CsrError;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use muster_protocol::api::Problem;
+use muster_protocol::id::{SiteId, Uid};
+
+/// Why a request is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("this address needs a client certificate")]
+    NoCertificate,
+    #[error("this address is for {needed}, and the client certificate is not one of theirs")]
+    WrongAudience { needed: &'static str },
+    #[error("this console is not known to the NOC")]
+    ConsoleUnknown,
+    #[error("this console was revoked")]
+    ConsoleRevoked,
+    #[error("this appliance is not known to the NOC")]
+    ApplianceUnknown,
+    #[error("the invite is not known to this NOC")]
+    InviteUnknown,
+    #[error("the invite was used already (Unix time {used})")]
+    InviteUsed { used: u64 },
+    #[error("the invite expired (Unix time {expires})")]
+    InviteExpired { expires: u64 },
+    #[error("{what} is not 32 bytes in base64")]
+    BadKey { what: String },
+    #[error("the name is empty, longer than 64 characters or holds control characters")]
+    BadName,
+    #[error(transparent)]
+    Csr(#[from] CsrError),
+    #[error("the enrolment proof is not a signature by the device key it names")]
+    BadProof,
+    #[error("the enrolment proof is for another certificate request")]
+    ProofOfOther,
+    #[error("no grant {seq} was signed for this appliance")]
+    NotGranted { seq: u64 },
+    #[error("the request does not read: {why}")]
+    Malformed { why: String },
+    #[error("the request is longer than {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("the request names {count} {what}; at most {limit} go together")]
+    TooMany { what: &'static str, count: usize, limit: usize },
+    #[error("there is no site {site} for this console")]
+    UnknownSite { site: SiteId },
+    #[error("there is no appliance {} in this console's sites", .uid.short())]
+    UnknownAppliance { uid: Uid },
+    #[error("there is nothing at this address")]
+    NoRoute,
+    #[error("this address does not take this method")]
+    Method,
+    #[error("the NOC did not finish in time")]
+    Timeout,
+    #[error("the operating system gave no random bytes")]
+    NoEntropy(#[from] NoEntropy),
+    #[error("the NOC failed inside")]
+    Internal,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for ApiError {
+    fn from(error: rusqlite::Error) -> Self {
+        ApiError::Store(error.into())
+    }
+}
+
+impl AsProblem for ApiError {
+    fn problem(&self) -> Problem {
+        use ApiError::*;
+        let new_invite = "Ask for a new invite: `muster-noc console invite` at the NOC.";
+        let (status, code, remedy) = match self {
+            NoCertificate => (401, "certificate_missing", "Enrol first; then send the certificate you were given."),
+            WrongAudience { .. } => (403, "certificate_wrong_kind", "Use the certificate of this kind of client."),
+            ConsoleUnknown => (403, "console_unknown", new_invite),
+            ConsoleRevoked => (
+                403,
+                "console_revoked",
+                "If that was not meant, ask for a new invite and join with a new key: `muster-noc console invite` at the NOC.",
+            ),
+            ApplianceUnknown => {
+                (403, "appliance_unknown", "Import the vendor's manifest, or claim it by its label code.")
+            }
+            InviteUnknown => (403, "invite_unknown", "Paste the whole invite, and check that it is from this NOC."),
+            InviteUsed { .. } => (410, "invite_used", new_invite),
+            InviteExpired { .. } => (410, "invite_expired", new_invite),
+            BadKey { .. } => (422, "bad_key", "Send an Ed25519 public key, base64."),
+            BadName => (422, "bad_name", "Give the console a name of 1 to 64 characters."),
+            Csr(CsrError::Malformed) => (422, "csr_malformed", "Send a PKCS #10 request in PEM."),
+            Csr(CsrError::Algorithm) => (422, "csr_algorithm", "Make an ECDSA P-256 or Ed25519 key."),
+            Csr(CsrError::Issue(_)) | Internal => (500, "internal", "Look at the NOC's log, then try again."),
+            BadProof => (403, "proof_invalid", "Sign the proof with the device key it names."),
+            ProofOfOther => {
+                (422, "proof_of_other_csr", "Make the proof anew, over the certificate request that is sent.")
+            }
+            NotGranted { .. } => (409, "not_granted", "Configure the appliance from a console of this NOC first."),
+            Malformed { .. } => (400, "malformed", "Use programs of the same version at both ends."),
+            TooLarge { .. } => (413, "too_large", "Send it in smaller parts."),
+            TooMany { .. } => (413, "too_many", "Send it in smaller parts."),
+            UnknownSite { .. } => {
+                (404, "unknown_site", "Choose one of the console's sites, or ask for an invite to this one.")
+            }
+            UnknownAppliance { .. } => {
+                (404, "unknown_appliance", "Plan the appliance for one of the console's sites first.")
+            }
+            NoRoute => (404, "unknown_address", "Use programs of the same version at both ends."),
+            Method => (405, "wrong_method", "Use programs of the same version at both ends."),
+            Timeout => (503, "timeout", "Try again in a few seconds."),
+            NoEntropy(_) => (503, "no_entropy", "Try again once the NOC's machine has finished starting."),
+            Store(error) => return error.problem(),
+        };
+        problem(status, code, self, remedy)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let problem = self.problem();
+        if problem.status >= 500 {
+            tracing::error!(error = &self as &dyn std::error::Error, code = problem.code, "a request failed");
+        } else {
+            tracing::debug!(error = &self as &dyn std::error::Error, code = problem.code, "a request was refused");
+        }
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}

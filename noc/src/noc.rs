@@ -1,0 +1,171 @@
+//! A NOC: its data folder, opened.
+
+use crate::clock;
+use crate::config::{self, Config, Folder, InitError, OpenError, Options};
+use crate::error::StoreError;
+use crate::inventory::{self, ImportError, ImportReport};
+use crate::invite::{InviteError, Token};
+use crate::policy::site::{Policy, SiteError, SiteSpec};
+use crate::server::{self, Running, ServeError};
+use crate::signer::Signer;
+use crate::store::{self, Store, appliances, consoles, sites};
+use crate::tls::Authority;
+use muster_protocol::api::{ApplianceRecord, Site};
+use muster_protocol::beat_watch::Rules;
+use muster_protocol::crypto::keys::PublicKey;
+use muster_protocol::id::{ConsoleId, SiteId};
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+/// A NOC. Clones are the same NOC; the database closes with the last one and with what [`Noc::serve`] started.
+///
+/// Functions that are not `async` wait for the disk: call them where waiting is allowed.
+#[derive(Clone)]
+pub struct Noc {
+    inner: Arc<Inner>,
+}
+
+/// What a NOC consists of.
+pub(crate) struct Inner {
+    pub(crate) path: PathBuf,
+    pub(crate) config: Config,
+    pub(crate) authority: Authority,
+    pub(crate) signer: Signer,
+    pub(crate) store: Arc<Store>,
+    /// The port listened on, 0 before [`Noc::serve`].
+    pub(crate) port: AtomicU16,
+}
+
+impl Inner {
+    /// Where consoles and appliances reach this NOC, `host:port`.
+    pub(crate) fn public_address(&self) -> String {
+        let names = self.config.names();
+        let (host, port) = names.into_iter().next().unwrap_or_default();
+        let port = if port == 0 { self.port.load(Ordering::Relaxed) } else { port };
+        config::join_address(&host, port)
+    }
+}
+
+/// A console as its operators see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConsoleRecord {
+    /// Its number.
+    pub id: ConsoleId,
+    /// What it was called at enrolment.
+    pub name: String,
+    /// When it was enrolled, Unix seconds.
+    pub enrolled: u64,
+    /// When it was revoked, if it was.
+    pub revoked: Option<u64>,
+    /// The sites it may configure.
+    pub sites: Vec<SiteId>,
+}
+
+impl Noc {
+    /// Makes a data folder with new keys and opens it.
+    pub fn init(dir: &Path, options: &Options) -> Result<Noc, InitError> {
+        config::init(dir, options).map(Noc::of)
+    }
+
+    /// Opens a data folder.
+    pub fn open(dir: &Path) -> Result<Noc, OpenError> {
+        config::open(dir).map(Noc::of)
+    }
+
+    fn of(folder: Folder) -> Noc {
+        let Folder { path, config, authority, signer, store } = folder;
+        let (store, port) = (Arc::new(store), AtomicU16::new(0));
+        Noc { inner: Arc::new(Inner { path, config, authority, signer, store, port }) }
+    }
+
+    /// Serves HTTPS at `listen`, with the status daemon, until [`Running::shutdown`] or the drop of what it returns.
+    pub async fn serve(&self, listen: SocketAddr) -> Result<Running, ServeError> {
+        self.serve_with(listen, Rules::default()).await
+    }
+
+    /// [`Noc::serve`] with other rules for missing beats.
+    pub async fn serve_with(&self, listen: SocketAddr, rules: Rules) -> Result<Running, ServeError> {
+        server::start(self.inner.clone(), listen, rules).await
+    }
+
+    /// The address to listen on, from `noc.toml`.
+    pub fn listen(&self) -> SocketAddr {
+        self.inner.config.listen
+    }
+
+    /// Where consoles and appliances reach this NOC, `host:port`.
+    pub fn noc_address(&self) -> String {
+        self.inner.public_address()
+    }
+
+    /// SHA-256 of the CA certificate's DER.
+    pub fn ca_pin(&self) -> [u8; 32] {
+        self.inner.authority.pin()
+    }
+
+    /// The root's public key.
+    pub fn root(&self) -> PublicKey {
+        self.inner.signer.root()
+    }
+
+    /// Adds a site.
+    pub fn add_site(&self, spec: SiteSpec) -> Result<Site, SiteError> {
+        let policy = Policy::of(spec.into_site(SiteId(0)))?;
+        self.inner.store.write_now(move |db| sites::add(db, &policy))
+    }
+
+    /// Replaces a site's values. Settings in force stay as they are.
+    pub fn update_site(&self, id: SiteId, spec: SiteSpec) -> Result<Site, SiteError> {
+        let policy = Policy::of(spec.into_site(id))?;
+        let site = policy.site.clone();
+        self.inner.store.write_now(move |db| sites::update(db, &policy)).map(|()| site)
+    }
+
+    /// Every site, by number.
+    pub fn sites(&self) -> Result<Vec<Site>, StoreError> {
+        self.inner.store.read_now(sites::all)
+    }
+
+    /// Takes in a vendor's manifest (CSV of serial, mac, uid, claim, model): every line, or none.
+    pub fn import_manifest(&self, csv: &str) -> Result<ImportReport, ImportError> {
+        let rows = inventory::parse(csv)?;
+        self.inner.store.write_now(move |db| store::inventory::import(db, &rows))
+    }
+
+    /// Every appliance of the inventory.
+    pub fn appliances(&self) -> Result<Vec<ApplianceRecord>, StoreError> {
+        let rows = self.inner.store.read_now(appliances::all)?;
+        Ok(rows.into_iter().map(|row| row.record).collect())
+    }
+
+    /// A new invite for one console to some sites, as text to paste. It is shown this once.
+    pub fn invite(&self, sites: &[SiteId], ttl: Duration) -> Result<String, InviteError> {
+        if !(1..=16).contains(&sites.len()) {
+            return Err(InviteError::Sites { count: sites.len() });
+        }
+        let token = Token::generate()?;
+        let (now, hash, sites) = (clock::now(), token.hash(), sites.to_vec());
+        let expires = now.saturating_add(ttl.as_secs());
+        self.inner.store.write_now(move |db| consoles::invite(db, now, &hash, expires, &sites))?;
+        Ok(token.text(&self.noc_address(), &self.ca_pin(), expires))
+    }
+
+    /// Every console, by number.
+    pub fn consoles(&self) -> Result<Vec<ConsoleRecord>, StoreError> {
+        self.inner.store.read_now(consoles::all)
+    }
+
+    /// Revokes a console, from its next request on; false when there is none of that number.
+    pub fn revoke_console(&self, id: ConsoleId) -> Result<bool, StoreError> {
+        self.inner.store.write_now(move |db| consoles::revoke(db, clock::now(), id))
+    }
+
+    /// Sets the largest size of the database until the NOC is opened again; `None` for no limit but the disk's.
+    pub fn limit_database(&self, mib: Option<u32>) -> Result<(), StoreError> {
+        self.inner.store.write_now(move |db| store::limit_size(db, mib))
+    }
+}

@@ -1,0 +1,6 @@
+//! What an appliance of a site shall have: pure rules over what the store has loaded.
+
+pub(crate) mod allocation;
+pub(crate) mod host_name;
+pub(crate) mod pool;
+pub(crate) mod site;

@@ -1,0 +1,305 @@
+//! A site's policy, checked.
+
+use super::host_name::{HostNameTemplate, NameFor};
+use super::pool::Pool;
+use crate::error::{AsProblem, StoreError, problem};
+use muster_protocol::api::{Problem, Site};
+use muster_protocol::id::{Mac, SiteId};
+use muster_protocol::parameters::{BEAT_INTERVAL_S, Confirm, Field, RawSettings, WINDOW_S};
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
+
+/// What an operator says about a site; the same words as [`Site`], without its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteSpec {
+    /// Its name, unique.
+    pub name: String,
+    /// First and last address, `192.0.2.10-192.0.2.99`; several ranges are separated by commas.
+    pub pool: String,
+    /// Netmask of the pool.
+    pub netmask: String,
+    /// Default gateway, or empty.
+    pub gateway: String,
+    /// Domain.
+    pub domain: String,
+    /// Primary name server, or empty.
+    pub dns1: String,
+    /// Secondary name server, or empty.
+    pub dns2: String,
+    /// Host-name template ([`Site::host_name`]).
+    pub host_name: String,
+    /// Seconds between beats.
+    pub beat_interval_s: u32,
+    /// What makes settings final.
+    pub confirm: Confirm,
+    /// Seconds until an unconfirmed configuration is rolled back.
+    pub window_s: u16,
+}
+
+impl SiteSpec {
+    /// The site with its number.
+    pub(crate) fn into_site(self, id: SiteId) -> Site {
+        Site {
+            id,
+            name: self.name.trim().to_owned(),
+            pool: self.pool.trim().to_owned(),
+            netmask: self.netmask.trim().to_owned(),
+            gateway: self.gateway.trim().to_owned(),
+            domain: self.domain.trim().to_owned(),
+            dns1: self.dns1.trim().to_owned(),
+            dns2: self.dns2.trim().to_owned(),
+            host_name: self.host_name.trim().to_owned(),
+            beat_interval_s: self.beat_interval_s,
+            confirm: self.confirm,
+            window_s: self.window_s,
+        }
+    }
+}
+
+/// What is wrong with one value of a site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteFault {
+    /// The value's name in [`SiteSpec`].
+    pub field: String,
+    /// A stable word for programs.
+    pub code: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// Why a site was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// Values are wrong.
+    #[error("the site's values do not fit: {}", join(.0))]
+    Invalid(Vec<SiteFault>),
+    /// The name is in use.
+    #[error("there is a site `{name}` already")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// A site that is not there.
+    #[error("there is no site {site}")]
+    UnknownSite {
+        /// Its number.
+        site: SiteId,
+    },
+    /// The database did not keep it.
+    #[error("the site was not kept")]
+    Store(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for SiteError {
+    fn from(error: rusqlite::Error) -> Self {
+        SiteError::Store(error.into())
+    }
+}
+
+impl AsProblem for SiteError {
+    fn problem(&self) -> Problem {
+        match self {
+            SiteError::Invalid(_) => problem(422, "site_invalid", self, "Correct the values named."),
+            SiteError::NameTaken { .. } => problem(409, "site_name_taken", self, "Choose another name."),
+            SiteError::UnknownSite { .. } => {
+                problem(404, "unknown_site", self, "List the sites with `muster-noc site list`.")
+            }
+            SiteError::Store(error) => error.problem(),
+        }
+    }
+}
+
+fn join(faults: &[SiteFault]) -> String {
+    faults.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+/// A site's policy in values that fit together.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    pub(crate) site: Site,
+    pub(crate) pool: Pool,
+    pub(crate) template: HostNameTemplate,
+    pub(crate) gateway: Option<Ipv4Addr>,
+    pub(crate) dns: [Option<Ipv4Addr>; 2],
+    pub(crate) prefix: u8,
+}
+
+impl Policy {
+    /// Checks a site; reports everything that is wrong at once.
+    pub(crate) fn of(site: Site) -> Result<Policy, SiteError> {
+        let mut faults = Vec::new();
+        let mut fault = |field: &str, code: &str, message: String| {
+            faults.push(SiteFault { field: field.to_owned(), code: code.to_owned(), message });
+        };
+        if site.name.is_empty() || site.name.chars().count() > 64 || site.name.chars().any(char::is_control) {
+            fault("name", "bad_name", "the name needs 1 to 64 characters, no control characters".to_owned());
+        }
+        if !BEAT_INTERVAL_S.contains(&site.beat_interval_s) {
+            let message = format!("the beat interval must be 5 to 86400 seconds, not {}", site.beat_interval_s);
+            fault("beat_interval_s", "bad_beat_interval", message);
+        }
+        if !WINDOW_S.contains(&site.window_s) {
+            fault("window_s", "bad_window", format!("the window must be 30 to 600 seconds, not {}", site.window_s));
+        }
+        let template = HostNameTemplate::parse(&site.host_name);
+        if let Err(error) = &template {
+            fault("host_name", "bad_template", format!("the host-name template does not work: {error}"));
+        }
+        // The rest is checked by the rules for settings, with a name that fits and an address of the pool.
+        let mut sample = settings(&site, String::new(), Ipv4Addr::UNSPECIFIED);
+        sample.host_name = "sample".to_owned();
+        let mut pool = None;
+        let prefix = prefix_of(&site.netmask);
+        if let Some(prefix) = prefix {
+            match Pool::parse(&site.pool, prefix) {
+                Ok(parsed) => pool = Some(parsed),
+                Err(error) => fault("pool", "bad_pool", error.to_string()),
+            }
+        }
+        // An address of the pool that is neither an edge of the network nor the gateway.
+        let gateway: Option<Ipv4Addr> = sample.gateway.parse().ok();
+        let usable = |prefix: u8| {
+            let mask = u32::from(muster_protocol::parameters::netmask(prefix));
+            move |address: u32| {
+                address & !mask != 0 && address | mask != u32::MAX && Some(Ipv4Addr::from(address)) != gateway
+            }
+        };
+        let first = match (&pool, prefix) {
+            (Some(pool), Some(prefix)) => pool.next(0, usable(prefix)),
+            _ => None,
+        };
+        if pool.is_some() && first.is_none() {
+            fault("pool", "bad_pool", "the pool has no address for an appliance: widen it".to_owned());
+        }
+        sample.address = Ipv4Addr::from(first.unwrap_or(0x0a00_0001)).to_string();
+        let checked = sample.validate();
+        if let Err(invalid) = &checked {
+            for error in &invalid.0 {
+                let field = match error.field {
+                    Field::HostName => continue,
+                    // Said about the pool already.
+                    Field::Address | Field::Gateway if first.is_none() => continue,
+                    Field::Address => "pool",
+                    Field::Domain => "domain",
+                    Field::Netmask => "netmask",
+                    Field::Gateway => "gateway",
+                    Field::Dns1 => "dns1",
+                    Field::Dns2 => "dns2",
+                };
+                fault(field, &error.code, error.message.clone());
+            }
+        }
+        match (pool, template, checked) {
+            (Some(pool), Ok(template), Ok(sample)) if faults.is_empty() => {
+                let sample_name = NameFor { model: "model", serial: "serial", mac: Mac([0; 6]) };
+                if let Err(error) = template.render(sample_name, 1) {
+                    let message = error.to_string();
+                    let fault = SiteFault { field: "host_name".into(), code: "bad_template".into(), message };
+                    return Err(SiteError::Invalid(vec![fault]));
+                }
+                let prefix = sample.prefix();
+                Ok(Policy { pool, template, gateway: sample.gateway(), dns: sample.dns(), prefix, site })
+            }
+            _ => Err(SiteError::Invalid(faults)),
+        }
+    }
+
+    /// Settings by this policy with an allocated name and address.
+    pub(crate) fn settings(&self, host_name: String, address: Ipv4Addr) -> RawSettings {
+        settings(&self.site, host_name, address)
+    }
+
+    /// Whether an address may be an appliance's: inside the network, no edge of it, no router or name server.
+    pub(crate) fn is_usable(&self, address: u32) -> bool {
+        let mask = u32::from(muster_protocol::parameters::netmask(self.prefix));
+        let ip = Some(Ipv4Addr::from(address));
+        let inside = address & mask == self.pool.first() & mask;
+        inside && address & !mask != 0 && address | mask != u32::MAX && ip != self.gateway && !self.dns.contains(&ip)
+    }
+}
+
+/// The netmask's length, read by the rules for settings.
+fn prefix_of(netmask: &str) -> Option<u8> {
+    let settings = RawSettings {
+        host_name: "sample".to_owned(),
+        domain: "example.net".to_owned(),
+        address: "10.0.0.1".to_owned(),
+        netmask: netmask.to_owned(),
+        ..RawSettings::default()
+    };
+    settings.validate().ok().map(|settings| settings.prefix())
+}
+
+fn settings(site: &Site, host_name: String, address: Ipv4Addr) -> RawSettings {
+    RawSettings {
+        host_name,
+        domain: site.domain.clone(),
+        address: address.to_string(),
+        netmask: site.netmask.clone(),
+        gateway: site.gateway.clone(),
+        dns1: site.dns1.clone(),
+        dns2: site.dns2.clone(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn spec() -> SiteSpec {
+        SiteSpec {
+            name: "Bern".into(),
+            pool: "192.0.2.10-192.0.2.99".into(),
+            netmask: "255.255.255.0".into(),
+            gateway: "192.0.2.1".into(),
+            domain: "example.net".into(),
+            dns1: "192.0.2.53".into(),
+            dns2: String::new(),
+            host_name: "{model}-{n:03}".into(),
+            beat_interval_s: 60,
+            confirm: Confirm::KickStart,
+            window_s: 90,
+        }
+    }
+
+    fn faults(spec: SiteSpec) -> Vec<(String, String)> {
+        match Policy::of(spec.into_site(SiteId(1))) {
+            Err(SiteError::Invalid(faults)) => faults.into_iter().map(|f| (f.field, f.code)).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_fault_of_a_site_is_named_at_its_value() {
+        let cases: [(fn(&mut SiteSpec), &str, &str); 12] = [
+            (|s| s.name = " ".into(), "name", "bad_name"),
+            (|s| s.pool = "192.0.2.10".to_owned() + "-x", "pool", "bad_pool"),
+            (|s| s.pool = "192.0.2.1".into(), "pool", "bad_pool"),
+            (|s| s.netmask = "255.0.255.0".into(), "netmask", "bad_netmask"),
+            (|s| s.gateway = "198.51.100.1".into(), "gateway", "gateway_outside_network"),
+            (|s| s.gateway = "x".into(), "gateway", "bad_address"),
+            (|s| s.domain = "a..b".into(), "domain", "bad_domain"),
+            (|s| s.dns1 = "x".into(), "dns1", "bad_address"),
+            (|s| (s.dns1, s.dns2) = (String::new(), "192.0.2.54".into()), "dns2", "dns2_without_dns1"),
+            (|s| s.host_name = "same".into(), "host_name", "bad_template"),
+            (|s| s.beat_interval_s = 1, "beat_interval_s", "bad_beat_interval"),
+            (|s| s.window_s = 1, "window_s", "bad_window"),
+        ];
+        for (spoil, field, code) in cases {
+            let mut spec = spec();
+            spoil(&mut spec);
+            assert_eq!(faults(spec.clone()), [(field.to_owned(), code.to_owned())], "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn routers_name_servers_and_edges_are_not_given_out() {
+        let spec = SiteSpec { pool: "192.0.2.0-192.0.2.255".into(), netmask: "/24".into(), ..spec() };
+        let policy = Policy::of(spec.into_site(SiteId(1))).expect("good");
+        for last in [0, 1, 53, 255] {
+            assert!(!policy.is_usable(u32::from(Ipv4Addr::new(192, 0, 2, last))), "{last}");
+        }
+        assert!(policy.is_usable(u32::from(Ipv4Addr::new(192, 0, 2, 2))));
+        assert!(!policy.is_usable(u32::from(Ipv4Addr::new(192, 0, 3, 2))));
+    }
+}

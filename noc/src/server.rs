@@ -1,0 +1,223 @@
+//! Serving: the listener, the status daemon and housekeeping, started and stopped together.
+
+use crate::api::{self, App};
+use crate::clock;
+use crate::error::{AsProblem, problem};
+use crate::noc::Inner;
+use crate::store::{self, Store, beats};
+use crate::tls::ServerConfigError;
+use crate::watch;
+use axum_server::Handle;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use muster_protocol::api::Problem;
+use muster_protocol::beat_watch::Rules;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Until a client must have finished its handshake, and then its first request.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const FIRST_REQUEST: Duration = Duration::from_secs(45);
+/// Until an idle HTTP/1 connection, or a half-sent header, is given up.
+const HEADER: Duration = Duration::from_secs(90);
+/// Until open requests are cut off at shutdown.
+const GRACE: Duration = Duration::from_secs(5);
+/// Between looks for changes that the command line made.
+const FOREIGN: Duration = Duration::from_secs(1);
+/// Between rounds of deleting old history.
+const PRUNE: Duration = Duration::from_secs(600);
+/// Between new server certificates.
+const RENEW: Duration = Duration::from_secs(30 * 86_400);
+
+/// A NOC that serves. Dropping it stops it at once; [`Running::shutdown`] lets open requests finish.
+pub struct Running {
+    local_addr: SocketAddr,
+    handle: Handle<SocketAddr>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    _lock: File,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Takes no more connections, lets open requests finish, and returns when everything has stopped.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        self.handle.graceful_shutdown(Some(GRACE));
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.handle.shutdown();
+    }
+}
+
+/// Why the NOC does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Another process serves this data folder.
+    #[error("another process serves the NOC in {}", path.display())]
+    AlreadyServing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The lock file could not be made.
+    #[error("{} could not be locked", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The address could not be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// TLS could not be set up.
+    #[error("TLS could not be set up")]
+    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<ServerConfigError> for ServeError {
+    fn from(error: ServerConfigError) -> Self {
+        ServeError::Tls(Box::new(error))
+    }
+}
+
+impl AsProblem for ServeError {
+    fn problem(&self) -> Problem {
+        match self {
+            ServeError::AlreadyServing { .. } => {
+                problem(409, "already_serving", self, "Stop the other one first, or use another folder.")
+            }
+            ServeError::Lock { .. } => problem(500, "folder_unwritable", self, "Run as the user that owns the folder."),
+            ServeError::Listen { .. } => problem(
+                500,
+                "cannot_listen",
+                self,
+                "Stop the program that uses the port, or choose another with `listen` in noc.toml.",
+            ),
+            ServeError::Tls(_) => problem(500, "certificate_failed", self, "Check `addresses` in noc.toml."),
+        }
+    }
+}
+
+/// Starts everything.
+pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> Result<Running, ServeError> {
+    let lock = lock(&noc)?;
+    let listener = bind(listen).map_err(|source| ServeError::Listen { address: listen, source })?;
+    let local_addr = listener.local_addr().map_err(|source| ServeError::Listen { address: listen, source })?;
+    noc.port.store(local_addr.port(), Ordering::Relaxed);
+    let tls = RustlsConfig::from_config(noc.authority.server_config(&names(&noc))?);
+
+    let stop = CancellationToken::new();
+    let handle = Handle::new();
+    let mut tasks = JoinSet::new();
+    let (notices, inbox) = unbounded_channel();
+    let app = App { noc: noc.clone(), notices, stop: stop.clone() };
+    let acceptor = RustlsAcceptor::new(tls.clone()).handshake_timeout(HANDSHAKE);
+    let mut server = axum_server::from_tcp(listener)
+        .map_err(|source| ServeError::Listen { address: listen, source })?
+        .acceptor(acceptor)
+        .handle(handle.clone())
+        .first_request_timeout(FIRST_REQUEST)
+        .accept_error_handler(|_, error| tracing::debug!(%error, "a connection was not accepted"));
+    server.http_builder().http1().header_read_timeout(HEADER);
+    server
+        .http_builder()
+        .http2()
+        .max_concurrent_streams(128)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20));
+    tasks.spawn(async move {
+        if let Err(error) = server.serve(api::router(app).into_make_service()).await {
+            tracing::error!(%error, "the listener stopped");
+        }
+    });
+    tasks.spawn(watch_for_ever(noc.store.clone(), rules, inbox, stop.clone()));
+    tasks.spawn(keep_house(noc, tls, stop.clone()));
+    tracing::info!(%local_addr, "serving");
+    Ok(Running { local_addr, handle, stop, tasks, _lock: lock })
+}
+
+fn names(noc: &Inner) -> Vec<String> {
+    noc.config.names().into_iter().map(|(host, _)| host).collect()
+}
+
+/// One process serves a data folder: two status daemons would contradict each other.
+fn lock(noc: &Inner) -> Result<File, ServeError> {
+    let path = noc.path.join("serve.lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|source| ServeError::Lock { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ServeError::AlreadyServing { path: noc.path.clone() }),
+        Err(TryLockError::Error(source)) => Err(ServeError::Lock { path, source }),
+    }
+}
+
+fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(listen) {
+        // A machine without IPv6 cannot listen on `[::]`.
+        Err(error) if listen.ip().is_unspecified() && listen.is_ipv6() && error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, listen.port()))
+        }
+        bound => bound,
+    }
+}
+
+/// The status daemon; started again should its database not be readable for a moment.
+async fn watch_for_ever(
+    store: Arc<Store>,
+    rules: Rules,
+    inbox: tokio::sync::mpsc::UnboundedReceiver<watch::Notice>,
+    stop: CancellationToken,
+) {
+    if let Err(error) = watch::run(store, rules, inbox, stop).await {
+        tracing::error!(error = &error as &dyn std::error::Error, "the status daemon stopped: nobody is watched");
+    }
+}
+
+async fn keep_house(noc: Arc<Inner>, tls: RustlsConfig, stop: CancellationToken) {
+    let mut foreign = tokio::time::interval(FOREIGN);
+    let mut prune = tokio::time::interval(PRUNE);
+    let mut renew = tokio::time::interval_at(tokio::time::Instant::now() + RENEW, RENEW);
+    foreign.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = foreign.tick() => match noc.store.read(store::revision).await {
+                Ok(revision) => noc.store.notice(revision),
+                Err(error) => tracing::debug!(%error, "the revision could not be read"),
+            },
+            _ = prune.tick() => {
+                // In steps, so that beats get in between.
+                while let Ok(true) = noc.store.write(|db| beats::prune(db, clock::now())).await {
+                    tokio::task::yield_now().await;
+                }
+            }
+            _ = renew.tick() => match noc.authority.server_config(&names(&noc)) {
+                Ok(config) => tls.reload_from_config(config),
+                Err(error) => tracing::error!(%error, "the server's certificate was not renewed"),
+            },
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What the NOC root signs.
+
+use muster_protocol::crypto::keys::{PublicKey, SecretKey};
+use muster_protocol::crypto::sign::{Purpose, sign};
+use muster_protocol::grant::{Credential, Grant};
+use muster_protocol::wire::to_cbor;
+
+/// The root key in use. Signing takes some 40 µs: batches go to a blocking thread.
+pub(crate) struct Signer {
+    root: SecretKey,
+}
+
+impl Signer {
+    pub(crate) fn new(root: SecretKey) -> Signer {
+        Signer { root }
+    }
+
+    /// The root's public key.
+    pub(crate) fn root(&self) -> PublicKey {
+        self.root.public()
+    }
+
+    /// COSE_Sign1 over a grant.
+    pub(crate) fn grant(&self, grant: &Grant) -> Vec<u8> {
+        sign(&self.root, Purpose::Grant, to_cbor(grant))
+    }
+
+    /// COSE_Sign1 over a console credential.
+    pub(crate) fn credential(&self, credential: &Credential) -> Vec<u8> {
+        sign(&self.root, Purpose::Credential, to_cbor(credential))
+    }
+}

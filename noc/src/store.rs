@@ -1,0 +1,35 @@
+//! The database. One thread writes; an answer means that the write is on disk.
+//!
+//! Writes that wait together are committed together (group commit): each runs in its own savepoint, so one that fails
+//! leaves the others alone, and all are answered after the one commit. Reads run beside it on connections of their own.
+
+pub(crate) mod alerts;
+pub(crate) mod appliances;
+pub(crate) mod beats;
+pub(crate) mod consoles;
+pub(crate) mod grants;
+pub(crate) mod holdings;
+pub(crate) mod inventory;
+pub(crate) mod plans;
+pub(crate) mod results;
+pub(crate) mod sites;
+mod sqlite;
+mod words;
+mod writer;
+
+pub(crate) use sqlite::{Store, limit_size};
+pub(crate) use words::{from_word, word};
+
+use crate::error::StoreError;
+use rusqlite::Connection;
+
+/// The next number of the log of changes; given to every row that consoles follow.
+pub(crate) fn next_revision(db: &Connection) -> Result<u64, StoreError> {
+    let sql = "UPDATE noc SET revision = revision + 1 RETURNING revision";
+    Ok(db.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
+/// The number of the last change.
+pub(crate) fn revision(db: &Connection) -> Result<u64, StoreError> {
+    Ok(db.prepare_cached("SELECT revision FROM noc")?.query_row([], |row| row.get(0))?)
+}

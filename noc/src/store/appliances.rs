@@ -1,0 +1,155 @@
+//! Appliances: what the inventory, configuration and beats say about each.
+
+use super::{from_word, word};
+use crate::error::StoreError;
+use muster_protocol::api::{ApplianceRecord, Health, Provisioning};
+use muster_protocol::id::{ConsoleId, Mac, Seq, SiteId, Uid};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+const COLUMNS: &str = "id, uid, mac, serial, model, claim, site, seq, applied, pinned, settings, interval_s, \
+                       provisioning, health, last_beat, beat";
+
+/// A row, with what is for the NOC alone.
+#[derive(Clone)]
+pub(crate) struct Appliance {
+    pub(crate) id: i64,
+    /// The label code, as printed. A secret.
+    pub(crate) claim: String,
+    /// Number of the last grant signed.
+    pub(crate) seq: Seq,
+    /// Number of the grant in force, 0 for none.
+    pub(crate) applied: Seq,
+    pub(crate) pinned: bool,
+    pub(crate) interval_s: u32,
+    pub(crate) record: ApplianceRecord,
+}
+
+/// One appliance.
+pub(crate) fn find(db: &Connection, uid: &Uid) -> Result<Option<Appliance>, StoreError> {
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM appliances WHERE uid = ?1"))?;
+    statement.query_row([uid.0], |row| Ok(read(row))).optional()?.transpose()
+}
+
+/// Every appliance, in the order it became known.
+pub(crate) fn all(db: &Connection) -> Result<Vec<Appliance>, StoreError> {
+    let mut statement = db.prepare(&format!("SELECT {COLUMNS} FROM appliances ORDER BY id"))?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+/// The appliances of a console's sites that changed after a revision, oldest change first, at most `limit`.
+pub(crate) fn of_console(
+    db: &Connection,
+    console: ConsoleId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<(u64, ApplianceRecord)>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS}, revision FROM appliances WHERE revision > ?2
+         AND site IN (SELECT site FROM console_sites WHERE console = ?1) ORDER BY revision LIMIT ?3"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![console.0, after, limit as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((row.get(16)?, read(row)?.record));
+    }
+    Ok(found)
+}
+
+/// A new appliance.
+pub(crate) struct NewAppliance<'a> {
+    pub(crate) uid: Uid,
+    pub(crate) mac: Mac,
+    pub(crate) serial: &'a str,
+    pub(crate) model: &'a str,
+    /// The label code as printed.
+    pub(crate) claim: &'a str,
+    pub(crate) site: Option<SiteId>,
+}
+
+/// Adds an appliance.
+pub(crate) fn insert(db: &Connection, new: &NewAppliance<'_>) -> Result<(), StoreError> {
+    let revision = super::next_revision(db)?;
+    let sql =
+        "INSERT INTO appliances (uid, mac, serial, model, claim, site, revision) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    db.prepare_cached(sql)?.execute(params![
+        new.uid.0,
+        new.mac.0,
+        new.serial,
+        new.model,
+        new.claim,
+        new.site.map(|site| site.0),
+        revision
+    ])?;
+    Ok(())
+}
+
+/// Takes an appliance to a site, with the MAC it was heard with.
+pub(crate) fn place(db: &Connection, id: i64, site: SiteId, mac: Mac) -> Result<(), StoreError> {
+    let revision = super::next_revision(db)?;
+    let sql = "UPDATE appliances SET site = ?2, mac = ?3, revision = ?4 WHERE id = ?1";
+    db.prepare_cached(sql)?.execute(params![id, site.0, mac.0, revision])?;
+    Ok(())
+}
+
+/// Replaces the label code; the appliance is expected not to know our root.
+pub(crate) fn set_claim(db: &Connection, id: i64, claim: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE appliances SET claim = ?2, pinned = 0 WHERE id = ?1";
+    db.prepare_cached(sql)?.execute(params![id, claim])?;
+    Ok(())
+}
+
+/// Sets how it stands with configuration.
+pub(crate) fn set_provisioning(db: &Connection, id: i64, provisioning: Provisioning) -> Result<(), StoreError> {
+    let revision = super::next_revision(db)?;
+    let sql = "UPDATE appliances SET provisioning = ?2, revision = ?3 WHERE id = ?1";
+    db.prepare_cached(sql)?.execute(params![id, word(&provisioning), revision])?;
+    Ok(())
+}
+
+/// Sets how it stands with beats.
+pub(crate) fn set_health(db: &Connection, uid: &Uid, health: Health) -> Result<(), StoreError> {
+    let revision = super::next_revision(db)?;
+    let sql = "UPDATE appliances SET health = ?2, revision = ?3 WHERE uid = ?1";
+    db.prepare_cached(sql)?.execute(params![uid.0, word(&health), revision])?;
+    Ok(())
+}
+
+pub(super) fn json<T: serde::Serialize>(value: &T) -> String {
+    // Structures of text and finite numbers always serialise.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|_| StoreError::Corrupt { what })
+}
+
+fn read(row: &Row<'_>) -> Result<Appliance, StoreError> {
+    let settings: Option<String> = row.get(10)?;
+    let beat: Option<String> = row.get(15)?;
+    Ok(Appliance {
+        id: row.get(0)?,
+        claim: row.get(5)?,
+        seq: Seq(row.get(7)?),
+        applied: Seq(row.get(8)?),
+        pinned: row.get(9)?,
+        interval_s: row.get(11)?,
+        record: ApplianceRecord {
+            uid: Uid(row.get(1)?),
+            mac: Mac(row.get(2)?),
+            serial: row.get(3)?,
+            model: row.get(4)?,
+            site: row.get::<_, Option<u32>>(6)?.map(SiteId),
+            settings: settings.as_deref().map(|text| from_json("settings", text)).transpose()?,
+            provisioning: from_word("provisioning", &row.get::<_, String>(12)?)?,
+            health: from_word("health", &row.get::<_, String>(13)?)?,
+            last_beat: row.get(14)?,
+            beat: beat.as_deref().map(|text| from_json("beat", text)).transpose()?,
+        },
+    })
+}

@@ -1,0 +1,96 @@
+//! Beats: the last of each appliance in the status table, and 48 hours of history.
+
+use super::appliances::{self, from_json, json};
+use super::results;
+use crate::api::ApiError;
+use crate::error::StoreError;
+use crate::watch::Notice;
+use muster_protocol::api::{Beat, BeatRecord};
+use muster_protocol::id::{ConsoleId, Uid};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Seconds of history.
+pub(crate) const HISTORY_S: u64 = 48 * 3600;
+/// Rows of one answer: a week at the default interval.
+const MAX_ROWS: usize = 10_000;
+/// Rows that go in one step, so that deletion never holds up beats.
+const STEP: i64 = 2_000;
+
+/// What a beat comes to.
+pub(crate) struct Kept {
+    pub(crate) interval_s: u32,
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// Keeps a beat. One that was counted before (a repeat after a lost answer) is answered alike and changes nothing.
+pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<Kept, ApiError> {
+    let appliance = appliances::find(db, uid)?.ok_or(ApiError::ApplianceUnknown)?;
+    let interval_s = interval(db, &appliance)?;
+    let sql = "SELECT boot, counter FROM appliances WHERE id = ?1";
+    let last: (Option<[u8; 16]>, u64) = db
+        .prepare_cached(sql)?
+        .query_row([appliance.id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(StoreError::from)?;
+    if last.0 == Some(beat.boot.0) && beat.counter <= last.1 {
+        return Ok(Kept { interval_s, notices: Vec::new() });
+    }
+    // A console can die between kick-start and report. A beat under a grant proves that it is in force.
+    let proven =
+        if beat.seq > appliance.applied { results::keep(db, now, &appliance, beat.seq, true, "")? } else { None };
+    let mut notices: Vec<Notice> = proven.into_iter().collect();
+    let expected = appliance.applied.0 > 0 || !notices.is_empty();
+    if let (true, Some(site)) = (expected && interval_s != appliance.interval_s, appliance.record.site) {
+        db.prepare_cached("UPDATE appliances SET interval_s = ?2 WHERE id = ?1")?
+            .execute(params![appliance.id, interval_s])
+            .map_err(StoreError::from)?;
+        notices.push(Notice::Expect { uid: *uid, site, interval_s });
+    }
+    let report = json(&beat.values);
+    let revision = super::next_revision(db)?;
+    db.prepare_cached(
+        "UPDATE appliances SET last_beat = ?2, boot = ?3, counter = ?4, beat = ?5, revision = ?6 WHERE id = ?1",
+    )?
+    .execute(params![appliance.id, now, beat.boot.0, beat.counter, report, revision])?;
+    db.prepare_cached("INSERT INTO beats (appliance, time, report) VALUES (?1, ?2, ?3)")?.execute(params![
+        appliance.id,
+        now,
+        report
+    ])?;
+    if expected {
+        notices.push(Notice::Beat { uid: *uid });
+    }
+    Ok(Kept { interval_s, notices })
+}
+
+/// A console's view of one appliance's history since a time, oldest first.
+pub(crate) fn history(db: &Connection, console: ConsoleId, uid: &Uid, since: u64) -> Result<Vec<BeatRecord>, ApiError> {
+    let sql =
+        "SELECT id FROM appliances WHERE uid = ?1 AND site IN (SELECT site FROM console_sites WHERE console = ?2)";
+    let id: Option<i64> = db.prepare_cached(sql)?.query_row(params![uid.0, console.0], |row| row.get(0)).optional()?;
+    let id = id.ok_or(ApiError::UnknownAppliance { uid: *uid })?;
+    // The newest rows matter when there are too many.
+    let sql = "SELECT time, report FROM beats WHERE appliance = ?1 AND time >= ?2 ORDER BY time DESC, id DESC LIMIT ?3";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params![id, since, MAX_ROWS as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(BeatRecord { at: row.get(0)?, values: from_json("beat", &row.get::<_, String>(1)?)? });
+    }
+    found.reverse();
+    Ok(found)
+}
+
+/// Deletes one step of history older than [`HISTORY_S`]; true when there may be more.
+pub(crate) fn prune(db: &Connection, now: u64) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM beats WHERE id IN (SELECT id FROM beats ORDER BY id LIMIT ?2) AND time < ?1";
+    let gone = db.prepare_cached(sql)?.execute(params![now.saturating_sub(HISTORY_S), STEP])?;
+    Ok(gone as i64 == STEP)
+}
+
+/// What the site asks for now; what the last grant said, when there is no site.
+fn interval(db: &Connection, appliance: &appliances::Appliance) -> Result<u32, StoreError> {
+    let Some(site) = appliance.record.site else { return Ok(appliance.interval_s) };
+    let sql = "SELECT beat_interval_s FROM sites WHERE id = ?1";
+    let asked: Option<u32> = db.prepare_cached(sql)?.query_row([site.0], |row| row.get(0)).optional()?;
+    Ok(asked.unwrap_or(appliance.interval_s))
+}

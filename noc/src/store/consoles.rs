@@ -1,0 +1,152 @@
+//! Consoles and the invites they come with.
+
+use super::sites;
+use crate::api::ApiError;
+use crate::error::StoreError;
+use crate::invite::InviteError;
+use crate::noc::ConsoleRecord;
+use muster_protocol::api::Site;
+use muster_protocol::crypto::keys::PublicKey;
+use muster_protocol::id::{ConsoleId, SiteId};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// A console that may act, within the transaction that asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Console {
+    pub(crate) id: ConsoleId,
+    pub(crate) key: PublicKey,
+    pub(crate) sites: Vec<SiteId>,
+}
+
+impl Console {
+    /// Refuses sites of others in the same words as sites that are not there.
+    pub(crate) fn may_use(&self, site: SiteId) -> Result<(), ApiError> {
+        if self.sites.contains(&site) { Ok(()) } else { Err(ApiError::UnknownSite { site }) }
+    }
+}
+
+/// A console's right to act, looked up with everything it does: a revocation takes effect at once.
+pub(crate) fn authorise(db: &Connection, id: ConsoleId) -> Result<Console, ApiError> {
+    let mut statement = db.prepare_cached("SELECT public_key, revoked FROM consoles WHERE id = ?1")?;
+    let found: Option<([u8; 32], Option<u64>)> =
+        statement.query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    match found {
+        None => Err(ApiError::ConsoleUnknown),
+        Some((_, Some(_))) => Err(ApiError::ConsoleRevoked),
+        Some((key, None)) => Ok(Console { id, key: PublicKey(key), sites: site_ids(db, id)? }),
+    }
+}
+
+/// What a console shows to be enrolled.
+#[derive(Clone, Debug)]
+pub(crate) struct Enrolment {
+    pub(crate) token_hash: [u8; 32],
+    pub(crate) name: String,
+    pub(crate) key: PublicKey,
+    pub(crate) csr_hash: [u8; 32],
+}
+
+/// Uses an invite up; the console's number and sites.
+pub(crate) fn enrol(db: &Connection, now: u64, e: &Enrolment) -> Result<(ConsoleId, Vec<Site>), ApiError> {
+    type Invite = (u64, Option<u64>, Option<u32>, Option<[u8; 32]>);
+    let invite: Option<Invite> = db
+        .query_row(
+            "SELECT expires, used, console, csr_hash FROM invites WHERE token_hash = ?1",
+            [e.token_hash],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
+        .optional()?;
+    let (expires, used, console, csr_hash) = invite.ok_or(ApiError::InviteUnknown)?;
+    if let Some(used) = used {
+        // The same console asks again because our answer was lost: the same keys, so nobody else profits.
+        let known = console.map(ConsoleId).map(|id| authorise(db, id)).transpose()?;
+        return match known {
+            Some(known) if known.key == e.key && csr_hash == Some(e.csr_hash) && now < expires => {
+                Ok((known.id, sites::of_console(db, known.id)?))
+            }
+            _ => Err(ApiError::InviteUsed { used }),
+        };
+    }
+    if now >= expires {
+        return Err(ApiError::InviteExpired { expires });
+    }
+    let existing: Option<(u32, Option<u64>)> = db
+        .query_row("SELECT id, revoked FROM consoles WHERE public_key = ?1", [e.key.0], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let id = match existing {
+        Some((_, Some(_))) => return Err(ApiError::ConsoleRevoked),
+        Some((id, None)) => {
+            db.execute("UPDATE consoles SET name = ?2 WHERE id = ?1", params![id, e.name])?;
+            id
+        }
+        None => {
+            let sql = "INSERT INTO consoles (name, public_key, enrolled) VALUES (?1, ?2, ?3)";
+            db.execute(sql, params![e.name, e.key.0, now])?;
+            db.last_insert_rowid() as u32
+        }
+    };
+    db.execute(
+        "INSERT OR IGNORE INTO console_sites (console, site)
+         SELECT ?1, site FROM invite_sites WHERE token_hash = ?2",
+        params![id, e.token_hash],
+    )?;
+    db.execute(
+        "UPDATE invites SET used = ?2, console = ?3, csr_hash = ?4 WHERE token_hash = ?1",
+        params![e.token_hash, now, id, e.csr_hash],
+    )?;
+    Ok((ConsoleId(id), sites::of_console(db, ConsoleId(id))?))
+}
+
+/// Keeps an invite, and forgets those that ended more than a month ago.
+pub(crate) fn invite(
+    db: &Connection,
+    now: u64,
+    token_hash: &[u8; 32],
+    expires: u64,
+    for_sites: &[SiteId],
+) -> Result<(), InviteError> {
+    let old = now.saturating_sub(30 * 86_400);
+    db.execute(
+        "DELETE FROM invite_sites WHERE token_hash IN (SELECT token_hash FROM invites WHERE expires < ?1)",
+        [old],
+    )?;
+    db.execute("DELETE FROM invites WHERE expires < ?1", [old])?;
+    db.execute("INSERT INTO invites (token_hash, expires) VALUES (?1, ?2)", params![token_hash, expires])?;
+    for site in for_sites {
+        sites::find(db, *site)?.ok_or(InviteError::UnknownSite { site: *site })?;
+        db.execute(
+            "INSERT OR IGNORE INTO invite_sites (token_hash, site) VALUES (?1, ?2)",
+            params![token_hash, site.0],
+        )?;
+    }
+    Ok(())
+}
+
+/// Every console, by number.
+pub(crate) fn all(db: &Connection) -> Result<Vec<ConsoleRecord>, StoreError> {
+    let mut statement = db.prepare("SELECT id, name, enrolled, revoked FROM consoles ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut consoles = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = ConsoleId(row.get(0)?);
+        let (name, enrolled, revoked) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        consoles.push(ConsoleRecord { id, name, enrolled, revoked, sites: site_ids(db, id)? });
+    }
+    Ok(consoles)
+}
+
+/// Revokes a console; false when there is none of that number.
+pub(crate) fn revoke(db: &Connection, now: u64, id: ConsoleId) -> Result<bool, StoreError> {
+    let changed =
+        db.execute("UPDATE consoles SET revoked = coalesce(revoked, ?2) WHERE id = ?1", params![id.0, now])?;
+    super::next_revision(db)?;
+    Ok(changed > 0)
+}
+
+fn site_ids(db: &Connection, id: ConsoleId) -> Result<Vec<SiteId>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT site FROM console_sites WHERE console = ?1 ORDER BY site")?;
+    let ids = statement.query_map([id.0], |row| row.get(0).map(SiteId))?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}

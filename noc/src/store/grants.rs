@@ -1,0 +1,278 @@
+//! Grants: reviewed settings, checked against each other and against everybody else's, numbered and held in one transaction.
+
+use super::appliances::{self, Appliance, json};
+use super::consoles::Console;
+use super::holdings::{self, Holdings};
+use super::plans::policy;
+use crate::api::ApiError;
+use crate::error::StoreError;
+use crate::policy::allocation::Allocation;
+use crate::policy::site::Policy;
+use muster_protocol::api::{GrantItem, Provisioning};
+use muster_protocol::crypto::keys::PublicKey;
+use muster_protocol::grant::Grant;
+use muster_protocol::id::{Seq, SiteId, Uid};
+use muster_protocol::parameters::{Field, FieldError, NetworkSettings, Parameters, netmask};
+use muster_protocol::time::UnixTime;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Seconds for which a grant is good, and holds its address and name.
+pub(crate) const GRANT_S: u64 = 7 * 86_400;
+
+/// What every grant says about this NOC.
+#[derive(Clone, Debug)]
+pub(crate) struct Issuer {
+    pub(crate) root: PublicKey,
+    pub(crate) noc: String,
+    pub(crate) ca_pin: [u8; 32],
+}
+
+/// A numbered grant that is to be signed once the transaction is on disk.
+pub(crate) struct Unsigned {
+    pub(crate) grant: Grant,
+    /// The label code, for an appliance that does not follow our root yet. A secret.
+    pub(crate) claim: Option<String>,
+}
+
+/// What one item of a request comes to.
+pub(crate) struct Decision {
+    pub(crate) uid: Uid,
+    pub(crate) outcome: Result<Unsigned, Vec<FieldError>>,
+}
+
+/// Decides a batch.
+pub(crate) fn decide(
+    db: &Connection,
+    now: u64,
+    console: &Console,
+    issuer: &Issuer,
+    site: SiteId,
+    items: &[GrantItem],
+) -> Result<Vec<Decision>, ApiError> {
+    console.may_use(site)?;
+    let policy = policy(db, site)?;
+    holdings::expire(db, now)?;
+
+    let mut errors: Vec<Vec<FieldError>> = vec![Vec::new(); items.len()];
+    let mut wanted: Vec<Option<Wanted>> = Vec::with_capacity(items.len());
+    for (item, errors) in items.iter().zip(&mut errors) {
+        wanted.push(want(db, &policy, item, errors)?);
+    }
+    let batch: BTreeMap<i64, usize> =
+        wanted.iter().enumerate().filter_map(|(i, w)| w.as_ref().map(|w| (w.appliance.id, i))).collect();
+    let mut holdings = holdings::load(db, site, |holder| batch.contains_key(&holder))?;
+    same_in_batch(&wanted, &mut errors);
+    against_others(db, &mut holdings, &batch, &wanted, &mut errors)?;
+
+    for (want, errors) in wanted.iter().zip(&errors) {
+        if let (Some(want), true) = (want, errors.is_empty()) {
+            holdings::drop_leases(db, want.appliance.id)?;
+        }
+    }
+    let mut decisions = Vec::with_capacity(items.len());
+    for ((item, want), errors) in items.iter().zip(wanted).zip(errors) {
+        let outcome = match want {
+            Some(want) if errors.is_empty() => Ok(grant(db, now, console, issuer, &policy, &holdings, want)?),
+            _ => Err(errors),
+        };
+        decisions.push(Decision { uid: item.uid, outcome });
+    }
+    Ok(decisions)
+}
+
+struct Wanted {
+    appliance: Appliance,
+    settings: NetworkSettings,
+}
+
+fn want(
+    db: &Connection,
+    policy: &Policy,
+    item: &GrantItem,
+    errors: &mut Vec<FieldError>,
+) -> Result<Option<Wanted>, StoreError> {
+    let appliance = appliances::find(db, &item.uid)?.filter(|a| a.record.site == Some(policy.site.id));
+    let Some(appliance) = appliance else {
+        let message = format!("appliance {} is not planned for this site: plan it first", item.uid.short());
+        errors.push(FieldError::new(Field::HostName, "not_planned", message));
+        return Ok(None);
+    };
+    let settings = match item.settings.validate() {
+        Ok(settings) => settings,
+        Err(invalid) => {
+            errors.extend(invalid.0);
+            return Ok(None);
+        }
+    };
+    let mask = u32::from(netmask(policy.prefix));
+    let address = settings.address();
+    if u32::from(address) & mask != policy.pool.first() & mask {
+        let network = std::net::Ipv4Addr::from(policy.pool.first() & mask);
+        let message = format!(
+            "{address} is outside the site's network {network}/{}: choose an address inside it, or another site",
+            policy.prefix
+        );
+        errors.push(FieldError::new(Field::Address, "wrong_subnet", message));
+    } else if policy.gateway == Some(address) {
+        let message = format!("{address} is the site's gateway: choose another address");
+        errors.push(FieldError::new(Field::Address, "gateway_taken", message));
+    } else if policy.dns.contains(&Some(address)) {
+        let message = format!("{address} is the site's name server: choose another address");
+        errors.push(FieldError::new(Field::Address, "name_server_taken", message));
+    }
+    Ok(Some(Wanted { appliance, settings }))
+}
+
+/// Rows of the batch that want the same address or name, or that name one appliance twice.
+fn same_in_batch(wanted: &[Option<Wanted>], errors: &mut [Vec<FieldError>]) {
+    let mut addresses: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    let mut names: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    let mut appliances = BTreeSet::new();
+    for (i, want) in wanted.iter().enumerate() {
+        let Some(want) = want else { continue };
+        if !appliances.insert(want.appliance.id) {
+            let message = "the same appliance is in the batch twice: remove one of the rows";
+            errors[i].push(FieldError::new(Field::HostName, "duplicate_appliance", message));
+            continue;
+        }
+        addresses.entry(want.settings.address()).or_default().push(i);
+        names.entry(want.settings.host_name()).or_default().push(i);
+    }
+    for (address, rows) in addresses.into_iter().filter(|(_, rows)| rows.len() > 1) {
+        for &row in &rows {
+            let message = format!("{address} is given to {} appliances of this batch: choose one for each", rows.len());
+            errors[row].push(FieldError::new(Field::Address, "duplicate_address", message));
+        }
+    }
+    for (name, rows) in names.into_iter().filter(|(_, rows)| rows.len() > 1) {
+        for &row in &rows {
+            let message = format!("`{name}` is given to {} appliances of this batch: choose one for each", rows.len());
+            errors[row].push(FieldError::new(Field::HostName, "duplicate_host_name", message));
+        }
+    }
+}
+
+/// Rows that want what another appliance holds. A row that is refused keeps what it held, which may refuse another row.
+fn against_others(
+    db: &Connection,
+    holdings: &mut Holdings,
+    batch: &BTreeMap<i64, usize>,
+    wanted: &[Option<Wanted>],
+    errors: &mut [Vec<FieldError>],
+) -> Result<(), StoreError> {
+    let mut kept = BTreeSet::new();
+    loop {
+        for (&holder, &row) in batch {
+            if !errors[row].is_empty()
+                && kept.insert(holder)
+                && let Some(lease) = holdings.leases.get(&holder)
+            {
+                holdings.book.hold_address(lease.address, holder);
+                holdings.book.hold_name(&lease.host_name, lease.number, holder);
+            }
+        }
+        let mut found = false;
+        for (want, errors) in wanted.iter().zip(errors.iter_mut()) {
+            let Some(want) = want.as_ref().filter(|_| errors.is_empty()) else { continue };
+            let other = |holder: Option<i64>| holder.filter(|holder| *holder != want.appliance.id);
+            let address = want.settings.address();
+            if let Some(holder) = other(holdings.book.address_holder(address.into())) {
+                let message = format!("{address} is held by {}: choose a free one", describe(db, holder)?);
+                errors.push(FieldError::new(Field::Address, "duplicate_address", message));
+            }
+            if let Some(holder) = other(holdings.book.name_holder(want.settings.host_name())) {
+                let name = want.settings.host_name();
+                let message = format!("`{name}` is held by {}: choose a free one", describe(db, holder)?);
+                errors.push(FieldError::new(Field::HostName, "duplicate_host_name", message));
+            }
+            found |= !errors.is_empty();
+        }
+        if !found {
+            return Ok(());
+        }
+    }
+}
+
+fn describe(db: &Connection, holder: i64) -> Result<String, StoreError> {
+    let sql = "SELECT uid, (SELECT host_name FROM host_names WHERE appliance = a.id ORDER BY until LIMIT 1)
+               FROM appliances a WHERE id = ?1";
+    let found: Option<([u8; 20], Option<String>)> =
+        db.prepare_cached(sql)?.query_row([holder], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(match found {
+        Some((uid, Some(name))) => format!("{name} ({})", Uid(uid).short()),
+        Some((uid, None)) => format!("appliance {}", Uid(uid).short()),
+        None => "another appliance".to_owned(),
+    })
+}
+
+fn grant(
+    db: &Connection,
+    now: u64,
+    console: &Console,
+    issuer: &Issuer,
+    policy: &Policy,
+    holdings: &Holdings,
+    want: Wanted,
+) -> Result<Unsigned, StoreError> {
+    let Wanted { appliance, settings } = want;
+    let site = &policy.site;
+    let (address, host_name) = (u32::from(settings.address()), settings.host_name().to_owned());
+    let lease = holdings.leases.get(&appliance.id);
+    let number = lease.filter(|lease| lease.host_name == host_name).and_then(|lease| lease.number);
+    let expires = now + GRANT_S;
+    holdings::lease(db, site.id, appliance.id, &Allocation { address, host_name, number }, expires)?;
+
+    let seq = appliance.seq.next();
+    db.prepare_cached(
+        "INSERT INTO grants (appliance, seq, site, console, settings, interval_s, issued, expires)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        appliance.id,
+        seq.0,
+        site.id.0,
+        console.id.0,
+        json(&settings.to_raw()),
+        site.beat_interval_s,
+        now,
+        expires
+    ])?;
+    db.prepare_cached("UPDATE appliances SET seq = ?2 WHERE id = ?1")?.execute(params![appliance.id, seq.0])?;
+    appliances::set_provisioning(db, appliance.id, Provisioning::Granted)?;
+    let unpinned = !appliance.pinned && !appliance.claim.is_empty();
+    Ok(Unsigned {
+        claim: unpinned.then_some(appliance.claim),
+        grant: unsigned(now, seq, console, issuer, policy, &appliance.record, settings),
+    })
+}
+
+fn unsigned(
+    now: u64,
+    seq: Seq,
+    console: &Console,
+    issuer: &Issuer,
+    policy: &Policy,
+    appliance: &muster_protocol::api::ApplianceRecord,
+    network: NetworkSettings,
+) -> Grant {
+    let site = &policy.site;
+    Grant {
+        uid: appliance.uid,
+        mac: appliance.mac,
+        site: site.id,
+        seq,
+        parameters: Parameters {
+            network,
+            confirm: site.confirm,
+            window_s: site.window_s,
+            beat_interval_s: site.beat_interval_s,
+        },
+        console: console.key,
+        root: issuer.root,
+        issued: UnixTime(now),
+        expires: UnixTime(now + GRANT_S),
+        noc: issuer.noc.clone(),
+        ca_pin: issuer.ca_pin,
+    }
+}

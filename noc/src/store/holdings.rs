@@ -1,0 +1,146 @@
+//! Who holds which address and host name in a site. The tables' keys make holding one twice impossible.
+//!
+//! An appliance holds at most one pair for the settings in force (`until` is NULL) and one on lease, for a plan or a grant.
+
+use crate::error::StoreError;
+use crate::policy::allocation::{Allocation, Book};
+use muster_protocol::id::SiteId;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeMap;
+
+/// Gives back what abandoned plans and unused grants held.
+pub(crate) fn expire(db: &Connection, now: u64) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM addresses WHERE until < ?1")?.execute([now])?;
+    db.prepare_cached("DELETE FROM host_names WHERE until < ?1")?.execute([now])?;
+    Ok(())
+}
+
+/// A site's holdings.
+pub(crate) struct Holdings {
+    /// In force, and leases of appliances that are not in the batch.
+    pub(crate) book: Book,
+    /// Leases by appliance.
+    pub(crate) leases: BTreeMap<i64, Allocation>,
+}
+
+/// Loads a site's holdings; leases that `batch` names stay out of the book.
+pub(crate) fn load(db: &Connection, site: SiteId, batch: impl Fn(i64) -> bool) -> Result<Holdings, StoreError> {
+    let mut book = Book::default();
+    let mut addresses = BTreeMap::new();
+    let mut leases = BTreeMap::new();
+    let mut statement = db.prepare_cached("SELECT address, appliance, until FROM addresses WHERE site = ?1")?;
+    let mut rows = statement.query([site.0])?;
+    while let Some(row) = rows.next()? {
+        let (address, appliance, until): (u32, i64, Option<u64>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if until.is_some() {
+            addresses.insert(appliance, address);
+        }
+        if until.is_none() || !batch(appliance) {
+            book.hold_address(address, appliance);
+        }
+    }
+    let mut statement =
+        db.prepare_cached("SELECT host_name, number, appliance, until FROM host_names WHERE site = ?1")?;
+    let mut rows = statement.query([site.0])?;
+    while let Some(row) = rows.next()? {
+        let (host_name, number, appliance): (String, Option<u32>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let until: Option<u64> = row.get(3)?;
+        if until.is_none() || !batch(appliance) {
+            book.hold_name(&host_name, number, appliance);
+        }
+        if let (Some(_), Some(&address)) = (until, addresses.get(&appliance)) {
+            leases.insert(appliance, Allocation { address, host_name, number });
+        }
+    }
+    Ok(Holdings { book, leases })
+}
+
+/// Whether an appliance holds anything anywhere.
+pub(crate) fn holds_any(db: &Connection, appliance: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM addresses WHERE appliance = ?1 LIMIT 1";
+    Ok(db.prepare_cached(sql)?.query_row([appliance], |_| Ok(())).optional()?.is_some())
+}
+
+/// Drops an appliance's leases, so that a batch can exchange what its rows held.
+pub(crate) fn drop_leases(db: &Connection, appliance: i64) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM addresses WHERE appliance = ?1 AND until IS NOT NULL")?.execute([appliance])?;
+    db.prepare_cached("DELETE FROM host_names WHERE appliance = ?1 AND until IS NOT NULL")?.execute([appliance])?;
+    Ok(())
+}
+
+/// Holds a pair until `until`, or longer where the appliance holds it longer already.
+pub(crate) fn lease(
+    db: &Connection,
+    site: SiteId,
+    appliance: i64,
+    pair: &Allocation,
+    until: u64,
+) -> Result<(), StoreError> {
+    // Extends only what is the appliance's own; what is another's breaks the key and undoes the whole batch.
+    let sql = "INSERT INTO addresses (site, address, appliance, until) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (site, address) DO UPDATE SET until = max(until, excluded.until)
+               WHERE appliance = excluded.appliance";
+    let kept = db.prepare_cached(sql)?.execute(params![site.0, pair.address, appliance, until])?;
+    let sql = "INSERT INTO host_names (site, host_name, number, appliance, until) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT (site, host_name) DO UPDATE SET until = max(until, excluded.until)
+               WHERE appliance = excluded.appliance";
+    let named = db.prepare_cached(sql)?.execute(params![site.0, pair.host_name, pair.number, appliance, until])?;
+    if kept == 1 && named == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt { what: "holding of an address or host name" })
+    }
+}
+
+/// Makes a pair the one in force. `others` tells whether the appliance's leases end with it.
+pub(crate) fn put_in_force(
+    db: &Connection,
+    site: SiteId,
+    appliance: i64,
+    address: u32,
+    host_name: &str,
+    end_leases: bool,
+) -> Result<(), StoreError> {
+    let of_others = if end_leases { "1" } else { "until IS NULL" };
+    db.prepare_cached(&format!(
+        "DELETE FROM addresses WHERE appliance = ?1 AND NOT (site = ?2 AND address = ?3) AND {of_others}"
+    ))?
+    .execute(params![appliance, site.0, address])?;
+    db.prepare_cached(&format!(
+        "DELETE FROM host_names WHERE appliance = ?1 AND NOT (site = ?2 AND host_name = ?3) AND {of_others}"
+    ))?
+    .execute(params![appliance, site.0, host_name])?;
+    // A result can come after the lease ended and the pair went to another appliance. The first holder keeps it; the
+    // appliance reports a conflict itself when it probes.
+    let sql = "INSERT INTO addresses (site, address, appliance, until) VALUES (?1, ?2, ?3, NULL)
+               ON CONFLICT (site, address) DO UPDATE SET until = NULL WHERE appliance = excluded.appliance";
+    let kept = db.prepare_cached(sql)?.execute(params![site.0, address, appliance])?;
+    let sql = "INSERT INTO host_names (site, host_name, number, appliance, until) VALUES (?1, ?2, NULL, ?3, NULL)
+               ON CONFLICT (site, host_name) DO UPDATE SET until = NULL WHERE appliance = excluded.appliance";
+    let named = db.prepare_cached(sql)?.execute(params![site.0, host_name, appliance])?;
+    if kept == 0 || named == 0 {
+        tracing::warn!(
+            site = site.0,
+            "an appliance reports settings whose lease had ended and which another one holds"
+        );
+    }
+    Ok(())
+}
+
+/// Leaves an appliance nothing in force; its leases end at `until`.
+pub(crate) fn put_out_of_force(db: &Connection, appliance: i64, until: u64) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE addresses SET until = ?2 WHERE appliance = ?1 AND until IS NULL")?
+        .execute(params![appliance, until])?;
+    db.prepare_cached("UPDATE host_names SET until = ?2 WHERE appliance = ?1 AND until IS NULL")?
+        .execute(params![appliance, until])?;
+    Ok(())
+}
+
+/// Ends an appliance's leases at `until`.
+pub(crate) fn shorten_leases(db: &Connection, appliance: i64, until: u64) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE addresses SET until = ?2 WHERE appliance = ?1 AND until IS NOT NULL")?
+        .execute(params![appliance, until])?;
+    db.prepare_cached("UPDATE host_names SET until = ?2 WHERE appliance = ?1 AND until IS NOT NULL")?
+        .execute(params![appliance, until])?;
+    Ok(())
+}

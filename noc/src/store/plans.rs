@@ -1,0 +1,212 @@
+//! Plans: what each appliance of a batch would get, allocated in one transaction.
+
+use super::appliances::{self, Appliance, NewAppliance, from_json};
+use super::consoles::Console;
+use super::holdings::{self, Holdings};
+use super::sites;
+use crate::api::ApiError;
+use crate::error::{StoreError, problem};
+use crate::policy::allocation::{Allocation, AllocationError, ip};
+use crate::policy::host_name::NameFor;
+use crate::policy::site::Policy;
+use muster_protocol::api::{Ownership, Plan, PlanRow, Problem, Provisioning};
+use muster_protocol::crypto::claim::{ClaimError, ClaimSecret};
+use muster_protocol::id::{Mac, SiteId, Uid};
+use muster_protocol::parameters::RawSettings;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeMap;
+
+/// Seconds for which a plan holds its addresses and names.
+pub(crate) const LEASE_S: u64 = 15 * 60;
+
+/// One appliance to plan for, read from the request.
+pub(crate) struct Asked {
+    pub(crate) uid: Uid,
+    pub(crate) mac: Mac,
+    pub(crate) claim: Option<Result<ClaimSecret, ClaimError>>,
+}
+
+/// Plans a batch for a console's site. Asking again gives the same, and holds it longer.
+pub(crate) fn plan(
+    db: &Connection,
+    now: u64,
+    console: &Console,
+    site: SiteId,
+    asked: &[Asked],
+) -> Result<Plan, ApiError> {
+    console.may_use(site)?;
+    let policy = policy(db, site)?;
+    holdings::expire(db, now)?;
+    let mut holdings = holdings::load(db, site, |_| false)?;
+    let expires = now + LEASE_S;
+    let mut rows = Vec::with_capacity(asked.len());
+    for one in asked {
+        let (ownership, appliance, problem) = own(db, site, one)?;
+        let mut row = PlanRow { uid: one.uid, ownership, settings: None, rules: BTreeMap::new(), problem };
+        if let Some(appliance) = appliance {
+            match settle(db, &policy, &mut holdings, &appliance, expires)? {
+                Ok((settings, rules)) => (row.settings, row.rules) = (Some(settings), rules),
+                Err(error) => row.problem = Some(explain(&policy, &error)),
+            }
+        }
+        rows.push(row);
+    }
+    Ok(Plan { site, expires, rows })
+}
+
+/// A site's policy.
+pub(crate) fn policy(db: &Connection, site: SiteId) -> Result<Policy, ApiError> {
+    let site = sites::find(db, site)?.ok_or(ApiError::UnknownSite { site })?;
+    // Sites are checked before they are kept.
+    Policy::of(site).map_err(|_| ApiError::Store(StoreError::Corrupt { what: "site" }))
+}
+
+type Owned = (Ownership, Option<Appliance>, Option<Problem>);
+
+/// Whether the site may configure an appliance; takes it over when it is free.
+fn own(db: &Connection, site: SiteId, asked: &Asked) -> Result<Owned, ApiError> {
+    let known = appliances::find(db, &asked.uid)?;
+    if let Some(known) = &known
+        && let Some(other) = known.record.site
+        && other != site
+        && (known.record.provisioning != Provisioning::Known || holdings::holds_any(db, known.id)?)
+    {
+        let problem = problem(
+            409,
+            "other_site",
+            format!("appliance {} belongs to another site", asked.uid.short()),
+            "Plan it from a console of that site, or reset it to factory settings and have it removed there first.",
+        );
+        return Ok((Ownership::OtherSite, None, Some(problem)));
+    }
+    let claim = match (&asked.claim, &known) {
+        (Some(Err(error)), _) => {
+            let remedy = "Read the code from the label again; it has five groups of four.";
+            let problem = problem(422, claim_code(error), error, remedy);
+            let ownership = if known.is_some() { Ownership::Owned } else { Ownership::Unclaimed };
+            return Ok((ownership, None, Some(problem)));
+        }
+        (Some(Ok(secret)), _) => Some(secret.reveal()),
+        (None, Some(_)) => None,
+        (None, None) => {
+            let problem = problem(
+                404,
+                "unclaimed",
+                format!("appliance {} is not in the inventory", asked.uid.short()),
+                "Type the code from its label, or import the vendor's manifest.",
+            );
+            return Ok((Ownership::Unclaimed, None, Some(problem)));
+        }
+    };
+    match (known, claim) {
+        (None, claim) => {
+            let claim = claim.unwrap_or_default();
+            let new =
+                NewAppliance { uid: asked.uid, mac: asked.mac, serial: "", model: "", claim: &claim, site: Some(site) };
+            appliances::insert(db, &new)?;
+        }
+        (Some(known), claim) => {
+            // The label in somebody's hand is nearer to the truth than a manifest.
+            if let Some(claim) = claim {
+                appliances::set_claim(db, known.id, &claim)?;
+            }
+            if known.record.site != Some(site) || known.record.mac != asked.mac {
+                appliances::place(db, known.id, site, asked.mac)?;
+            }
+        }
+    }
+    let appliance = appliances::find(db, &asked.uid)?;
+    Ok((Ownership::Owned, appliance, None))
+}
+
+type Settled = (RawSettings, BTreeMap<String, String>);
+
+/// The settings of one appliance: those it has, those granted already, or those the policy gives.
+fn settle(
+    db: &Connection,
+    policy: &Policy,
+    holdings: &mut Holdings,
+    appliance: &Appliance,
+    expires: u64,
+) -> Result<Result<Settled, AllocationError>, StoreError> {
+    if let Some(settings) = &appliance.record.settings {
+        return Ok(Ok((settings.clone(), same_rule("its current settings"))));
+    }
+    let held = holdings.leases.get(&appliance.id).cloned();
+    if appliance.record.provisioning == Provisioning::Granted
+        && let Some(held) = &held
+        && let Some(settings) = granted(db, appliance, held)?
+    {
+        holdings::lease(db, policy.site.id, appliance.id, held, expires)?;
+        return Ok(Ok((settings, same_rule(&format!("grant {}, not yet confirmed", appliance.seq)))));
+    }
+    let name_for =
+        NameFor { model: &appliance.record.model, serial: &appliance.record.serial, mac: appliance.record.mac };
+    let allocation = match holdings.book.allocate(policy, appliance.id, held.as_ref(), name_for) {
+        Ok(allocation) => allocation,
+        Err(error) => return Ok(Err(error)),
+    };
+    if held.as_ref() != Some(&allocation) {
+        holdings::drop_leases(db, appliance.id)?;
+    }
+    holdings::lease(db, policy.site.id, appliance.id, &allocation, expires)?;
+    holdings.leases.insert(appliance.id, allocation.clone());
+    Ok(Ok((policy.settings(allocation.host_name, ip(allocation.address)), rules(policy))))
+}
+
+/// The last grant's settings, while the appliance still holds their address and name.
+fn granted(db: &Connection, appliance: &Appliance, held: &Allocation) -> Result<Option<RawSettings>, StoreError> {
+    let sql = "SELECT settings FROM grants WHERE appliance = ?1 AND seq = ?2";
+    let text: Option<String> =
+        db.prepare_cached(sql)?.query_row(params![appliance.id, appliance.seq.0], |row| row.get(0)).optional()?;
+    let settings: Option<RawSettings> = text.as_deref().map(|text| from_json("granted settings", text)).transpose()?;
+    Ok(settings.filter(|s| s.address == ip(held.address).to_string() && s.host_name == held.host_name))
+}
+
+fn rules(policy: &Policy) -> BTreeMap<String, String> {
+    let site = &policy.site;
+    let mut rules = BTreeMap::from([
+        ("host_name".to_owned(), format!("site host-name template {}", site.host_name)),
+        ("address".to_owned(), format!("site pool {}", site.pool)),
+        ("netmask".to_owned(), "site netmask".to_owned()),
+        ("domain".to_owned(), "site domain".to_owned()),
+    ]);
+    for (column, value) in [("gateway", &site.gateway), ("dns1", &site.dns1), ("dns2", &site.dns2)] {
+        if !value.is_empty() {
+            rules.insert(column.to_owned(), format!("site {column}"));
+        }
+    }
+    rules
+}
+
+fn same_rule(rule: &str) -> BTreeMap<String, String> {
+    let columns = ["host_name", "domain", "address", "netmask", "gateway", "dns1", "dns2"];
+    columns.into_iter().map(|column| (column.to_owned(), rule.to_owned())).collect()
+}
+
+fn claim_code(error: &ClaimError) -> &'static str {
+    match error {
+        ClaimError::Form { .. } => "claim_malformed",
+        ClaimError::Check => "claim_mistyped",
+    }
+}
+
+fn explain(policy: &Policy, error: &AllocationError) -> Problem {
+    let (code, remedy) = match error {
+        AllocationError::PoolExhausted { .. } => (
+            "pool_exhausted",
+            format!(
+                "Widen the pool of site {}, or wait until plans that nobody finished give addresses back.",
+                policy.site.name
+            ),
+        ),
+        AllocationError::Name(_) => {
+            ("host_name_impossible", "Type a host name for it, or change the site's host-name template.".to_owned())
+        }
+        AllocationError::NameTaken { .. } => (
+            "host_name_taken",
+            "Type another host name for it, or add {n} to the site's host-name template.".to_owned(),
+        ),
+    };
+    problem(409, code, error, &remedy)
+}

@@ -1,0 +1,135 @@
+//! Results of configurations, as consoles report them or as a beat proves them.
+
+use super::appliances::{self, Appliance, from_json};
+use super::consoles::Console;
+use super::holdings;
+use super::plans::LEASE_S;
+use crate::error::StoreError;
+use crate::watch::Notice;
+use muster_protocol::api::{Health, Provisioning, ResultItem};
+use muster_protocol::id::{Seq, SiteId};
+use muster_protocol::parameters::RawSettings;
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Longest reason that is kept, in characters.
+const MAX_REASON: usize = 64;
+
+/// Keeps what a console reports; the same again changes nothing. Tells what the status daemon has to know.
+pub(crate) fn report(
+    db: &Connection,
+    now: u64,
+    console: &Console,
+    items: &[ResultItem],
+) -> Result<Vec<Notice>, StoreError> {
+    let mut notices = Vec::new();
+    for item in items {
+        if i64::try_from(item.seq.0).is_err() {
+            continue;
+        }
+        let Some(appliance) = appliances::find(db, &item.uid)? else { continue };
+        if !appliance.record.site.is_some_and(|site| console.sites.contains(&site)) {
+            continue;
+        }
+        notices.extend(keep(db, now, &appliance, item.seq, item.configured, &item.reason)?);
+    }
+    Ok(notices)
+}
+
+/// Keeps one result. What names no grant of ours is ignored: a console that repeats it forever would help nobody.
+pub(super) fn keep(
+    db: &Connection,
+    now: u64,
+    appliance: &Appliance,
+    seq: Seq,
+    configured: bool,
+    reason: &str,
+) -> Result<Option<Notice>, StoreError> {
+    let sql = "SELECT configured, site, settings, interval_s FROM grants WHERE appliance = ?1 AND seq = ?2";
+    let grant: Option<(Option<bool>, u32, String, u32)> = db
+        .prepare_cached(sql)?
+        .query_row(params![appliance.id, seq.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    let Some((known, site, settings, interval_s)) = grant else {
+        tracing::warn!(uid = %appliance.record.uid, %seq, "a result for a grant that was never signed");
+        return Ok(None);
+    };
+    if known == Some(configured) {
+        return Ok(None);
+    }
+    let reason: String = reason.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect();
+    db.prepare_cached(
+        "UPDATE grants SET configured = ?3, reason = ?4, reported = ?5 WHERE appliance = ?1 AND seq = ?2",
+    )?
+    .execute(params![appliance.id, seq.0, configured, reason, now])?;
+    match configured {
+        true if seq > appliance.applied => {
+            let in_force = InForce { seq, site: SiteId(site), settings, interval_s };
+            succeeded(db, appliance, &in_force).map(Some)
+        }
+        false if seq == appliance.applied => rolled_back(db, now, appliance, seq),
+        false if seq == appliance.seq => {
+            holdings::shorten_leases(db, appliance.id, now + LEASE_S)?;
+            appliances::set_provisioning(db, appliance.id, Provisioning::Failed)?;
+            Ok(None)
+        }
+        _ => Ok(None),
+    }
+}
+
+struct InForce {
+    seq: Seq,
+    site: SiteId,
+    settings: String,
+    interval_s: u32,
+}
+
+fn succeeded(db: &Connection, appliance: &Appliance, new: &InForce) -> Result<Notice, StoreError> {
+    let latest = new.seq == appliance.seq;
+    put_in_force(db, appliance, new, latest)?;
+    let provisioning = if latest { Provisioning::Configured } else { Provisioning::Granted };
+    appliances::set_provisioning(db, appliance.id, provisioning)?;
+    if appliance.record.health == Health::NotExpected {
+        appliances::set_health(db, &appliance.record.uid, Health::NeverReported)?;
+    }
+    Ok(Notice::Expect { uid: appliance.record.uid, site: new.site, interval_s: new.interval_s })
+}
+
+/// A grant that had been applied was rolled back: the one before it is in force again, or none.
+fn rolled_back(db: &Connection, now: u64, appliance: &Appliance, seq: Seq) -> Result<Option<Notice>, StoreError> {
+    let sql = "SELECT seq, site, settings, interval_s FROM grants
+               WHERE appliance = ?1 AND seq < ?2 AND configured = 1 ORDER BY seq DESC LIMIT 1";
+    let former = db
+        .prepare_cached(sql)?
+        .query_row(params![appliance.id, seq.0], |row| {
+            Ok(InForce {
+                seq: Seq(row.get(0)?),
+                site: SiteId(row.get(1)?),
+                settings: row.get(2)?,
+                interval_s: row.get(3)?,
+            })
+        })
+        .optional()?;
+    appliances::set_provisioning(db, appliance.id, Provisioning::Failed)?;
+    match former {
+        Some(former) => {
+            put_in_force(db, appliance, &former, false)?;
+            Ok(None)
+        }
+        None => {
+            db.prepare_cached("UPDATE appliances SET applied = 0, settings = NULL WHERE id = ?1")?
+                .execute([appliance.id])?;
+            holdings::put_out_of_force(db, appliance.id, now + LEASE_S)?;
+            appliances::set_health(db, &appliance.record.uid, Health::NotExpected)?;
+            Ok(Some(Notice::Forget { uid: appliance.record.uid }))
+        }
+    }
+}
+
+fn put_in_force(db: &Connection, appliance: &Appliance, new: &InForce, end_leases: bool) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE appliances SET applied = ?2, settings = ?3, interval_s = ?4, pinned = 1 WHERE id = ?1")?
+        .execute(params![appliance.id, new.seq.0, new.settings, new.interval_s])?;
+    let settings: RawSettings = from_json("granted settings", &new.settings)?;
+    let address: std::net::Ipv4Addr =
+        settings.address.parse().map_err(|_| StoreError::Corrupt { what: "granted address" })?;
+    holdings::put_in_force(db, new.site, appliance.id, address.into(), &settings.host_name, end_leases)
+}

@@ -1,0 +1,122 @@
+//! Sites.
+
+use super::{from_word, word};
+use crate::error::StoreError;
+use crate::policy::site::{Policy, SiteError};
+use muster_protocol::api::Site;
+use muster_protocol::id::{ConsoleId, SiteId};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+const COLUMNS: &str =
+    "id, name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s";
+
+/// Adds a site whose values were checked; the number in `policy` is ignored.
+pub(crate) fn add(db: &Connection, policy: &Policy) -> Result<Site, SiteError> {
+    let s = &policy.site;
+    name_is_free(db, s)?;
+    db.execute(
+        "INSERT INTO sites (name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        params![
+            s.name,
+            s.pool,
+            s.netmask,
+            s.gateway,
+            s.domain,
+            s.dns1,
+            s.dns2,
+            s.host_name,
+            s.beat_interval_s,
+            word(&s.confirm),
+            s.window_s
+        ],
+    )?;
+    super::next_revision(db)?;
+    Ok(Site { id: SiteId(db.last_insert_rowid() as u32), ..s.clone() })
+}
+
+/// Replaces a site's values.
+pub(crate) fn update(db: &Connection, policy: &Policy) -> Result<(), SiteError> {
+    let s = &policy.site;
+    name_is_free(db, s)?;
+    let changed = db.execute(
+        "UPDATE sites SET name = ?2, pool = ?3, netmask = ?4, gateway = ?5, domain = ?6, dns1 = ?7, dns2 = ?8,
+         host_name = ?9, beat_interval_s = ?10, confirm = ?11, window_s = ?12 WHERE id = ?1",
+        params![
+            s.id.0,
+            s.name,
+            s.pool,
+            s.netmask,
+            s.gateway,
+            s.domain,
+            s.dns1,
+            s.dns2,
+            s.host_name,
+            s.beat_interval_s,
+            word(&s.confirm),
+            s.window_s
+        ],
+    )?;
+    if changed == 0 {
+        return Err(SiteError::UnknownSite { site: s.id });
+    }
+    super::next_revision(db)?;
+    Ok(())
+}
+
+/// Every site, by number.
+pub(crate) fn all(db: &Connection) -> Result<Vec<Site>, StoreError> {
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM sites ORDER BY id"))?;
+    let mut rows = statement.query([])?;
+    collect(&mut rows)
+}
+
+/// The sites of a console, by number.
+pub(crate) fn of_console(db: &Connection, console: ConsoleId) -> Result<Vec<Site>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM sites WHERE id IN (SELECT site FROM console_sites WHERE console = ?1) ORDER BY id"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query([console.0])?;
+    collect(&mut rows)
+}
+
+/// One site.
+pub(crate) fn find(db: &Connection, id: SiteId) -> Result<Option<Site>, StoreError> {
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM sites WHERE id = ?1"))?;
+    statement.query_row([id.0], |row| Ok(read(row))).optional()?.transpose()
+}
+
+fn name_is_free(db: &Connection, site: &Site) -> Result<(), SiteError> {
+    let other: Option<u32> =
+        db.query_row("SELECT id FROM sites WHERE name = ?1", [&site.name], |row| row.get(0)).optional()?;
+    match other {
+        Some(id) if id != site.id.0 => Err(SiteError::NameTaken { name: site.name.clone() }),
+        _ => Ok(()),
+    }
+}
+
+fn collect(rows: &mut rusqlite::Rows<'_>) -> Result<Vec<Site>, StoreError> {
+    let mut sites = Vec::new();
+    while let Some(row) = rows.next()? {
+        sites.push(read(row)?);
+    }
+    Ok(sites)
+}
+
+fn read(row: &Row<'_>) -> Result<Site, StoreError> {
+    Ok(Site {
+        id: SiteId(row.get(0)?),
+        name: row.get(1)?,
+        pool: row.get(2)?,
+        netmask: row.get(3)?,
+        gateway: row.get(4)?,
+        domain: row.get(5)?,
+        dns1: row.get(6)?,
+        dns2: row.get(7)?,
+        host_name: row.get(8)?,
+        beat_interval_s: row.get(9)?,
+        confirm: from_word("site", &row.get::<_, String>(10)?)?,
+        window_s: row.get(11)?,
+    })
+}

@@ -1,0 +1,206 @@
+//! Opening SQLite, and the two ways in: [`Store::write`] and [`Store::read`].
+
+use super::writer::{Job, Writer};
+use crate::config::OpenError;
+use crate::error::StoreError;
+use muster_protocol::crypto::keys::PublicKey;
+use rusqlite::{Connection, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+/// Reads at the same time.
+const READERS: usize = 4;
+/// How long another process (the command line beside `serve`) may hold the database.
+const BUSY: Duration = Duration::from_secs(10);
+/// Before this version, WAL mode could corrupt a database.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+refinery::embed_migrations!("migrations");
+
+/// The opened database.
+pub(crate) struct Store {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    readers: Arc<Semaphore>,
+    changed: watch::Receiver<u64>,
+    changes: watch::Sender<u64>,
+    writer: Writer,
+}
+
+impl Store {
+    /// Makes the tables of a new database.
+    pub(crate) fn create(path: &Path, root: &PublicKey) -> Result<(), OpenError> {
+        let db = connect(path, None)?;
+        db.execute("INSERT OR IGNORE INTO noc (id, revision, root) VALUES (1, 1, ?1)", [root.0])
+            .map_err(|e| OpenError::Database(e.into()))?;
+        Ok(())
+    }
+
+    /// Opens a database, brings its tables up to date, and starts its writer.
+    pub(crate) fn open(path: &Path, root: &PublicKey, limit_mib: Option<u32>) -> Result<Store, OpenError> {
+        let db = connect(path, limit_mib)?;
+        let found: [u8; 32] = db
+            .query_row("SELECT root FROM noc", [], |row| row.get(0))
+            .map_err(|_| OpenError::Damaged { path: path.to_owned(), what: "it names no root key".to_owned() })?;
+        if found != root.0 {
+            return Err(OpenError::Mixed { path: path.to_owned() });
+        }
+        let revision = super::revision(&db).map_err(OpenError::Database)?;
+        let (changes, changed) = watch::channel(revision);
+        let writer = Writer::start(db, changes.clone());
+        let readers = Arc::new(Semaphore::new(READERS));
+        Ok(Store { path: path.to_owned(), idle: Mutex::default(), readers, changed, changes, writer })
+    }
+
+    /// Runs `work` in a transaction. Once this answers with `Ok`, what it did is on disk; with `Err`, nothing of it is.
+    pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.writer.send(Call::boxed(work, move |outcome| drop(reply.send(outcome))));
+        answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// [`Store::write`] for threads that may wait.
+    pub(crate) fn write_now<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        self.writer.send(Call::boxed(work, move |outcome| drop(reply.send(outcome))));
+        answer.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// Runs `work` on one consistent state of the database, on a thread that may wait.
+    pub(crate) async fn read<T, E, F>(self: &Arc<Self>, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        let Ok(permit) = self.readers.clone().acquire_owned().await else { return Err(StoreError::Closed.into()) };
+        let store = self.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let outcome = store.read_now(work);
+            drop(permit);
+            outcome
+        });
+        read.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// [`Store::read`] for threads that may wait.
+    pub(crate) fn read_now<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut db = match idle {
+            Some(db) => db,
+            None => self.reader().map_err(E::from)?,
+        };
+        let outcome = {
+            let transaction = db.transaction().map_err(|e| E::from(e.into()))?;
+            work(&transaction)
+        };
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
+        outcome
+    }
+
+    /// Follows the number of the last change.
+    pub(crate) fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.clone()
+    }
+
+    /// Tells followers of changes that another process made.
+    pub(crate) fn notice(&self, revision: u64) {
+        self.changes.send_if_modified(|known| {
+            let newer = revision > *known;
+            *known = revision.max(*known);
+            newer
+        });
+    }
+
+    fn reader(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(&self.path, flags)?;
+        db.busy_timeout(BUSY)?;
+        db.set_prepared_statement_cache_capacity(64);
+        Ok(db)
+    }
+}
+
+fn connect(path: &Path, limit_mib: Option<u32>) -> Result<Connection, OpenError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(OpenError::OldSqlite { version: rusqlite::version().to_owned() });
+    }
+    let database = |error: rusqlite::Error| OpenError::Database(error.into());
+    let mut db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(database)?;
+    db.busy_timeout(BUSY).map_err(database)?;
+    db.set_prepared_statement_cache_capacity(128);
+    db.pragma_update(None, "journal_mode", "WAL").map_err(database)?;
+    db.pragma_update(None, "synchronous", "FULL").map_err(database)?;
+    db.pragma_update(None, "foreign_keys", true).map_err(database)?;
+    migrations::runner().run(&mut db).map_err(|e| OpenError::Migrate(Box::new(e)))?;
+    if let Some(limit) = limit_mib {
+        limit_size(&db, Some(limit)).map_err(OpenError::Database)?;
+    }
+    Ok(db)
+}
+
+/// Sets the largest size of the database; `None` for no limit of our own.
+pub(crate) fn limit_size(db: &Connection, limit_mib: Option<u32>) -> Result<(), StoreError> {
+    let page: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let pages = limit_mib.map_or(i64::from(u32::MAX - 1), |mib| (i64::from(mib) << 20) / page);
+    db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    Ok(())
+}
+
+struct Call<F, R, T, E> {
+    work: Option<F>,
+    outcome: Option<Result<T, E>>,
+    reply: R,
+}
+
+impl<F, R, T, E> Call<F, R, T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+    F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    R: FnOnce(Result<T, E>) + Send + 'static,
+{
+    fn boxed(work: F, reply: R) -> Box<dyn Job> {
+        Box::new(Call { work: Some(work), outcome: None, reply })
+    }
+}
+
+impl<F, R, T, E> Job for Call<F, R, T, E>
+where
+    T: Send,
+    E: From<StoreError> + Send,
+    F: FnOnce(&Connection) -> Result<T, E> + Send,
+    R: FnOnce(Result<T, E>) + Send,
+{
+    fn run(&mut self, db: &Connection) -> bool {
+        self.outcome = self.work.take().map(|work| work(db));
+        matches!(self.outcome, Some(Ok(_)))
+    }
+
+    fn answer(self: Box<Self>, lost: Option<StoreError>) {
+        let outcome = match (lost, self.outcome) {
+            // What a write that failed by itself has to say is more exact.
+            (_, Some(Err(error))) => Err(error),
+            (Some(lost), _) => Err(lost.into()),
+            (None, Some(outcome)) => outcome,
+            (None, None) => Err(StoreError::Closed.into()),
+        };
+        (self.reply)(outcome);
+    }
+}

@@ -1,0 +1,110 @@
+//! The thread that writes.
+
+use crate::error::StoreError;
+use rusqlite::{Connection, TransactionBehavior};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use tokio::sync::watch;
+
+/// Writes that may wait; more are refused as busy.
+const QUEUE: usize = 16_384;
+/// Writes in one commit.
+const GROUP: usize = 512;
+
+/// One waiting write.
+pub(super) trait Job: Send {
+    /// Does the work inside its savepoint; false when it failed, so that the savepoint is undone.
+    fn run(&mut self, db: &Connection) -> bool;
+    /// Hands the outcome to whoever waits; `lost` when the commit failed.
+    fn answer(self: Box<Self>, lost: Option<StoreError>);
+}
+
+pub(super) struct Writer {
+    queue: Option<SyncSender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(db: Connection, changed: watch::Sender<u64>) -> Writer {
+        let (queue, jobs) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new().name("noc-writer".to_owned()).spawn(move || run(db, &jobs, &changed));
+        // Without a thread the queue's other end is gone and every write answers `Closed`.
+        Writer { queue: Some(queue), thread: thread.ok() }
+    }
+
+    pub(super) fn send(&self, job: Box<dyn Job>) {
+        let Some(queue) = &self.queue else { return job.answer(Some(StoreError::Closed)) };
+        match queue.try_send(job) {
+            Ok(()) => {}
+            Err(TrySendError::Full(job)) => job.answer(Some(StoreError::Busy)),
+            Err(TrySendError::Disconnected(job)) => job.answer(Some(StoreError::Closed)),
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// Waits until everything queued is on disk and the database is closed.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that writes the database had panicked");
+        }
+    }
+}
+
+fn run(mut db: Connection, jobs: &Receiver<Box<dyn Job>>, changed: &watch::Sender<u64>) {
+    while let Ok(first) = jobs.recv() {
+        let mut group = vec![first];
+        group.extend(jobs.try_iter().take(GROUP - 1));
+        match commit(&mut db, &mut group) {
+            Ok(revision) => {
+                for job in group {
+                    job.answer(None);
+                }
+                changed.send_if_modified(|known| std::mem::replace(known, revision) != revision);
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "writes were not kept");
+                for job in group {
+                    job.answer(Some(again(&error)));
+                }
+            }
+        }
+    }
+}
+
+fn commit(db: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
+    let mut transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for job in group {
+        let savepoint = transaction.savepoint()?;
+        if job.run(&savepoint) {
+            savepoint.commit()?;
+        } else {
+            // Undone by its drop.
+            drop(savepoint);
+        }
+        // A full disk may undo the whole transaction, and then the earlier writes of the group with it.
+        if transaction.is_autocommit() {
+            return Err(StoreError::Full);
+        }
+    }
+    let revision = super::revision(&transaction)?;
+    transaction.commit()?;
+    Ok(revision)
+}
+
+/// The same error for every write of a group.
+fn again(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Full => StoreError::Full,
+        StoreError::Busy => StoreError::Busy,
+        StoreError::Closed => StoreError::Closed,
+        StoreError::Corrupt { what } => StoreError::Corrupt { what },
+        StoreError::Sqlite(error) => StoreError::Sqlite(match error {
+            rusqlite::Error::SqliteFailure(code, text) => rusqlite::Error::SqliteFailure(*code, text.clone()),
+            _ => rusqlite::Error::InvalidQuery,
+        }),
+    }
+}

@@ -1,0 +1,149 @@
+//! The main job: enrol, plan, grant, report, enrol the appliance, beat.
+
+use crate::world::{Device, World, beat, code};
+use data_encoding::BASE64;
+use muster_protocol::api::*;
+use muster_protocol::crypto::keys::PublicKey;
+use muster_protocol::crypto::sign::{Purpose, verify};
+use muster_protocol::grant::{Credential, Grant};
+use muster_protocol::wire::from_cbor;
+
+#[tokio::test]
+async fn from_an_invite_to_a_beat() {
+    let world = World::new().await;
+    let site = world.site("Bern", "192.0.2.10-192.0.2.99");
+    let devices = Device::several(0..3);
+    world.import(&devices);
+
+    let console = world.console(&[site.id]).await;
+    assert_eq!(console.enrolled.sites, [site.clone()]);
+    let root = PublicKey::from_base64(&console.enrolled.root).expect("key");
+    assert_eq!(root, world.noc.root());
+    let credential = BASE64.decode(console.enrolled.credential.as_bytes()).expect("base64");
+    let credential = verify(&root, Purpose::Credential, &credential).expect("signed by the root");
+    let credential: Credential = from_cbor(&credential).expect("a credential");
+    assert_eq!((credential.key, credential.sites), (console.key.public(), vec![site.id]));
+
+    let plan = console.plan(site.id, &devices).await;
+    let planned: Vec<_> = plan.rows.iter().map(|row| row.settings.as_ref().expect("settings")).collect();
+    let names: Vec<_> = planned.iter().map(|s| (s.host_name.as_str(), s.address.as_str())).collect();
+    assert_eq!(names, [("mail-001", "192.0.2.10"), ("mail-002", "192.0.2.11"), ("mail-003", "192.0.2.12")]);
+    assert_eq!(plan.rows[0].rules["address"], "site pool 192.0.2.10-192.0.2.99");
+    let again = console.plan(site.id, &devices).await;
+    assert_eq!(again.rows, plan.rows, "the same plan asked again is the same");
+
+    let grants = console.grants(&plan).await;
+    let first = grants.items[0].grant.as_ref().expect("granted");
+    let bytes = BASE64.decode(first.grant.as_bytes()).expect("base64");
+    let grant: Grant = from_cbor(&verify(&root, Purpose::Grant, &bytes).expect("signed by the root")).expect("a grant");
+    assert_eq!((grant.uid, grant.mac, grant.site, grant.seq), (devices[0].uid, devices[0].mac, site.id, first.seq));
+    assert_eq!((grant.console, grant.root), (console.key.public(), root));
+    assert_eq!((grant.noc.as_str(), grant.ca_pin), (world.noc.noc_address().as_str(), world.noc.ca_pin()));
+    assert_eq!(grant.parameters.network.to_raw().address, "192.0.2.10");
+    assert_eq!(first.claim_key, Some(BASE64.encode(&devices[0].claim.key().0)));
+    assert_eq!(console.appliance(devices[0].uid).await.provisioning, Provisioning::Granted);
+
+    // The appliance may come before the console's report: it is kick-started first.
+    let appliance = devices[0].enrol(&world, first.seq).await;
+    console.report(devices[0].uid, first.seq, true).await;
+    console.report(devices[0].uid, first.seq, true).await;
+    let record = console.appliance(devices[0].uid).await;
+    assert_eq!((record.provisioning, record.health), (Provisioning::Configured, Health::NeverReported));
+    assert_eq!(record.settings.as_ref(), Some(planned[0]));
+
+    let answer: BeatAnswer = appliance.post("appliances/beats", &beat(1, 1, first.seq)).await.expect("taken");
+    assert_eq!(answer.interval_s, 5);
+    let repeated: BeatAnswer = appliance.post("appliances/beats", &beat(1, 1, first.seq)).await.expect("taken");
+    assert_eq!(repeated.interval_s, 5);
+    let history: Vec<BeatRecord> =
+        console.http.get(&format!("console/appliances/{}/beats?since=0", devices[0].uid)).await.expect("history");
+    assert_eq!(history.len(), 1, "a repeated beat is not counted again");
+    let record = console.appliance(devices[0].uid).await;
+    assert_eq!(record.last_beat, Some(history[0].at));
+    assert_eq!(record.beat, Some(history[0].values.clone()));
+
+    // Known settings are kept, and its claim key is no longer handed out.
+    let plan = console.plan(site.id, &devices[..1]).await;
+    assert_eq!(plan.rows[0].settings, record.settings);
+    let grants = console.grants(&plan).await;
+    let second = grants.items[0].grant.as_ref().expect("granted");
+    assert!(second.seq > first.seq && second.claim_key.is_none());
+}
+
+#[tokio::test]
+async fn a_failed_configuration_leaves_what_was_before() {
+    let world = World::new().await;
+    let site = world.site("Bern", "192.0.2.10-192.0.2.99");
+    let devices = Device::several(0..1);
+    world.import(&devices);
+    let (console, uid) = (world.console(&[site.id]).await, devices[0].uid);
+
+    let grants = console.grants(&console.plan(site.id, &devices).await).await;
+    let seq = grants.items[0].grant.as_ref().expect("granted").seq;
+    console.report(uid, seq, false).await;
+    let record = console.appliance(uid).await;
+    assert_eq!(
+        (record.provisioning, record.settings, record.health),
+        (Provisioning::Failed, None, Health::NotExpected)
+    );
+
+    let seq = console.configure(site.id, &devices).await[0];
+    let before = console.appliance(uid).await;
+    let mut plan = console.plan(site.id, &devices).await;
+    plan.rows[0].settings.as_mut().expect("settings").address = "192.0.2.50".into();
+    let next = console.grants(&plan).await.items[0].grant.as_ref().expect("granted").seq;
+    assert!(next > seq);
+    console.report(uid, next, true).await;
+    assert_eq!(console.appliance(uid).await.settings.expect("applied").address, "192.0.2.50");
+    // It never got its first beat through and went back to what it had.
+    console.report(uid, next, false).await;
+    let after = console.appliance(uid).await;
+    assert_eq!((after.settings, after.provisioning), (before.settings, Provisioning::Failed));
+    assert_eq!(console.plan(site.id, &devices).await.rows[0].settings.as_ref().expect("kept").address, "192.0.2.10");
+}
+
+#[tokio::test]
+async fn a_beat_under_a_grant_proves_it_when_the_console_never_reported() {
+    let world = World::new().await;
+    let site = world.site("Bern", "192.0.2.10-192.0.2.99");
+    let devices = Device::several(0..1);
+    world.import(&devices);
+    let console = world.console(&[site.id]).await;
+    let grants = console.grants(&console.plan(site.id, &devices).await).await;
+    let seq = grants.items[0].grant.as_ref().expect("granted").seq;
+    let appliance = devices[0].enrol(&world, seq).await;
+    let _: BeatAnswer = appliance.post("appliances/beats", &beat(1, 1, seq)).await.expect("taken");
+    let record = console.appliance(devices[0].uid).await;
+    assert_eq!(record.provisioning, Provisioning::Configured);
+    assert_eq!(record.settings.expect("applied").address, "192.0.2.10");
+}
+
+#[tokio::test]
+async fn an_appliance_that_the_inventory_does_not_know_is_claimed_by_its_label() {
+    let world = World::new().await;
+    let site = world.site("Bern", "192.0.2.10-192.0.2.99");
+    let console = world.console(&[site.id]).await;
+    let device = Device::new(7);
+    let plan = async |claim: Option<String>| {
+        let appliances = vec![PlanFor { claim, ..device.plan_for() }];
+        let plan: Plan =
+            console.http.post("console/plans", &PlanRequest { site: site.id, appliances }).await.expect("plan");
+        plan.rows.into_iter().next().expect("a row")
+    };
+    let unclaimed = plan(None).await;
+    assert_eq!((unclaimed.ownership, unclaimed.settings), (Ownership::Unclaimed, None));
+    assert_eq!(unclaimed.problem.expect("says why").code, "unclaimed");
+    assert_eq!(plan(Some("ABC".into())).await.problem.expect("says why").code, "claim_malformed");
+    let code_text = device.claim.reveal();
+    let mistyped = code_text.replace(&code_text[..1], if code_text.starts_with('A') { "B" } else { "A" });
+    assert_eq!(plan(Some(mistyped)).await.problem.expect("says why").code, "claim_mistyped");
+    let owned = plan(Some(code_text)).await;
+    assert_eq!((owned.ownership, owned.problem), (Ownership::Owned, None));
+    let items = vec![GrantItem { uid: device.uid, settings: owned.settings.expect("settings") }];
+    let request = GrantRequest { site: site.id, items };
+    let grants: Grants = console.http.post("console/grants", &request).await.expect("grants");
+    let key = grants.items[0].grant.as_ref().expect("granted").claim_key.clone();
+    assert_eq!(key, Some(BASE64.encode(&device.claim.key().0)));
+    let other = PlanRequest { site: muster_protocol::id::SiteId(99), appliances: Vec::new() };
+    assert_eq!(code(console.http.post::<Plan>("console/plans", &other).await), "unknown_site");
+}

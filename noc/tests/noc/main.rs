@@ -1,0 +1,4 @@
+//! The NOC over real TLS and a real database: every client here has the keys and certificates a real one has.
+
+mod journey;
+mod world;
