@@ -67,18 +67,17 @@ doc: setup-test ## examples in the documentation of the protocol
 architecture: setup-test ## only the tests of the rules between rooms
 	$(NEXTEST) -p system-tests --test architecture
 
-lab: setup-test ## real network settings in network namespaces (root), and replays of what was recorded
-	cargo build --locked -p muster-agent -p muster-noc -p muster-console
-	$(AS_ROOT) $(NEXTEST) --profile alone -p system-tests $(LAB)
+lab: setup-test programs ## real network settings in network namespaces (root), and replays of what was recorded
+	$(AS_ROOT) $(NEXTEST) --profile alone --workspace $(LAB)
 
 e2e: setup-test programs ## the desktop app on a virtual screen, through WebDriver
-	$(NEXTEST) --profile alone -p system-tests $(E2E)
+	$(NEXTEST) --profile alone --workspace $(E2E)
 
-bench: ## a short run of every benchmark
-	@$(MAKE) --no-print-directory bench-job BENCH_APPLIANCES=100
+bench: setup-test programs ## a short run of the benchmarks, unoptimised: shows that they work
+	$(TARGET)/debug/bench-job --appliances 100
 
 bench-job: setup-test ## from first ping to first beat for 100 and 1,000 appliances, one JSON line each
-	cargo build --locked --release -p muster-noc -p muster-console -p system-tests
+	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
 	for count in $(BENCH_APPLIANCES); do $(TARGET)/release/bench-job --appliances $$count || exit 1; done
 
 soak: setup-test ## beats, silences and restarts for SOAK_MINUTES (60)
@@ -106,9 +105,10 @@ setup-run:
 setup-test:
 	@scripts/setup test
 
-# What the desktop app starts or embeds. The window's contents come first: the app is compiled around them.
+# The window's contents come first: the app is compiled around them. Always the whole workspace, because cargo would compile
+# the dependencies again for another selection of crates with other features.
 programs: ui/dist/index.html
-	cargo build --locked -p muster-desktop -p muster-noc -p muster-console -p muster-agent -p system-tests --bins
+	cargo build --locked --workspace --bins
 
 ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
 	cd ui && ../scripts/retry npm ci --no-progress
