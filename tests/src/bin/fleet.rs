@@ -1,11 +1,11 @@
 //! `fleet`: the practice fleet as a program, steered by lines of JSON on standard input.
 //!
 //! It says `{"ready":true,"port":P,"manifest":"<csv>"}` and ends when its standard input does.
-#![expect(clippy::print_stdout, reason = "a command line program")]
 
 use anyhow::Context;
 use clap::Parser;
 use serde_json::json;
+use std::io::Write;
 use system_tests::fleet::{Command, Fleet, Knobs, Options, bind};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
@@ -37,7 +37,7 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let filter = EnvFilter::try_from_env("MUSTER_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let cli = Cli::parse();
     allow_many_connections();
@@ -54,7 +54,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let socket = bind(options.port).with_context(|| format!("UDP port {} on 127.0.0.1 is not free", options.port))?;
     let fleet = Fleet::start(&options, socket)?;
-    println!("{}", json!({ "ready": true, "port": fleet.address()?.port(), "manifest": fleet.manifest() }));
+    say(&json!({ "ready": true, "port": fleet.address()?.port(), "manifest": fleet.manifest() }));
 
     let (command, commands) = mpsc::channel(16);
     let (told, mut stats) = mpsc::unbounded_channel();
@@ -67,7 +67,7 @@ async fn main() -> anyhow::Result<()> {
             {
                 line.extend(stats);
             }
-            println!("{line}");
+            say(&line);
         }
     });
     Ok(fleet.run(commands, told).await?)
@@ -82,9 +82,15 @@ async fn read_commands(command: mpsc::Sender<Command>) {
                     return;
                 }
             }
-            Err(error) => println!("{}", json!({ "event": "error", "message": error.to_string() })),
+            Err(error) => say(&json!({ "event": "error", "message": error.to_string() })),
         }
     }
+}
+
+/// One line. Who no longer listens has closed our standard input, too, which ends the program.
+fn say(line: &serde_json::Value) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 /// Each appliance keeps its own connection to the NOC.

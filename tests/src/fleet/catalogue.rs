@@ -104,7 +104,7 @@ impl Model {
     pub(super) fn mac(&self, number: usize) -> Mac {
         let [a, b, c] = self.maker.unwrap_or([0x52, 0x54, 0x00]);
         // An odd factor shuffles 24 bits without two of them falling together.
-        let [_, d, e, f] = (number as u32).wrapping_mul(0x9e37_79b1).to_be_bytes();
+        let [_, d, e, f] = (number as u32 + 1).wrapping_mul(0x9e37_79b1).to_be_bytes();
         Mac([a, b, c, d, e, f])
     }
 }
