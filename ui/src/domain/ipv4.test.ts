@@ -7,7 +7,17 @@ test('addresses read back what they print, also the highest', () => {
 })
 
 test('what is no address is refused', () => {
-  for (const text of ['', '1.2.3', '1.2.3.4.5', '1.2.3.256', '01.2.3.4', '1.2.3.x', '1..2.3', ' ', '-1.2.3.4'])
+  for (const text of [
+    '',
+    '1.2.3',
+    '1.2.3.4.5',
+    '1.2.3.256',
+    '01.2.3.4',
+    '1.2.3.x',
+    '1..2.3',
+    ' ',
+    '-1.2.3.4',
+  ])
     expect(parseIp(text), text).toBeNull()
 })
 
@@ -15,7 +25,8 @@ test('netmasks are read in each usual form', () => {
   expect(parseNetmask('255.255.255.0')).toBe(24)
   expect(parseNetmask('/16')).toBe(16)
   expect(parseNetmask('30')).toBe(30)
-  for (const text of ['255.0.255.0', '/33', '24.', 'x', '0.0.0.255']) expect(parseNetmask(text), text).toBeNull()
+  for (const text of ['255.0.255.0', '/33', '24.', 'x', '0.0.0.255'])
+    expect(parseNetmask(text), text).toBeNull()
 })
 
 test('network and broadcast are right above 2^31 too', () => {

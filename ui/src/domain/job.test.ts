@@ -14,7 +14,12 @@ const item = (uid: string, step: JobStep, code?: string): JobItemView => ({
 })
 
 test('a job is summed up', () => {
-  const items = [item('A', 'configured'), item('B', 'failed', 'x'), item('C', 'installing'), item('D', 'waiting')]
+  const items = [
+    item('A', 'configured'),
+    item('B', 'failed', 'x'),
+    item('C', 'installing'),
+    item('D', 'waiting'),
+  ]
   const sum = summarise({ items: new Map(items.map((one) => [one.uid, one])) })
   expect(sum).toMatchObject({ total: 4, done: 2, configured: 1, failed: 1, waiting: 1, cancelled: 0 })
   expect(sum.part).toBeGreaterThan(0.5)

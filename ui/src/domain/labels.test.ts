@@ -10,8 +10,14 @@ const CODE = 'WXYZ-2345-ABCD-EFGH'
 const OTHER = 'QRST-2345-ABCD-EFGH'
 
 test('codes are matched by MAC, UID or serial, in any column order and notation', () => {
-  expect(readCodes(`mac,claim\n00-1b-21-00-00-01,${CODE}\n${OTHER},${b.toLowerCase()}`, appliances, new Map()).codes).toEqual(
-    new Map([[a, CODE], [b, OTHER]]),
+  expect(
+    readCodes(`mac,claim\n00-1b-21-00-00-01,${CODE}\n${OTHER},${b.toLowerCase()}`, appliances, new Map())
+      .codes,
+  ).toEqual(
+    new Map([
+      [a, CODE],
+      [b, OTHER],
+    ]),
   )
   expect(readCodes(`SN1\t${CODE}`, appliances, new Map()).codes).toEqual(new Map([[a, CODE]]))
 })
@@ -30,5 +36,6 @@ test('lines that fit nobody are told, never guessed', () => {
 
 test('a code has eighty bits at least', () => {
   expect(isCode('wxyz 2345 abcd efgh')).toBe(true)
-  for (const text of ['', 'ABCD', 'WXYZ-2345-ABCD-EFG!', 'x'.repeat(65)]) expect(isCode(text), text).toBe(false)
+  for (const text of ['', 'ABCD', 'WXYZ-2345-ABCD-EFG!', 'x'.repeat(65)])
+    expect(isCode(text), text).toBe(false)
 })

@@ -33,7 +33,9 @@ const CASES: [Partial<Settings>, Field, string][] = [
 ]
 
 test.each(CASES)('%j is a fault of %s: %s', (part, field, code) => {
-  expect(checkSettings({ ...GOOD, ...part }).map((fault) => [fault.field, fault.code])).toEqual([[field, code]])
+  expect(checkSettings({ ...GOOD, ...part }).map((fault) => [fault.field, fault.code])).toEqual([
+    [field, code],
+  ])
 })
 
 test('every message names what was typed, shortened and without control characters', () => {
@@ -42,7 +44,10 @@ test('every message names what was typed, shortened and without control characte
   expect(fault?.message.length).toBeLessThan(200)
 })
 
-const row = (uid: string, part: Partial<Settings> = {}): EditedRow => ({ uid, settings: { ...GOOD, ...part } })
+const row = (uid: string, part: Partial<Settings> = {}): EditedRow => ({
+  uid,
+  settings: { ...GOOD, ...part },
+})
 
 test('an address or a name given twice is named at each of its rows', () => {
   const errors = checkSheet(
@@ -58,7 +63,13 @@ test('an address or a name given twice is named at each of its rows', () => {
 })
 
 test('what another appliance has is taken, unless that one is in the sheet itself', () => {
-  const other: Taken = { uid: 'B', name: 'mail-02', host_name: 'mail-02', domain: 'example.net', address: '192.0.2.10' }
+  const other: Taken = {
+    uid: 'B',
+    name: 'mail-02',
+    host_name: 'mail-02',
+    domain: 'example.net',
+    address: '192.0.2.10',
+  }
   expect(checkSheet([row('A')], [other]).map((error) => [error.field, error.code])).toEqual([
     ['address', 'taken_address'],
   ])
@@ -68,7 +79,12 @@ test('what another appliance has is taken, unless that one is in the sheet itsel
 
 test('ten thousand rows are checked in well under a second', () => {
   const rows = Array.from({ length: 10_000 }, (_, i) =>
-    row(String(i), { host_name: `n-${i}`, address: `10.0.${i >> 8}.${i & 255}`, netmask: '/8', gateway: '10.255.0.1' }),
+    row(String(i), {
+      host_name: `n-${i}`,
+      address: `10.0.${i >> 8}.${i & 255}`,
+      netmask: '/8',
+      gateway: '10.255.0.1',
+    }),
   )
   const begin = performance.now()
   // 10.0.0.0 is the network's own address.

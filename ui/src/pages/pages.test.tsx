@@ -61,7 +61,9 @@ test('appliances: empty says what to do; a discovery fills the roll and says so 
   expect((await byId('empty')).textContent).toContain('No appliances yet')
   await user.click(await byId('discover'))
   await waitFor(() => expect(screen.getByTestId('count-unconfigured').textContent).toBe('6'))
-  await waitFor(() => expect(screen.getByTestId('live-region').textContent).toContain('6 appliances answered'))
+  await waitFor(() =>
+    expect(screen.getByTestId('live-region').textContent).toContain('6 appliances answered'),
+  )
   expect(screen.getByTestId('configure').textContent).toContain('Configure 6 appliances')
   expect(screen.getByTestId('discovery-status').textContent).toContain('6 answered')
 })

@@ -58,7 +58,9 @@ test('failures are told by reason and remedy, can be retried, and the list saved
   await screen.findByText(/muster-job-1\.csv/)
   await backend.setKnobs({ install_ms: 500, fail_percent: 0, loss_percent: 0, silent: [] })
   await user.click(screen.getByTestId('job-retry'))
-  await waitFor(() => expect(screen.getByTestId('summary-configured').textContent).toBe('5'), { timeout: 8000 })
+  await waitFor(() => expect(screen.getByTestId('summary-configured').textContent).toBe('5'), {
+    timeout: 8000,
+  })
 })
 
 test('a job can be left and found again, and what has not begun can be cancelled', async () => {

@@ -4,9 +4,10 @@ import type { AlertView, ApplianceRow, JobItemView, JobView } from '../bindings.
 import { NO_SETTINGS } from '../domain/settings.ts'
 import { Fleet, type RowChanges } from './fleet.ts'
 
-const rows: ApplianceRow[] = makeWorld({ appliances: 4, seed: 1, configured: 0.5, unclaimed: 0, beatInterval: 5 }, 1000).map(
-  (one) => one.row,
-)
+const rows: ApplianceRow[] = makeWorld(
+  { appliances: 4, seed: 1, configured: 0.5, unclaimed: 0, beatInterval: 5 },
+  1000,
+).map((one) => one.row)
 const [first, second, third, fourth] = rows as [ApplianceRow, ApplianceRow, ApplianceRow, ApplianceRow]
 
 function watched(): { fleet: Fleet; changes: RowChanges[] } {
@@ -103,7 +104,9 @@ const alert = (id: number, opened: number, closed: number | null): AlertView => 
 
 test('open alerts come first, then the newest', () => {
   const { fleet } = watched()
-  fleet.apply([{ kind: 'alerts', reset: true, alerts: [alert(1, 10, 20), alert(2, 5, null), alert(3, 15, 30)] }])
+  fleet.apply([
+    { kind: 'alerts', reset: true, alerts: [alert(1, 10, 20), alert(2, 5, null), alert(3, 15, 30)] },
+  ])
   expect(fleet.current().alerts.map((one) => one.id)).toEqual([2, 3, 1])
   fleet.apply([{ kind: 'alerts', reset: false, alerts: [alert(2, 5, 40)] }])
   expect(fleet.current().alerts.map((one) => one.id)).toEqual([3, 1, 2])

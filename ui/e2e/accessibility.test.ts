@@ -1,0 +1,154 @@
+// axe on every screen, in light and dark, contrast included.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import axe from 'axe-core'
+import type { Page } from 'playwright-core'
+import { type Scheme, Stage } from './browser.ts'
+
+type Visit = (page: Page) => Promise<unknown>
+const click = (id: string) => (page: Page) => page.getByTestId(id).first().click()
+const see = (id: string) => (page: Page) => page.getByTestId(id).first().waitFor()
+const wizardTo =
+  (step: number): Visit =>
+  async (page) => {
+    await page.getByTestId('configure').click()
+    for (let i = 1; i <= step; i++) {
+      await page.getByTestId('wizard-next').click()
+      await page.locator(`[data-testid=wizard][data-step="${i}"]`).waitFor()
+      await page
+        .locator('[data-testid=wizard-next]:not([data-loading]), [data-testid=wizard-apply]')
+        .waitFor()
+    }
+  }
+
+const SCREENS: [name: string, path: string, ...visits: Visit[]][] = [
+  ['first start', '?first=1', see('start-join')],
+  [
+    'first start, refused invite',
+    '?first=1',
+    click('start-join'),
+    async (page) => {
+      await page.getByTestId('invite-input').fill('nonsense')
+      await page.getByTestId('invite-submit').click()
+      await page.getByTestId('problem').waitFor()
+    },
+  ],
+  ['first start, this computer', '?first=1', click('start-local'), see('local-submit')],
+  ['appliances, empty', '', see('empty')],
+  ['appliances, discovering', '?appliances=200', click('discover'), see('stop-discovery')],
+  [
+    'appliances',
+    '?heard=1&configured=0.6&unclaimed=0.3',
+    see('row-count'),
+    (page) => page.locator('.ag-row').first().waitFor(),
+  ],
+  [
+    'appliances, filters by column',
+    '?heard=1&configured=0.6',
+    (page) => page.getByRole('button', { name: 'Filters by column' }).click(),
+    (page) => page.locator('.ag-floating-filter').first().waitFor(),
+  ],
+  [
+    'appliances, no match',
+    '?heard=1',
+    async (page) => page.getByTestId('search').fill('zzzz'),
+    see('clear-filters'),
+  ],
+  [
+    'appliances, columns',
+    '?heard=1',
+    click('columns'),
+    (page) => page.getByText('Back to the standard').waitFor(),
+  ],
+  ['appliances, NOC lost', '?heard=1&lost=1', see('noc-lost')],
+  ['shortcuts', '?heard=1', (page) => page.keyboard.press('?'), (page) => page.getByRole('dialog').waitFor()],
+  ['wizard, choose', '?heard=1&unclaimed=0.5&seed=3', wizardTo(0), see('label-codes')],
+  ['wizard, plan', '?heard=1&unclaimed=0.5&seed=3', wizardTo(1), see('plan-sheet')],
+  [
+    'wizard, findings',
+    '?heard=1&unclaimed=0',
+    wizardTo(1),
+    async (page) => {
+      await page.locator('.dsg-cell:not(.dsg-cell-header)').nth(2).dblclick()
+      await page.keyboard.type('a.b')
+      await page.keyboard.press('Enter')
+      await page.getByTestId('wizard-next').click()
+      await page.getByText('1 problem to solve').waitFor()
+    },
+  ],
+  ['wizard, review', '?heard=1&unclaimed=0', wizardTo(3), see('wizard-apply')],
+  ['job, running', '?heard=1&unclaimed=0', wizardTo(3), click('wizard-apply'), see('job-cancel')],
+  ['job, summary', '?heard=1&unclaimed=0&speed=20', wizardTo(3), click('wizard-apply'), see('wizard-done')],
+  ['appliance', '?heard=1&configured=1', openFirst, see('beat-charts')],
+  [
+    'appliance, table',
+    '?heard=1&configured=1',
+    openFirst,
+    (page) => page.getByText('Table').click(),
+    see('beat-table'),
+  ],
+  ['appliance, unconfigured', '?heard=1', openFirst],
+  ['alerts, none', '#/alerts', see('alerts-list')],
+  [
+    'alerts',
+    '?heard=1&configured=1&speed=100#/practice',
+    click('practice-silence'),
+    see('nav-alerts-count'),
+    click('nav-alerts'),
+    see('alert-1'),
+  ],
+  ['practice', '?heard=1&configured=1#/practice', click('practice-silence'), see('practice-silenced')],
+  [
+    'inventory, wrong lines',
+    '#/inventory',
+    async (page) => {
+      await page.getByTestId('manifest-input').fill('serial,mac,uid,claim\nSN1,AA')
+      await page.getByTestId('manifest-submit').click()
+      await page.getByTestId('manifest-errors').waitFor()
+    },
+  ],
+  ['settings', '#/settings', see('version')],
+]
+
+let stage: Stage
+before(async () => {
+  stage = await Stage.open()
+})
+after(() => stage.close())
+
+for (const scheme of ['light', 'dark'] satisfies Scheme[])
+  for (const [name, path, ...visits] of SCREENS)
+    test(`${name}, ${scheme}`, async () => {
+      const { page, errors } = await stage.page(path, scheme)
+      try {
+        for (const visit of visits) await visit(page)
+        // axe reads colours: nothing may be half-way through a fade.
+        await page.evaluate(() =>
+          Promise.all(document.getAnimations().map((one) => one.finished)).then(
+            () => undefined,
+            () => undefined,
+          ),
+        )
+        await page.evaluate(axe.source)
+        const found = await page.evaluate(async () => {
+          const result = await (globalThis as unknown as { axe: typeof axe }).axe.run()
+          return result.violations.flatMap(({ id, nodes }) =>
+            nodes
+              .slice(0, 4)
+              .map(
+                (node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary?.split('\n')[1] ?? ''}`,
+              ),
+          )
+        })
+        assert.deepEqual(found, [], 'axe found nothing')
+        assert.deepEqual(errors, [], 'the console is silent')
+      } finally {
+        await page.close()
+      }
+    })
+
+async function openFirst(page: Page): Promise<void> {
+  await page.locator('.ag-center-cols-container .ag-cell').first().dblclick()
+  await page.getByTestId('appliance-page').waitFor()
+}

@@ -1,0 +1,60 @@
+// Chromium over the simulated site, served from loopback with the content policy of the desktop app.
+
+import { existsSync } from 'node:fs'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { type PreviewServer, preview } from 'vite'
+
+/** What src-tauri/tauri.conf.json allows; the pages must work under it. */
+const POLICY =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src ipc: http://ipc.localhost 'self'"
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
+
+export type Scheme = 'light' | 'dark'
+
+export class Stage {
+  private readonly server: PreviewServer
+  private readonly browser: Browser
+  private readonly base: string
+
+  private constructor(server: PreviewServer, browser: Browser, base: string) {
+    this.server = server
+    this.browser = browser
+    this.base = base
+  }
+
+  static async open(): Promise<Stage> {
+    if (!existsSync(CHROMIUM))
+      throw new Error(`no Chromium at ${CHROMIUM}: install it, or set CHROMIUM to its path`)
+    const server = await preview({
+      mode: 'fake',
+      build: { outDir: 'dist-fake' },
+      preview: { port: 0, strictPort: false, headers: { 'Content-Security-Policy': POLICY } },
+    })
+    const address = server.httpServer.address()
+    if (address === null || typeof address === 'string') throw new Error('the preview server has no port')
+    const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
+    return new Stage(server, browser, `http://127.0.0.1:${address.port}/`)
+  }
+
+  /** A page at `path`, as `?appliances=24#/alerts`. Its errors, also against the policy, are collected. */
+  async page(path: string, scheme: Scheme = 'light'): Promise<{ page: Page; errors: string[] }> {
+    const page = await this.browser.newPage({
+      viewport: { width: 1360, height: 820 },
+      colorScheme: scheme,
+      reducedMotion: 'reduce',
+    })
+    page.setDefaultTimeout(20_000)
+    const errors: string[] = []
+    page.on('pageerror', (error) => errors.push(error.message))
+    page.on('console', (message) => {
+      if (message.type() === 'error') errors.push(message.text())
+    })
+    await page.goto(this.base + path)
+    return { page, errors }
+  }
+
+  async close(): Promise<void> {
+    await this.browser.close()
+    await this.server.close()
+  }
+}
