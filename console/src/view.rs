@@ -519,3 +519,13 @@ pub struct Chosen {
     /// Its label code, when one was typed.
     pub claim: Option<String>,
 }
+
+/// Begun and not ended.
+pub(crate) fn is_under_way(step: JobStep) -> bool {
+    !matches!(step, JobStep::Configured | JobStep::Failed | JobStep::Cancelled)
+}
+
+/// A 64-bit time or number as the views have it; a time saturates in the year 2106.
+pub(crate) fn seconds(at: u64) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}

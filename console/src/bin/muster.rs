@@ -1,2 +1,14 @@
-//! x
-fn main() {}
+//! `muster`: the console without a window.
+
+use muster_console::cli::{Streams, run};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("MUSTER_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let mut streams = Streams { out: &mut std::io::stdout(), err: &mut std::io::stderr() };
+    let exit = run(std::env::args_os(), &mut streams).await;
+    ExitCode::from(exit as u8)
+}

@@ -1,0 +1,116 @@
+//! The grammar of the command line.
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Finds network appliances, configures them in one pass, and tells which have gone quiet.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version)]
+pub(super) struct Args {
+    /// Print JSON instead of tables; errors, too, as {"problem":…} on the error stream
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Where this console keeps its identity and its jobs [default: ~/.local/share/muster]
+    #[arg(long, global = true, value_name = "FOLDER", env = "MUSTER_DATA_DIR")]
+    pub(super) data_dir: Option<PathBuf>,
+    /// Ping this address as well; may be repeated
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    pub(super) target: Vec<SocketAddr>,
+    /// Leave the network interfaces alone; only the targets are pinged
+    #[arg(long, global = true)]
+    pub(super) no_lan: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Join a NOC with an invite
+    Join {
+        /// The invite, or - to read it from standard input (so that it stays out of the list of processes)
+        #[arg(value_name = "INVITE")]
+        invite: String,
+    },
+    /// Call the roll: who is on the local network?
+    Discover,
+    /// Discover, and ask the NOC what the appliances would get
+    Plan(PlanArgs),
+    /// Configure appliances; goes on until each is done
+    Configure(ConfigureArgs),
+    /// What the NOC knows of every appliance
+    Status,
+    /// Open alerts
+    Alerts {
+        /// Closed ones as well
+        #[arg(long)]
+        all: bool,
+    },
+    /// Configuration jobs of this console
+    Job {
+        #[command(subcommand)]
+        command: JobCommand,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Choice {
+    /// The site; may be left out when there is only one
+    #[arg(long, value_name = "NAME OR NUMBER")]
+    pub(super) site: Option<String>,
+    /// Label codes of appliances that the inventory does not know: CSV with the columns uid or mac, and code
+    #[arg(long, value_name = "FILE")]
+    pub(super) claims: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) choice: Choice,
+    /// Only these appliances; may be repeated [default: all that are not configured]
+    #[arg(long, value_name = "UID")]
+    pub(super) only: Vec<String>,
+    /// Write the plan as CSV, to be edited and given to `configure --plan`
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ConfigureArgs {
+    #[command(flatten)]
+    pub(super) choice: Choice,
+    /// Everything that is not configured, as the NOC's policy says
+    #[arg(long, required_unless_present = "plan", conflicts_with = "plan")]
+    pub(super) all_unconfigured: bool,
+    /// The rows of a plan that `muster plan --out` wrote, as edited
+    #[arg(long, value_name = "FILE")]
+    pub(super) plan: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum JobCommand {
+    /// All jobs
+    List,
+    /// One job, an appliance a line
+    Show {
+        /// Its number
+        id: u32,
+        /// As CSV
+        #[arg(long)]
+        csv: bool,
+    },
+    /// Go on with unfinished jobs until they are done
+    Resume,
+    /// Configure the failed appliances of a job again
+    Retry {
+        /// Its number
+        id: u32,
+        /// Only these [default: all that failed]
+        uids: Vec<String>,
+    },
+    /// Stop what has not begun; appliances in the middle are finished first
+    Cancel {
+        /// Its number
+        id: u32,
+    },
+}
