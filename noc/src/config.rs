@@ -262,7 +262,7 @@ pub(crate) fn init(path: &Path, options: &Options) -> Result<Folder, InitError> 
         write_private(&path, contents).map_err(|source| InitError::Write { path, source })
     };
     let seed = Zeroizing::new(random::bytes::<32>().map_err(|_| InitError::NoEntropy)?);
-    write("root.key", &*Zeroizing::new(data_encoding::BASE64.encode(&*seed).into_bytes()))?;
+    write("root.key", &Zeroizing::new(data_encoding::BASE64.encode(&*seed).into_bytes()))?;
     let (certificate, key) = Authority::generate().map_err(InitError::Certificate)?;
     write("ca.key", key.as_bytes())?;
     write("ca.pem", certificate.as_bytes())?;

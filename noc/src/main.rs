@@ -1,3 +1,55 @@
-//! The command line of the NOC.
+//! The command line of the NOC: it works while `serve` runs, on the same data folder.
 
-fn main() {}
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on its terminal")]
+
+mod cli;
+
+use clap::Parser;
+use muster_noc::{AsProblem, ImportError};
+use muster_protocol::api::Problem;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = cli::Muster::parse();
+    // Fails only when somebody else installed one before.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What happened, why, and what to do.
+fn tell(error: &anyhow::Error) {
+    eprintln!("muster-noc: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  because: {cause}");
+    }
+    if let Some(ImportError::Lines { count, lines }) = error.downcast_ref() {
+        for line in lines {
+            eprintln!("  line {}: {} [{}]", line.line, line.message, line.code);
+        }
+        if lines.len() < *count {
+            eprintln!("  and {} more", count - lines.len());
+        }
+    }
+    if let Some(problem) = problem(error) {
+        eprintln!("  what to do: {} [{}]", problem.detail, problem.code);
+    }
+}
+
+fn problem(error: &anyhow::Error) -> Option<Problem> {
+    fn of<E: AsProblem + std::error::Error + Send + Sync + 'static>(error: &anyhow::Error) -> Option<Problem> {
+        error.downcast_ref::<E>().map(AsProblem::problem)
+    }
+    None.or_else(|| of::<muster_noc::InitError>(error))
+        .or_else(|| of::<muster_noc::OpenError>(error))
+        .or_else(|| of::<muster_noc::ServeError>(error))
+        .or_else(|| of::<muster_noc::SiteError>(error))
+        .or_else(|| of::<muster_noc::InviteError>(error))
+        .or_else(|| of::<muster_noc::StoreError>(error))
+        .or_else(|| of::<ImportError>(error))
+}

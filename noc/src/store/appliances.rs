@@ -50,7 +50,7 @@ pub(crate) fn of_console(
 ) -> Result<Vec<(u64, ApplianceRecord)>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS}, revision FROM appliances WHERE revision > ?2
-         AND site IN (SELECT site FROM console_sites WHERE console = ?1) ORDER BY revision LIMIT ?3"
+         AND (site IS NULL OR site IN (SELECT site FROM console_sites WHERE console = ?1)) ORDER BY revision LIMIT ?3"
     );
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(params![console.0, after, limit as i64])?;

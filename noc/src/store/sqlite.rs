@@ -158,7 +158,7 @@ fn connect(path: &Path, limit_mib: Option<u32>) -> Result<Connection, OpenError>
 /// Sets the largest size of the database; `None` for no limit of our own.
 pub(crate) fn limit_size(db: &Connection, limit_mib: Option<u32>) -> Result<(), StoreError> {
     let page: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    let pages = limit_mib.map_or(i64::from(u32::MAX - 1), |mib| (i64::from(mib) << 20) / page);
+    let pages = limit_mib.map_or(i64::from(u32::MAX - 1), |mib| ((i64::from(mib) << 20) / page).max(1));
     db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     Ok(())
 }

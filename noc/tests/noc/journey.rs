@@ -16,7 +16,7 @@ async fn from_an_invite_to_a_beat() {
     world.import(&devices);
 
     let console = world.console(&[site.id]).await;
-    assert_eq!(console.enrolled.sites, [site.clone()]);
+    assert_eq!(console.enrolled.sites, std::slice::from_ref(&site));
     let root = PublicKey::from_base64(&console.enrolled.root).expect("key");
     assert_eq!(root, world.noc.root());
     let credential = BASE64.decode(console.enrolled.credential.as_bytes()).expect("base64");

@@ -1,4 +1,8 @@
 //! The NOC over real TLS and a real database: every client here has the keys and certificates a real one has.
 
+mod command;
 mod journey;
+mod many;
+mod refusals;
+mod watching;
 mod world;

@@ -1,0 +1,373 @@
+//! What can be typed.
+
+use anyhow::{Context, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use muster_noc::{Noc, Options, SiteSpec};
+use muster_protocol::api::Site;
+use muster_protocol::id::ConsoleId;
+use muster_protocol::parameters::Confirm;
+use serde::Serialize;
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The network operations center of Muster.
+#[derive(Parser)]
+#[command(name = "muster-noc", version)]
+pub(crate) struct Muster {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a data folder with new keys and a new database.
+    Init {
+        #[command(flatten)]
+        folder: FolderArg,
+        /// Where consoles and appliances reach this NOC, host[:port]. May be given several times; the first goes into grants.
+        #[arg(long, required = true)]
+        address: Vec<String>,
+        /// Where to listen, as [::]:6878. Default: every interface, at the port of the first address.
+        #[arg(long)]
+        listen: Option<SocketAddr>,
+    },
+    /// Serve consoles and appliances until stopped.
+    Serve {
+        #[command(flatten)]
+        folder: FolderArg,
+        /// Where to listen, instead of what noc.toml says.
+        #[arg(long)]
+        listen: Option<SocketAddr>,
+    },
+    /// Sites and their policy.
+    #[command(subcommand)]
+    Site(SiteCommand),
+    /// Appliances that may be configured.
+    #[command(subcommand)]
+    Inventory(InventoryCommand),
+    /// Consoles that may configure.
+    #[command(subcommand)]
+    Console(ConsoleCommand),
+}
+
+#[derive(Args)]
+struct FolderArg {
+    /// The NOC's data folder.
+    #[arg(long, env = "MUSTER_NOC_DIR", value_name = "DIR")]
+    dir: PathBuf,
+}
+
+#[derive(Args)]
+struct Output {
+    /// Answer in JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum SiteCommand {
+    /// Add a site.
+    Add {
+        #[command(flatten)]
+        folder: FolderArg,
+        #[command(flatten)]
+        site: SiteArgs,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the sites.
+    List {
+        #[command(flatten)]
+        folder: FolderArg,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Args)]
+struct SiteArgs {
+    /// Its name.
+    #[arg(long)]
+    name: String,
+    /// First and last address, as 192.0.2.10-192.0.2.99; several ranges separated by commas.
+    #[arg(long)]
+    pool: String,
+    /// Netmask, as 255.255.255.0 or /24.
+    #[arg(long)]
+    netmask: String,
+    /// Default gateway.
+    #[arg(long, default_value = "")]
+    gateway: String,
+    /// Domain.
+    #[arg(long)]
+    domain: String,
+    /// Primary name server.
+    #[arg(long, default_value = "")]
+    dns1: String,
+    /// Secondary name server.
+    #[arg(long, default_value = "")]
+    dns2: String,
+    /// Host-name template of {n}, {n:03}, {model}, {serial}, {mac}.
+    #[arg(long, default_value = "{model}-{n:03}")]
+    host_name: String,
+    /// Seconds between beats.
+    #[arg(long, default_value_t = 60)]
+    beat_interval: u32,
+    /// What makes settings final.
+    #[arg(long, value_enum, default_value_t = ConfirmArg::KickStart)]
+    confirm: ConfirmArg,
+    /// Seconds until an unconfirmed configuration is rolled back.
+    #[arg(long, default_value_t = 90)]
+    window: u16,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ConfirmArg {
+    /// The console's kick-start.
+    KickStart,
+    /// A first beat that the NOC took.
+    FirstBeat,
+}
+
+#[derive(Subcommand)]
+enum InventoryCommand {
+    /// Take in a vendor's manifest: CSV with the columns serial, mac, uid, claim and, if you like, model.
+    Import {
+        #[command(flatten)]
+        folder: FolderArg,
+        #[command(flatten)]
+        output: Output,
+        /// The file, or - for standard input.
+        file: PathBuf,
+    },
+    /// List the appliances.
+    List {
+        #[command(flatten)]
+        folder: FolderArg,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConsoleCommand {
+    /// Make an invite for one console; it is shown this once.
+    Invite {
+        #[command(flatten)]
+        folder: FolderArg,
+        /// A site the console may configure, by name or number. May be given several times.
+        #[arg(long, required = true)]
+        site: Vec<String>,
+        /// How long the invite is good, as 30m, 24h or 7d.
+        #[arg(long, default_value = "24h", value_parser = duration)]
+        valid: Duration,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the consoles.
+    List {
+        #[command(flatten)]
+        folder: FolderArg,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Revoke a console, from its next request on.
+    Revoke {
+        #[command(flatten)]
+        folder: FolderArg,
+        /// Its number.
+        id: u32,
+    },
+}
+
+impl Muster {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Init { folder, address, listen } => init(&folder.dir, address, listen),
+            Command::Serve { folder, listen } => serve(&folder.dir, listen),
+            Command::Site(SiteCommand::Add { folder, site, output }) => {
+                let site = Noc::open(&folder.dir)?.add_site(site.into())?;
+                answer(output, &site, |site| println!("Site {} is number {}.", site.name, site.id))
+            }
+            Command::Site(SiteCommand::List { folder, output }) => {
+                answer(output, &Noc::open(&folder.dir)?.sites()?, |sites| sites.iter().for_each(print_site))
+            }
+            Command::Inventory(InventoryCommand::Import { folder, output, file }) => import(&folder.dir, &file, output),
+            Command::Inventory(InventoryCommand::List { folder, output }) => list_inventory(&folder.dir, output),
+            Command::Console(ConsoleCommand::Invite { folder, site, valid, output }) => {
+                invite(&folder.dir, &site, valid, output)
+            }
+            Command::Console(ConsoleCommand::List { folder, output }) => list_consoles(&folder.dir, output),
+            Command::Console(ConsoleCommand::Revoke { folder, id }) => {
+                if !Noc::open(&folder.dir)?.revoke_console(ConsoleId(id))? {
+                    bail!("there is no console {id}: list them with `muster-noc console list`");
+                }
+                println!("Console {id} is revoked.");
+                Ok(())
+            }
+        }
+    }
+}
+
+impl From<SiteArgs> for SiteSpec {
+    fn from(args: SiteArgs) -> Self {
+        SiteSpec {
+            name: args.name,
+            pool: args.pool,
+            netmask: args.netmask,
+            gateway: args.gateway,
+            domain: args.domain,
+            dns1: args.dns1,
+            dns2: args.dns2,
+            host_name: args.host_name,
+            beat_interval_s: args.beat_interval,
+            confirm: match args.confirm {
+                ConfirmArg::KickStart => Confirm::KickStart,
+                ConfirmArg::FirstBeat => Confirm::FirstBeat,
+            },
+            window_s: args.window,
+        }
+    }
+}
+
+fn init(dir: &Path, addresses: Vec<String>, listen: Option<SocketAddr>) -> anyhow::Result<()> {
+    let default = Options::at(addresses.first().map_or("", String::as_str));
+    let noc = Noc::init(dir, &Options { addresses, listen: listen.unwrap_or(default.listen) })?;
+    println!("The NOC is in {}. It will be reached at {}.", dir.display(), noc.noc_address());
+    println!(
+        "Next: `muster-noc site add`, `muster-noc inventory import`, `muster-noc console invite`, `muster-noc serve`."
+    );
+    Ok(())
+}
+
+fn serve(dir: &Path, listen: Option<SocketAddr>) -> anyhow::Result<()> {
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,refinery_core=warn".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    let runtime = tokio::runtime::Runtime::new().context("no threads for the NOC")?;
+    runtime.block_on(async {
+        let noc = Noc::open(dir)?;
+        let running = noc.serve(listen.unwrap_or_else(|| noc.listen())).await?;
+        println!("Serving {} at {}.", noc.noc_address(), running.local_addr());
+        let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        running.shutdown().await;
+        Ok(())
+    })
+}
+
+fn import(dir: &Path, file: &Path, output: Output) -> anyhow::Result<()> {
+    let bytes = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).context("standard input could not be read")?;
+        bytes
+    } else {
+        std::fs::read(file).with_context(|| format!("{} could not be read", file.display()))?
+    };
+    let csv = String::from_utf8(bytes).context("the manifest is not UTF-8: save it as \"CSV UTF-8\"")?;
+    answer(output, &Noc::open(dir)?.import_manifest(&csv)?, |report| {
+        println!("{} added, {} updated, {} unchanged.", report.added, report.updated, report.unchanged);
+    })
+}
+
+fn list_inventory(dir: &Path, output: Output) -> anyhow::Result<()> {
+    answer(output, &Noc::open(dir)?.appliances()?, |appliances| {
+        for a in appliances {
+            let site = a.site.map_or_else(|| "-".to_owned(), |site| site.to_string());
+            let address = a.settings.as_ref().map_or("-", |s| s.address.as_str());
+            println!(
+                "{}  {}  site {site}  {:?}  {:?}  {address}  {}",
+                a.uid, a.mac, a.provisioning, a.health, a.serial
+            );
+        }
+    })
+}
+
+fn list_consoles(dir: &Path, output: Output) -> anyhow::Result<()> {
+    answer(output, &Noc::open(dir)?.consoles()?, |consoles| {
+        for c in consoles {
+            let sites: Vec<_> = c.sites.iter().map(ToString::to_string).collect();
+            let state = if c.revoked.is_some() { "revoked" } else { "enrolled" };
+            println!("{}  {state}  sites {}  {}", c.id, sites.join(","), c.name);
+        }
+    })
+}
+
+fn invite(dir: &Path, names: &[String], valid: Duration, output: Output) -> anyhow::Result<()> {
+    #[derive(Serialize)]
+    struct Invite {
+        invite: String,
+    }
+    let noc = Noc::open(dir)?;
+    let known = noc.sites()?;
+    let mut sites = Vec::new();
+    for name in names {
+        let site = known.iter().find(|s| s.name == *name || s.id.to_string() == *name);
+        let Some(site) = site else {
+            bail!("there is no site `{name}`: list the sites with `muster-noc site list`");
+        };
+        sites.push(site.id);
+    }
+    let invite = noc.invite(&sites, valid)?;
+    answer(output, &Invite { invite }, |shown| println!("{}", shown.invite))
+}
+
+fn print_site(site: &Site) {
+    println!(
+        "{}  {}  {} {}  gateway {}  {}",
+        site.id, site.name, site.pool, site.netmask, site.gateway, site.host_name
+    );
+}
+
+fn answer<T: Serialize>(output: Output, value: &T, text: impl FnOnce(&T)) -> anyhow::Result<()> {
+    if output.json {
+        println!("{}", serde_json::to_string(value)?);
+    } else {
+        text(value);
+    }
+    Ok(())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no length of time: write 30m, 24h or 7d");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    count.checked_mul(seconds).filter(|s| *s > 0).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Muster::command().debug_assert();
+    }
+
+    #[test]
+    fn lengths_of_time_are_read() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
+        for wrong in ["", "h", "24", "1w", "0h", "-1h", "99999999999999999999d", "1\u{e9}"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

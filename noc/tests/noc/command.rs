@@ -1,0 +1,93 @@
+//! The command line, beside a server that runs.
+
+use crate::world::{Device, install_provider};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+fn muster_noc(dir: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_muster-noc"));
+    command.args(words).arg("--dir").arg(dir).env_remove("MUSTER_NOC_DIR");
+    command
+}
+
+fn run(dir: &Path, words: &[&str]) -> Output {
+    muster_noc(dir, words).output().expect("runs")
+}
+
+fn good(dir: &Path, words: &[&str]) -> String {
+    let output = run(dir, words);
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn bad(dir: &Path, words: &[&str]) -> String {
+    let output = run(dir, words);
+    assert!(!output.status.success(), "{words:?} should be refused");
+    String::from_utf8(output.stderr).expect("text")
+}
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+const SITE: [&str; 14] = [
+    "site",
+    "add",
+    "--name",
+    "Bern",
+    "--pool",
+    "192.0.2.10-192.0.2.99",
+    "--netmask",
+    "/24",
+    "--gateway",
+    "192.0.2.1",
+    "--domain",
+    "example.net",
+    "--confirm",
+    "first-beat",
+];
+
+#[test]
+fn a_site_an_inventory_and_an_invite_beside_a_running_server() {
+    install_provider();
+    let dir = tempfile::TempDir::new().expect("folder");
+    let dir = dir.path().join("noc");
+    good(&dir, &["init", "--address", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
+    assert!(bad(&dir, &["init", "--address", "127.0.0.1"]).contains("[already_initialised]"));
+
+    let mut server = Server(muster_noc(&dir, &["serve"]).stdout(Stdio::piped()).spawn().expect("serves"));
+    let mut lines = BufReader::new(server.0.stdout.take().expect("piped")).lines();
+    let ready = lines.next().expect("a line").expect("text");
+    assert!(ready.starts_with("Serving "), "{ready}");
+    assert!(bad(&dir, &["serve"]).contains("[already_serving]"));
+
+    assert!(good(&dir, &SITE).contains("number 1"));
+    assert!(bad(&dir, &SITE).contains("[site_name_taken]"));
+    let sites: serde_json::Value = serde_json::from_str(&good(&dir, &["site", "list", "--json"])).expect("json");
+    assert_eq!((sites[0]["name"].as_str(), sites[0]["confirm"].as_str()), (Some("Bern"), Some("first_beat")));
+
+    let device = Device::new(1);
+    let csv = dir.join("manifest.csv");
+    let row = format!("{},{},{}", device.mac, device.uid, device.claim.reveal());
+    std::fs::write(&csv, format!("serial,mac,uid,claim\nS1,{row}\n")).expect("written");
+    let file = csv.to_str().expect("text");
+    assert_eq!(good(&dir, &["inventory", "import", file]), "1 added, 0 updated, 0 unchanged.\n");
+    std::fs::write(&csv, format!("serial,mac,uid,claim\nS1,{row}\nS2,x,y,z\n")).expect("written");
+    let error = bad(&dir, &["inventory", "import", file]);
+    for part in ["line 3", "[bad_mac]", "[bad_uid]", "[bad_claim]", "nothing was imported", "what to do"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    assert!(good(&dir, &["inventory", "list"]).contains(&device.uid.to_string()));
+
+    let invite = good(&dir, &["console", "invite", "--site", "Bern", "--valid", "1h"]);
+    assert!(invite.starts_with("muster-invite:"), "{invite}");
+    assert!(bad(&dir, &["console", "invite", "--site", "Thun"]).contains("site list"));
+    assert!(bad(&dir, &["console", "revoke", "7"]).contains("console list"));
+    assert_eq!(good(&dir, &["console", "list", "--json"]), "[]\n");
+}
