@@ -1,0 +1,109 @@
+//! What the window may ask. A command parses, asks the engine once, converts.
+
+use crate::desktop::Desktop;
+use muster_console::engine::EngineError;
+use muster_console::problem::Explain;
+use muster_console::view::{
+    BeatView, CellError, Chosen, EditedRow, Event, ImportReport, PlanView, PracticeKnobs, ProblemView, SiteSetup,
+    StartView,
+};
+use tauri::State;
+use tauri::ipc::Channel;
+
+type Answer<T> = Result<T, ProblemView>;
+/// The engine's own explanation of what went wrong.
+fn told<T>(outcome: Result<T, EngineError>) -> Answer<T> {
+    outcome.map_err(|error| error.problem())
+}
+
+type App<'a> = State<'a, Desktop>;
+
+#[tauri::command]
+pub(crate) async fn start_state(app: App<'_>) -> Answer<StartView> {
+    app.start_view().await
+}
+
+#[tauri::command]
+pub(crate) async fn subscribe(app: App<'_>, channel: Channel<Vec<Event>>) -> Answer<()> {
+    app.subscribe(channel).await
+}
+
+#[tauri::command]
+pub(crate) fn local_setup_defaults() -> SiteSetup {
+    crate::local_network::site_setup(muster_noc::DEFAULT_PORT)
+}
+
+#[tauri::command]
+pub(crate) async fn use_this_computer(app: App<'_>, setup: SiteSetup) -> Answer<()> {
+    app.use_this_computer(setup).await
+}
+
+#[tauri::command]
+pub(crate) async fn join_noc(app: App<'_>, invite: String) -> Answer<()> {
+    app.join(&invite).await
+}
+
+#[tauri::command]
+pub(crate) async fn discover(app: App<'_>) -> Answer<()> {
+    told(app.engine().await?.discover().await)
+}
+
+#[tauri::command]
+pub(crate) async fn stop_discovery(app: App<'_>) -> Answer<()> {
+    told(app.engine().await?.stop_discovery().await)
+}
+
+#[tauri::command]
+pub(crate) async fn plan(app: App<'_>, site: u32, chosen: Vec<Chosen>) -> Answer<PlanView> {
+    told(app.engine().await?.plan(site, chosen).await)
+}
+
+#[tauri::command]
+pub(crate) async fn check(app: App<'_>, site: u32, rows: Vec<EditedRow>) -> Answer<Vec<CellError>> {
+    told(app.engine().await?.check(site, rows).await)
+}
+
+#[tauri::command]
+pub(crate) async fn configure(app: App<'_>, site: u32, rows: Vec<EditedRow>) -> Answer<u32> {
+    told(app.engine().await?.configure(site, rows).await)
+}
+
+#[tauri::command]
+pub(crate) async fn cancel_job(app: App<'_>, id: u32) -> Answer<()> {
+    told(app.engine().await?.cancel_job(id).await)
+}
+
+#[tauri::command]
+pub(crate) async fn retry_job(app: App<'_>, id: u32, uids: Vec<String>) -> Answer<()> {
+    told(app.engine().await?.retry_job(id, uids).await)
+}
+
+#[tauri::command]
+pub(crate) async fn export_job(app: App<'_>, id: u32) -> Answer<Option<String>> {
+    app.export_job(id).await
+}
+
+#[tauri::command]
+pub(crate) async fn beats(app: App<'_>, uid: String, since: u32) -> Answer<Vec<BeatView>> {
+    told(app.engine().await?.beats(&uid, since).await)
+}
+
+#[tauri::command]
+pub(crate) async fn import_manifest(app: App<'_>, csv: String) -> Answer<ImportReport> {
+    app.import_manifest(csv).await
+}
+
+#[tauri::command]
+pub(crate) async fn set_knobs(app: App<'_>, knobs: PracticeKnobs) -> Answer<()> {
+    app.set_knobs(knobs).await
+}
+
+#[tauri::command]
+pub(crate) async fn get_preference(app: App<'_>, key: String) -> Answer<Option<String>> {
+    told(app.engine().await?.get_preference(&key).await)
+}
+
+#[tauri::command]
+pub(crate) async fn set_preference(app: App<'_>, key: String, value: String) -> Answer<()> {
+    told(app.engine().await?.set_preference(&key, &value).await)
+}

@@ -1,0 +1,344 @@
+//! The app behind its window: the engine, and on this computer perhaps a NOC and a practice fleet.
+//!
+//! Everything starts when it is first needed. What failed to start is tried again when the window asks again.
+
+use crate::error::{PracticeError, SetupError};
+use crate::events::Feed;
+use crate::local_noc::{self, LocalNoc};
+use crate::notify::Digest;
+use crate::notify::desktop::NotificationService;
+use crate::options::Options;
+use crate::practice::{BEAT_INTERVAL_S, COUNT, Fleet};
+use crate::tray::{Tray, TrayAction, TrayState};
+use crate::watch::watch;
+use crate::{export, window};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use muster_console::engine::{self, Engine};
+use muster_console::identity::Identity;
+use muster_console::problem::Explain;
+use muster_console::view::{
+    Capabilities, Event, ImportReport, NocLink, PracticeKnobs, ProblemView, SiteSetup, StartView,
+};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tauri::ipc::Channel;
+use tauri::{AppHandle, Manager};
+use tokio::sync::{Mutex, OnceCell, mpsc};
+
+/// Seconds between beats of a site of real appliances.
+const REAL_BEAT_INTERVAL_S: u32 = 60;
+/// How long the window waits to hear whether the NOC answers before it shows what is known without it.
+const LINK_WITHIN: Duration = Duration::from_secs(5);
+
+/// The app's state.
+pub(crate) struct Desktop {
+    app: AppHandle,
+    folder: PathBuf,
+    /// The size of the fleet when the whole app is practice.
+    practice: Option<u16>,
+    engine: OnceCell<Engine>,
+    local: Mutex<Local>,
+    feed: Feed,
+}
+
+/// What runs here besides the engine.
+#[derive(Default)]
+struct Local {
+    noc: Option<LocalNoc>,
+    fleet: Option<Fleet>,
+}
+
+impl Desktop {
+    /// Nothing is started yet; `folder` is made when something is.
+    pub(crate) fn new(app: AppHandle, folder: PathBuf, options: &Options) -> Self {
+        Self {
+            app,
+            folder,
+            practice: options.practice,
+            engine: OnceCell::new(),
+            local: Mutex::default(),
+            feed: Feed::default(),
+        }
+    }
+
+    /// The engine, started if need be.
+    pub(crate) async fn engine(&self) -> Result<&Engine, ProblemView> {
+        self.engine.get_or_try_init(|| self.start()).await
+    }
+
+    async fn start(&self) -> Result<Engine, ProblemView> {
+        let mut local = self.local.lock().await;
+        if local.noc.is_none() && LocalNoc::exists(&self.noc_folder()) {
+            local.noc = Some(LocalNoc::open(self.noc_folder()).await?);
+        }
+        let remembered = practice_count(&self.folder);
+        if let Some(count) = self.practice.or(remembered).filter(|_| local.fleet.is_none()) {
+            match Fleet::start(count).await {
+                Ok(fleet) => local.fleet = Some(fleet),
+                // Real appliances are not to be left alone because the practice ones are missing.
+                Err(error) if self.practice.is_none() => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "no practice fleet");
+                }
+                Err(error) => return Err(error.problem()),
+            }
+        }
+        let engine = Engine::start(engine::Options {
+            targets: local.fleet.iter().map(|fleet| fleet.target).collect(),
+            // Practice stays on this computer.
+            lan: self.practice.is_none(),
+            ..engine::Options::new(&self.folder)
+        });
+        let engine = engine.await.map_err(|error| error.problem())?;
+        let joined = Identity::load(&self.folder).map_err(|error| error.problem())?.is_some();
+        if self.practice.is_some() {
+            let setup = practice_site();
+            let options = local_noc::loopback().map_err(|source| SetupError::Address { source }.problem())?;
+            let invite = self.set_up(&mut local, &setup, options).await?;
+            if !joined {
+                engine.join(&invite).await.map_err(|error| error.problem())?;
+            }
+        }
+        if joined || self.practice.is_some() {
+            link_known(&engine).await;
+        }
+        drop(local);
+        self.watch(&engine);
+        Ok(engine)
+    }
+
+    /// Brings NOC, site, fleet and inventory to what `setup` says, whatever an earlier attempt left; an invite to it.
+    async fn set_up(
+        &self,
+        local: &mut Local,
+        setup: &SiteSetup,
+        options: muster_noc::Options,
+    ) -> Result<String, ProblemView> {
+        let noc = match &mut local.noc {
+            Some(noc) => noc,
+            none => none.insert(LocalNoc::create(self.noc_folder(), options).await?),
+        };
+        let interval = if setup.practice { BEAT_INTERVAL_S } else { REAL_BEAT_INTERVAL_S };
+        noc.site(setup, interval).await?;
+        if setup.practice {
+            let fleet = match &mut local.fleet {
+                Some(fleet) => fleet,
+                none => none.insert(Fleet::start(self.practice.unwrap_or(COUNT)).await.map_err(|e| e.problem())?),
+            };
+            let report = noc.import(fleet.manifest.clone()).await?;
+            if let Some(error) = report.errors.first() {
+                return Err(SetupError::Manifest { message: error.message.clone() }.problem());
+            }
+        }
+        noc.invite().await
+    }
+
+    /// What the window asks first.
+    pub(crate) async fn start_view(&self) -> Result<StartView, ProblemView> {
+        let engine = self.engine().await?;
+        let local = self.local.lock().await;
+        let knobs = match &local.fleet {
+            Some(fleet) => fleet.knobs().await,
+            None => PracticeKnobs::default(),
+        };
+        Ok(StartView {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            capabilities: Capabilities {
+                lan: true,
+                local_noc: true,
+                manage_noc: local.noc.is_some(),
+                practice: local.fleet.is_some(),
+            },
+            noc: engine.noc(),
+            knobs,
+        })
+    }
+
+    /// Pushes everything to the window, now and from now on.
+    pub(crate) async fn subscribe(&self, channel: Channel<Vec<Event>>) -> Result<(), ProblemView> {
+        self.feed.subscribe(channel, batches(self.engine().await?));
+        Ok(())
+    }
+
+    /// Makes this computer its own NOC, and joins it.
+    pub(crate) async fn use_this_computer(&self, setup: SiteSetup) -> Result<(), ProblemView> {
+        let engine = self.engine().await?;
+        let mut local = self.local.lock().await;
+        if engine.noc() != NocLink::NotJoined {
+            return Err(SetupError::AlreadyJoined.problem());
+        }
+        let had_noc = local.noc.is_some();
+        let invite = match self.set_up(&mut local, &setup, local_noc::on_network(&setup.noc_address)).await {
+            Ok(invite) => invite,
+            Err(problem) => {
+                // The form is corrected and sent again, perhaps with another address: a NOC that nobody has used yet
+                // must not stand in the way.
+                if !had_noc && let Some(noc) = local.noc.take() {
+                    noc.stop().await;
+                }
+                if !had_noc {
+                    self.remove_unused_noc();
+                }
+                return Err(problem);
+            }
+        };
+        if let Some(fleet) = &local.fleet {
+            engine.set_targets(vec![fleet.target]).await.map_err(|error| error.problem())?;
+            remember_practice(&self.folder, COUNT).map_err(|source| SetupError::Remember { source }.problem())?;
+        }
+        engine.join(&invite).await.map_err(|error| error.problem())?;
+        link_known(engine).await;
+        Ok(())
+    }
+
+    /// Joins a NOC elsewhere.
+    pub(crate) async fn join(&self, invite: &str) -> Result<(), ProblemView> {
+        let engine = self.engine().await?;
+        engine.join(invite).await.map_err(|error| error.problem())?;
+        link_known(engine).await;
+        Ok(())
+    }
+
+    /// Saves a job's summary where the administrator wants it.
+    pub(crate) async fn export_job(&self, id: u32) -> Result<Option<String>, ProblemView> {
+        let csv = self.engine().await?.job_csv(id).await.map_err(|error| error.problem())?;
+        export::save(&self.app, &format!("muster-job-{id}.csv"), csv).await.map_err(|error| error.problem())
+    }
+
+    /// Takes a vendor's manifest into the NOC of this computer.
+    pub(crate) async fn import_manifest(&self, csv: String) -> Result<ImportReport, ProblemView> {
+        match &self.local.lock().await.noc {
+            Some(noc) => noc.import(csv).await,
+            None => Err(SetupError::NocElsewhere.problem()),
+        }
+    }
+
+    /// Turns the practice fleet's knobs.
+    pub(crate) async fn set_knobs(&self, knobs: PracticeKnobs) -> Result<(), ProblemView> {
+        match &self.local.lock().await.fleet {
+            Some(fleet) => fleet.turn(knobs).await.map_err(|error| error.problem()),
+            None => Err(PracticeError::NotRunning.problem()),
+        }
+    }
+
+    /// Shows the window, and in it an appliance or the alerts.
+    pub(crate) fn open_at(&self, uid: Option<String>) {
+        window::raise(&self.app);
+        self.feed.navigate(uid);
+    }
+
+    /// Ends what runs here, in good order. The app may go afterwards.
+    pub(crate) async fn stop(&self) {
+        if let Some(engine) = self.engine.get() {
+            engine.shutdown().await;
+        }
+        let Local { noc, fleet } = std::mem::take(&mut *self.local.lock().await);
+        if let Some(fleet) = fleet {
+            fleet.stop().await;
+        }
+        if let Some(noc) = noc {
+            noc.stop().await;
+        }
+    }
+
+    /// Keeps tray and notifications going for as long as the engine runs.
+    fn watch(&self, engine: &Engine) {
+        let (app, batches) = (self.app.clone(), batches(engine));
+        let digest = Digest::open(&self.folder);
+        tauri::async_runtime::spawn(async move {
+            let (clicked, clicks) = mpsc::unbounded_channel();
+            let (chosen, choices) = mpsc::unbounded_channel();
+            let tray = match Tray::start(&app, TrayState::NotJoined, chosen).await {
+                Ok(tray) => Some(tray),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "this desktop shows no tray icon");
+                    None
+                }
+            };
+            tokio::join!(
+                watch(batches, tray, NotificationService::new(clicked), digest),
+                follow_clicks(&app, clicks),
+                follow_choices(&app, choices),
+            );
+        });
+    }
+
+    fn noc_folder(&self) -> PathBuf {
+        self.folder.join("noc")
+    }
+
+    fn remove_unused_noc(&self) {
+        if let Err(error) = std::fs::remove_dir_all(self.noc_folder())
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "an unused NOC stays on disk");
+        }
+    }
+}
+
+async fn follow_clicks(app: &AppHandle, mut clicks: mpsc::UnboundedReceiver<Option<String>>) {
+    while let Some(uid) = clicks.recv().await {
+        app.state::<Desktop>().open_at(uid);
+    }
+}
+
+async fn follow_choices(app: &AppHandle, mut choices: mpsc::UnboundedReceiver<TrayAction>) {
+    while let Some(action) = choices.recv().await {
+        match action {
+            TrayAction::Open => window::raise(app),
+            TrayAction::Alerts => app.state::<Desktop>().open_at(None),
+            TrayAction::Discover => {
+                window::raise(app);
+                let desktop = app.state::<Desktop>();
+                if let Ok(engine) = desktop.engine().await
+                    && let Err(error) = engine.discover().await
+                {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "no discovery from the tray");
+                }
+            }
+            TrayAction::Quit => app.exit(0),
+        }
+    }
+}
+
+/// A replay, and what follows it.
+fn batches(engine: &Engine) -> BoxStream<'static, Vec<Event>> {
+    let (replay, subscription) = engine.subscribe();
+    let following = futures_util::stream::unfold(subscription, |mut subscription| async move {
+        subscription.next().await.map(|batch| (batch, subscription))
+    });
+    futures_util::stream::iter([replay]).chain(following).boxed()
+}
+
+/// Waits until it is known whether the NOC answers: the window would otherwise ask the question of a first start.
+async fn link_known(engine: &Engine) {
+    let (_, mut subscription) = engine.subscribe();
+    let known = async { while engine.noc() == NocLink::NotJoined && subscription.next().await.is_some() {} };
+    // Without an answer the window shows what is known, and hears of the connection when there is one.
+    let _ = tokio::time::timeout(LINK_WITHIN, known).await;
+}
+
+/// A network for practice: RFC 2544's, which is on nobody's cable, with room for ten thousand.
+fn practice_site() -> SiteSetup {
+    SiteSetup {
+        name: "Practice".to_owned(),
+        pool: "198.18.0.10-198.18.255.250".to_owned(),
+        netmask: "255.255.0.0".to_owned(),
+        gateway: "198.18.0.1".to_owned(),
+        domain: "practice.example".to_owned(),
+        dns1: "198.18.0.2".to_owned(),
+        dns2: "198.18.0.3".to_owned(),
+        host_name: "{model}-{n:03}".to_owned(),
+        noc_address: String::new(),
+        practice: true,
+    }
+}
+
+/// Whether a practice fleet belongs to the NOC of this computer, and how large it is.
+fn practice_count(folder: &Path) -> Option<u16> {
+    std::fs::read_to_string(folder.join("practice")).ok()?.trim().parse().ok().filter(|count| *count > 0)
+}
+
+fn remember_practice(folder: &Path, count: u16) -> std::io::Result<()> {
+    std::fs::write(folder.join("practice"), format!("{count}\n"))
+}

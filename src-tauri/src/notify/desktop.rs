@@ -1,0 +1,137 @@
+//! Showing notifications: `org.freedesktop.Notifications` on the session bus, spoken directly so that clicks come back.
+//!
+//! A system without that bus or without a notification service only gets a line in the log. Another way of showing
+//! notifications, as a port needs, replaces this file.
+
+use super::Notification;
+use crate::texts;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use zbus::zvariant::Value;
+
+/// The desktop's notification service.
+#[derive(Debug)]
+pub(crate) struct NotificationService {
+    clicked: mpsc::UnboundedSender<Option<String>>,
+    session: Option<Session>,
+}
+
+#[derive(Debug)]
+struct Session {
+    proxy: NotificationsProxy<'static>,
+    /// What is on the screen, and what a click on it opens.
+    shown: Arc<Mutex<HashMap<u32, Option<String>>>>,
+    _listener: DropGuard,
+}
+
+impl NotificationService {
+    /// A click sends the appliance to open, or `None` for the alerts, to `clicked`.
+    pub(crate) fn new(clicked: mpsc::UnboundedSender<Option<String>>) -> Self {
+        Self { clicked, session: None }
+    }
+
+    /// Shows a notification. Never fails: what cannot be shown is in the log and in the window.
+    pub(crate) async fn show(&mut self, notification: &Notification) {
+        tracing::info!(title = notification.title, "notification");
+        if let Err(error) = self.try_show(notification).await {
+            // The service may be a new one next time.
+            self.session = None;
+            tracing::warn!(error = &error as &dyn std::error::Error, "the desktop shows no notification");
+        }
+    }
+
+    async fn try_show(&mut self, notification: &Notification) -> zbus::Result<()> {
+        let session = match &mut self.session {
+            Some(session) => session,
+            none => none.insert(Session::open(self.clicked.clone()).await?),
+        };
+        let mut hints = HashMap::new();
+        hints.insert("urgency", Value::U8(if notification.bad { 2 } else { 1 }));
+        hints.insert("category", Value::from(if notification.bad { "device.error" } else { "device" }));
+        hints.insert("desktop-entry", Value::from("muster"));
+        if let Some(image) = image() {
+            hints.insert("image-data", image);
+        }
+        // Host names and MAC addresses have no characters that mean anything in markup.
+        let id = session
+            .proxy
+            .notify(texts::APP, 0, "", &notification.title, &notification.body, &["default", texts::SHOW], &hints, -1)
+            .await?;
+        session.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(id, notification.uid.clone());
+        Ok(())
+    }
+}
+
+impl Session {
+    async fn open(clicked: mpsc::UnboundedSender<Option<String>>) -> zbus::Result<Self> {
+        let connection = zbus::Connection::session().await?;
+        let proxy = NotificationsProxy::new(&connection).await?;
+        let invoked = proxy.receive_action_invoked().await?;
+        let closed = proxy.receive_notification_closed().await?;
+        let shown = Arc::new(Mutex::new(HashMap::new()));
+        let listener = CancellationToken::new();
+        tokio::spawn(listener.clone().run_until_cancelled_owned(listen(invoked, closed, Arc::clone(&shown), clicked)));
+        Ok(Self { proxy, shown, _listener: listener.drop_guard() })
+    }
+}
+
+async fn listen(
+    mut invoked: ActionInvokedStream,
+    mut closed: NotificationClosedStream,
+    shown: Arc<Mutex<HashMap<u32, Option<String>>>>,
+    clicked: mpsc::UnboundedSender<Option<String>>,
+) {
+    use futures_util::StreamExt;
+    loop {
+        tokio::select! {
+            Some(signal) = invoked.next() => {
+                let Ok(arguments) = signal.args() else { continue };
+                let target = shown.lock().unwrap_or_else(PoisonError::into_inner).get(&arguments.id).cloned();
+                // Other programs' notifications are signalled too.
+                if let Some(target) = target {
+                    let _ = clicked.send(target);
+                }
+            }
+            Some(signal) = closed.next() => {
+                let Ok(arguments) = signal.args() else { continue };
+                shown.lock().unwrap_or_else(PoisonError::into_inner).remove(&arguments.id);
+            }
+            else => break,
+        }
+    }
+}
+
+/// The app's picture in the form of the hint `image-data`.
+fn image() -> Option<Value<'static>> {
+    let image = tauri::image::Image::from_bytes(include_bytes!("../../../icons/muster-64.png")).ok()?;
+    let (width, height) = (i32::try_from(image.width()).ok()?, i32::try_from(image.height()).ok()?);
+    Some(Value::from((width, height, width * 4, true, 8, 4, image.rgba().to_vec())))
+}
+
+#[zbus::proxy(
+    interface = "org.freedesktop.Notifications",
+    default_service = "org.freedesktop.Notifications",
+    default_path = "/org/freedesktop/Notifications"
+)]
+trait Notifications {
+    #[expect(clippy::too_many_arguments, reason = "the specification has as many")]
+    fn notify(
+        &self,
+        app_name: &str,
+        replaces_id: u32,
+        app_icon: &str,
+        summary: &str,
+        body: &str,
+        actions: &[&str],
+        hints: &HashMap<&str, Value<'_>>,
+        expire_timeout: i32,
+    ) -> zbus::Result<u32>;
+
+    #[zbus(signal)]
+    fn action_invoked(&self, id: u32, action_key: &str) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    fn notification_closed(&self, id: u32, reason: u32) -> zbus::Result<()>;
+}

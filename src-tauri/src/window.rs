@@ -1,0 +1,44 @@
+//! The one window.
+
+use crate::texts;
+use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent};
+
+/// The label that `capabilities/main.json` names.
+pub(crate) const MAIN: &str = "main";
+
+/// In the locale `C` the web view calls its language `C`, which is none: every number format would throw.
+const LANGUAGE: &str = "try { new Intl.Locale(navigator.language) } catch {
+    Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US' });
+    Object.defineProperty(Navigator.prototype, 'languages', { get: () => ['en-US'] });
+}";
+
+/// Makes the window; `hidden` leaves it to the tray to show it.
+pub(crate) fn open(app: &AppHandle, hidden: bool) -> tauri::Result<()> {
+    let window = WebviewWindowBuilder::new(app, MAIN, WebviewUrl::default())
+        .title(texts::APP)
+        .inner_size(1280.0, 800.0)
+        .min_inner_size(900.0, 600.0)
+        .visible(!hidden)
+        .initialization_script(LANGUAGE)
+        .build()?;
+    let closing = window.clone();
+    window.on_window_event(move |event| {
+        // Appliances are watched on without the window; the tray or a second start brings it back.
+        if let WindowEvent::CloseRequested { api, .. } = event {
+            api.prevent_close();
+            if let Err(error) = closing.hide() {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the window does not hide");
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Brings the window to the front.
+pub(crate) fn raise(app: &AppHandle) {
+    let Some(window) = app.get_webview_window(MAIN) else { return };
+    let raised = window.show().and_then(|()| window.unminimize()).and_then(|()| window.set_focus());
+    if let Err(error) = raised {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the window does not come to the front");
+    }
+}
