@@ -31,7 +31,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint fmt ui rust doc architecture lab e2e bench bench-job soak deny setup-run setup-test programs bindings icons oui clean
+.PHONY: help run practice test lint fmt ui rust doc architecture lab e2e bench bench-job soak deny setup-run setup-test programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -41,6 +41,10 @@ run: ## open the desktop app with an embedded NOC and a practice fleet of 24
 	@$(MAKE) --no-print-directory setup-run
 	@$(MAKE) --no-print-directory programs
 	$(TARGET)/debug/muster-desktop --practice $(APPLIANCES)
+
+practice: setup-run ## the same NOC and fleet without a window: a shell in which `muster` works on them
+	cargo build --locked -p muster-noc -p muster-console -p system-tests --bins
+	@scripts/practice $(APPLIANCES)
 
 test: ## run every check and test below, and stop at the first that fails
 	@scripts/steps lint ui rust doc lab e2e bench
@@ -85,7 +89,8 @@ soak: setup-test ## beats, silences and restarts for SOAK_MINUTES (60)
 	$(TARGET)/release/soak --minutes $(SOAK_MINUTES)
 
 deny: ## licences, bans and sources of all dependencies (needs cargo-deny)
-	cargo deny --offline --locked check licenses bans sources
+	@command -v cargo-deny >/dev/null || { echo "make deny needs cargo-deny: cargo install --locked cargo-deny"; exit 1; }
+	cargo deny --locked check licenses bans sources
 
 bindings: setup-run ## rewrite ui/src/bindings.ts from the Rust view models
 	cargo run --quiet --locked -p muster-console --example bindings
