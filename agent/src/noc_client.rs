@@ -1,7 +1,7 @@
 //! The agent's side of the NOC's HTTPS interface: enrolment by the device key, then beats by client certificate.
 //!
-//! The grant named the NOC and the hash of its CA certificate. The certificate is fetched once, compared with that hash,
-//! and trusted alone from then on. The appliance's clock decides nothing: renewal goes by the NOC's time.
+//! The grant named the NOC and the hash of its CA certificate; only servers of that CA are talked to, from the first byte
+//! on. The appliance's clock decides nothing: renewal goes by the NOC's time.
 
 mod tls;
 
@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
+use tls::Complaint;
 
 const MAX_ANSWER: usize = 64 * 1024;
 
@@ -43,6 +44,17 @@ pub enum NocError {
         /// `host:port`.
         noc: String,
     },
+    /// The NOC's certificate is not good for this address.
+    #[error(
+        "the NOC's certificate is not valid for {noc}. Name that address in the NOC's configuration, and check its clock"
+    )]
+    Certificate {
+        /// `host:port`.
+        noc: String,
+        /// What is wrong with it.
+        #[source]
+        source: reqwest::Error,
+    },
     /// The NOC said no.
     #[error("the NOC refused: {code} ({status}): {title}")]
     Refused {
@@ -54,6 +66,12 @@ pub enum NocError {
         title: String,
         /// When it wants to be asked again.
         retry_after_s: Option<u32>,
+    },
+    /// The NOC does not take our client certificate.
+    #[error("the NOC at {noc} does not take this appliance's certificate. The appliance enrols again")]
+    CertificateRefused {
+        /// `host:port`.
+        noc: String,
     },
     /// The NOC's answer makes no sense.
     #[error(
@@ -80,7 +98,9 @@ impl NocError {
         match self {
             NocError::Unreachable { .. } => "noc_unreachable",
             NocError::WrongNoc { .. } => "wrong_noc",
+            NocError::Certificate { .. } => "noc_certificate",
             NocError::Refused { .. } => "noc_refused",
+            NocError::CertificateRefused { .. } => "certificate_refused",
             NocError::Answer { .. } => "noc_answer",
             NocError::Storage(error) => error.code(),
             NocError::Tls { .. } => "tls",
@@ -92,6 +112,15 @@ impl NocError {
         match self {
             NocError::Refused { retry_after_s, .. } => *retry_after_s,
             _ => None,
+        }
+    }
+
+    /// Whether another certificate is needed.
+    fn asks_for_certificate(&self) -> bool {
+        match self {
+            NocError::CertificateRefused { .. } => true,
+            NocError::Refused { status, .. } => *status == StatusCode::UNAUTHORIZED.as_u16(),
+            _ => false,
         }
     }
 
@@ -115,7 +144,6 @@ pub struct NocClient<S> {
 struct Credentials {
     noc: String,
     pin: String,
-    ca: String,
     key: String,
     certificate: String,
     /// NOC time, Unix seconds.
@@ -149,7 +177,7 @@ impl<S: Storage> NocClient<S> {
             self.enrol(enrolment).await?;
         }
         let mut answer = self.post_beat(enrolment, beat).await;
-        if had_certificate && answer.as_ref().is_err_and(certificate_refused) {
+        if had_certificate && answer.as_ref().is_err_and(NocError::asks_for_certificate) {
             tracing::info!("the NOC does not take the client certificate: enrolling again");
             self.enrol(enrolment).await?;
             answer = self.post_beat(enrolment, beat).await;
@@ -167,7 +195,7 @@ impl<S: Storage> NocClient<S> {
         let client = match (&self.client, &self.credentials) {
             (Some(client), _) => client.clone(),
             (None, Some(credentials)) => {
-                tls::with_certificate(&credentials.ca, &credentials.certificate, &credentials.key)?
+                tls::with_certificate(enrolment.ca_pin, &credentials.certificate, &credentials.key)?
             }
             (None, None) => return Err(NocError::Tls { what: "not enrolled".into() }),
         };
@@ -176,10 +204,6 @@ impl<S: Storage> NocClient<S> {
     }
 
     async fn enrol(&mut self, enrolment: &Enrolment) -> Result<(), NocError> {
-        let ca = match &self.credentials {
-            Some(credentials) if credentials.fit(enrolment) => credentials.ca.clone(),
-            _ => fetch_ca(enrolment).await?,
-        };
         let request = tls::Request::new(&self.uid)?;
         let proof = EnrolmentProof {
             device_key: self.device.public(),
@@ -188,7 +212,7 @@ impl<S: Storage> NocClient<S> {
         };
         let proof = BASE64.encode(&sign::sign(&self.device, Purpose::Enrolment, to_cbor(&proof)));
         let body = EnrolAppliance { proof, csr: request.csr };
-        let client = tls::with_ca(&ca)?;
+        let client = tls::with_pin(enrolment.ca_pin)?;
         let enrolled: ApplianceEnrolled = post(&client, &enrolment.noc, "/v1/appliances/enrol", &body).await?;
         let Some((from, to)) = tls::validity(&enrolled.certificate) else {
             return Err(NocError::Answer { noc: enrolment.noc.clone() });
@@ -196,7 +220,6 @@ impl<S: Storage> NocClient<S> {
         let credentials = Credentials {
             noc: enrolment.noc.clone(),
             pin: HEXLOWER.encode(&enrolment.ca_pin),
-            ca,
             key: request.key,
             certificate: enrolled.certificate,
             renew_at: from + to.saturating_sub(from) / 3 * 2,
@@ -209,28 +232,13 @@ impl<S: Storage> NocClient<S> {
     }
 }
 
-async fn fetch_ca(enrolment: &Enrolment) -> Result<String, NocError> {
-    let noc = &enrolment.noc;
-    let client = tls::without_trust()?;
-    let url = format!("https://{noc}/v1/ca");
-    let answer = client.get(url).send().await.map_err(unreachable(noc))?;
-    let bytes = accept(answer, noc).await?;
-    let wrong = || NocError::WrongNoc { noc: noc.clone() };
-    let pem = String::from_utf8(bytes).map_err(|_| wrong())?;
-    let der = tls::first_certificate(&pem).ok_or_else(wrong)?;
-    if Sha256::digest(&der)[..] != enrolment.ca_pin[..] {
-        return Err(wrong());
-    }
-    Ok(pem)
-}
-
 async fn post<T: DeserializeOwned>(
     client: &Client,
     noc: &str,
     path: &str,
     body: &impl Serialize,
 ) -> Result<T, NocError> {
-    let answer = client.post(format!("https://{noc}{path}")).json(body).send().await.map_err(unreachable(noc))?;
+    let answer = client.post(format!("https://{noc}{path}")).json(body).send().await.map_err(failed(noc))?;
     let bytes = accept(answer, noc).await?;
     serde_json::from_slice(&bytes).map_err(|_| NocError::Answer { noc: noc.to_owned() })
 }
@@ -240,7 +248,7 @@ async fn accept(mut answer: Response, noc: &str) -> Result<Vec<u8>, NocError> {
     let status = answer.status();
     let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(unreachable(noc))? {
+    while let Some(chunk) = answer.chunk().await.map_err(failed(noc))? {
         if body.len() + chunk.len() > MAX_ANSWER {
             return Err(NocError::Answer { noc: noc.to_owned() });
         }
@@ -263,17 +271,17 @@ async fn accept(mut answer: Response, noc: &str) -> Result<Vec<u8>, NocError> {
     })
 }
 
-fn unreachable(noc: &str) -> impl Fn(reqwest::Error) -> NocError {
-    // The URL is in the message already.
-    move |source| NocError::Unreachable { noc: noc.to_owned(), source: source.without_url() }
-}
-
-/// Whether an answer means that another certificate is needed.
-fn certificate_refused(error: &NocError) -> bool {
-    match error {
-        NocError::Refused { status, .. } => *status == StatusCode::UNAUTHORIZED.as_u16(),
-        NocError::Unreachable { source, .. } => tls::certificate_alert(source),
-        _ => false,
+fn failed(noc: &str) -> impl Fn(reqwest::Error) -> NocError {
+    move |source| {
+        let noc = noc.to_owned();
+        // The URL is in the message already.
+        let source = source.without_url();
+        match tls::complaint(&source) {
+            Some(Complaint::NotPinned) => NocError::WrongNoc { noc },
+            Some(Complaint::NotValid) => NocError::Certificate { noc, source },
+            Some(Complaint::OurCertificate) => NocError::CertificateRefused { noc },
+            None => NocError::Unreachable { noc, source },
+        }
     }
 }
 

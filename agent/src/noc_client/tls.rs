@@ -5,12 +5,16 @@ use muster_protocol::id::Uid;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
 use reqwest::Client;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{AlertDescription, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use std::sync::{Arc, LazyLock};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore,
+    SignatureScheme,
+};
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 /// A TLS key and the request for its certificate, PEM.
@@ -34,68 +38,79 @@ impl Request {
     }
 }
 
-/// A client that trusts this CA alone.
-pub(super) fn with_ca(ca: &str) -> Result<Client, NocError> {
-    client(config(verifier(ca)?).with_no_client_auth())
+/// A client that trusts the CA with this hash alone.
+pub(super) fn with_pin(pin: [u8; 32]) -> Result<Client, NocError> {
+    client(config(pin).with_no_client_auth())
 }
 
 /// The same, with a client certificate.
-pub(super) fn with_certificate(ca: &str, certificate: &str, key: &str) -> Result<Client, NocError> {
+pub(super) fn with_certificate(pin: [u8; 32], certificate: &str, key: &str) -> Result<Client, NocError> {
     let chain: Vec<_> =
         CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().map_err(bad)?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(bad)?;
-    client(config(verifier(ca)?).with_client_auth_cert(chain, key).map_err(bad)?)
+    client(config(pin).with_client_auth_cert(chain, key).map_err(bad)?)
 }
 
-/// A client that trusts anybody: to fetch what is then compared with a pin.
-pub(super) fn without_trust() -> Result<Client, NocError> {
-    client(config(Arc::new(Anybody)).with_no_client_auth())
-}
-
-/// DER of the first certificate of a PEM text.
-pub(super) fn first_certificate(pem: &str) -> Option<CertificateDer<'static>> {
-    CertificateDer::from_pem_slice(pem.as_bytes()).ok()
-}
-
-/// Not before and not after, Unix seconds.
+/// Not before and not after of the first certificate of a PEM text, Unix seconds.
 pub(super) fn validity(pem: &str) -> Option<(u64, u64)> {
-    validity_of(&first_certificate(pem)?)
+    validity_of(&CertificateDer::from_pem_slice(pem.as_bytes()).ok()?)
 }
 
-/// Whether the other end sent an alert about our certificate.
-pub(super) fn certificate_alert(error: &reqwest::Error) -> bool {
+/// What TLS said against a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Complaint {
+    /// The server is not of the pinned CA.
+    NotPinned,
+    /// It is, but its certificate is not good for this address or time.
+    NotValid,
+    /// The server wants another certificate of ours.
+    OurCertificate,
+}
+
+/// Finds it among the causes of an error.
+pub(super) fn complaint(error: &reqwest::Error) -> Option<Complaint> {
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
         let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         let tls = inner.and_then(|inner| inner.downcast_ref()).or_else(|| error.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::AlertReceived(alert)) = tls {
-            return matches!(
-                alert,
-                AlertDescription::BadCertificate
-                    | AlertDescription::CertificateExpired
-                    | AlertDescription::CertificateRevoked
-                    | AlertDescription::CertificateUnknown
-                    | AlertDescription::CertificateRequired
-                    | AlertDescription::UnknownCA
-                    | AlertDescription::DecryptError
-            );
+        match tls {
+            Some(rustls::Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature,
+            )) => {
+                return Some(Complaint::NotPinned);
+            }
+            Some(rustls::Error::InvalidCertificate(_)) => return Some(Complaint::NotValid),
+            Some(rustls::Error::AlertReceived(alert)) => {
+                return about_certificate(*alert).then_some(Complaint::OurCertificate);
+            }
+            _ => source = error.source(),
         }
-        source = error.source();
     }
-    false
+    None
+}
+
+fn about_certificate(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::BadCertificate
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateRequired
+            | AlertDescription::UnknownCA
+            | AlertDescription::DecryptError
+    )
 }
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
 
-fn config(
-    verifier: Arc<dyn ServerCertVerifier>,
-) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+fn config(pin: [u8; 32]) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     ClientConfig::builder_with_provider(PROVIDER.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("the provider has TLS 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
+        .with_custom_certificate_verifier(Arc::new(Pinned { pin, verifier: OnceLock::new() }))
 }
 
 fn client(mut config: ClientConfig) -> Result<Client, NocError> {
@@ -114,16 +129,6 @@ fn client(mut config: ClientConfig) -> Result<Client, NocError> {
     client.map_err(bad)
 }
 
-fn verifier(ca: &str) -> Result<Arc<dyn ServerCertVerifier>, NocError> {
-    let der = first_certificate(ca).ok_or_else(|| NocError::Tls { what: "no CA certificate".into() })?;
-    let (known_time, _) =
-        validity_of(&der).ok_or_else(|| NocError::Tls { what: "an unreadable CA certificate".into() })?;
-    let mut roots = RootCertStore::empty();
-    roots.add(der).map_err(bad)?;
-    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), PROVIDER.clone()).build().map_err(bad)?;
-    Ok(Arc::new(WithoutClock { inner, known_time }))
-}
-
 fn bad(error: impl std::fmt::Display) -> NocError {
     NocError::Tls { what: error.to_string() }
 }
@@ -134,15 +139,34 @@ fn validity_of(der: &CertificateDer<'_>) -> Option<(u64, u64)> {
     Some((seconds(certificate.validity().not_before)?, seconds(certificate.validity().not_after)?))
 }
 
-/// Ordinary verification, for a host whose clock may never have been set. The CA was made at a time that is known because
-/// the CA is pinned; a clock that shows less is wrong, and the server's certificate then counts as just issued.
+/// Ordinary verification under one CA, which the server sends along and which must have the pinned hash.
+///
+/// The appliance's clock may never have been set. The CA was made at a time that is known because the CA is pinned; a clock
+/// that shows less is wrong, and the server's certificate then counts as just issued.
 #[derive(Debug)]
-struct WithoutClock {
-    inner: Arc<WebPkiServerVerifier>,
-    known_time: u64,
+struct Pinned {
+    pin: [u8; 32],
+    verifier: OnceLock<(Arc<WebPkiServerVerifier>, u64)>,
 }
 
-impl ServerCertVerifier for WithoutClock {
+impl Pinned {
+    /// The verifier of the pinned CA, and when that was made.
+    fn verifier(&self, sent: &[CertificateDer<'_>]) -> Result<&(Arc<WebPkiServerVerifier>, u64), rustls::Error> {
+        if let Some(known) = self.verifier.get() {
+            return Ok(known);
+        }
+        let stranger = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let ca = sent.iter().find(|ca| Sha256::digest(ca)[..] == self.pin[..]).ok_or_else(stranger)?;
+        let (made, _) = validity_of(ca).ok_or_else(stranger)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(ca.clone().into_owned())?;
+        let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), PROVIDER.clone()).build();
+        let built = built.map_err(|error| rustls::Error::General(error.to_string()))?;
+        Ok(self.verifier.get_or_init(|| (built, made)))
+    }
+}
+
+impl ServerCertVerifier for Pinned {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -151,52 +175,14 @@ impl ServerCertVerifier for WithoutClock {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let now = if now.as_secs() >= self.known_time {
+        let (verifier, made) = self.verifier(intermediates)?;
+        let now = if now.as_secs() >= *made {
             now
         } else {
             let issued = validity_of(end_entity).map_or(0, |(from, _)| from);
-            UnixTime::since_unix_epoch(Duration::from_secs(issued.max(self.known_time)))
+            UnixTime::since_unix_epoch(Duration::from_secs(issued.max(*made)))
         };
-        self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// Whoever answers. What they say is only used after comparison with a pin.
-#[derive(Debug)]
-struct Anybody;
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -219,5 +205,61 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         PROVIDER.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{BasicConstraints, CertifiedIssuer, IsCa};
+
+    struct Server {
+        ca: CertificateDer<'static>,
+        leaf: CertificateDer<'static>,
+    }
+
+    fn server(name: &str) -> Server {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a CA");
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+        params.not_before = rcgen::date_time_ymd(2026, 2, 1);
+        params.not_after = rcgen::date_time_ymd(2027, 2, 1);
+        let leaf = params.signed_by(&KeyPair::generate().expect("a key"), &ca).expect("a certificate");
+        Server { ca: ca.der().clone(), leaf: leaf.der().clone() }
+    }
+
+    const JULY_2026: u64 = 1_783_000_000;
+
+    fn verify(pin: &CertificateDer<'_>, shown: [&CertificateDer<'_>; 2], now: u64) -> Result<(), rustls::Error> {
+        let pinned = Pinned { pin: Sha256::digest(pin).into(), verifier: OnceLock::new() };
+        let name = ServerName::try_from("noc.example").expect("a name");
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+        pinned.verify_server_cert(shown[0], &[shown[1].clone()], &name, &[], now).map(|_| ())
+    }
+
+    #[test]
+    fn only_the_pinned_ca_counts_and_a_clock_that_was_never_set_does_not_matter() {
+        let (ours, theirs) = (server("noc.example"), server("noc.example"));
+        assert_eq!(verify(&ours.ca, [&ours.leaf, &ours.ca], JULY_2026), Ok(()));
+        assert_eq!(verify(&ours.ca, [&ours.leaf, &ours.ca], 0), Ok(()), "1970");
+        let stranger = Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer));
+        assert_eq!(verify(&ours.ca, [&theirs.leaf, &theirs.ca], JULY_2026), stranger);
+        // Their certificate beside our CA, which is public.
+        assert!(verify(&ours.ca, [&theirs.leaf, &ours.ca], JULY_2026).is_err());
+        let expired = verify(&ours.ca, [&ours.leaf, &ours.ca], JULY_2026 + 3 * 365 * 86_400);
+        assert!(matches!(expired, Err(rustls::Error::InvalidCertificate(_))), "{expired:?}");
+        let other = server("other.example");
+        assert!(verify(&other.ca, [&other.leaf, &other.ca], JULY_2026).is_err());
+    }
+
+    #[test]
+    fn the_request_names_the_appliance() {
+        let uid = Uid([3; 20]);
+        let request = Request::new(&uid).expect("made");
+        let der = rustls::pki_types::CertificateSigningRequestDer::from_pem_slice(request.csr.as_bytes()).expect("PEM");
+        let text = String::from_utf8_lossy(&der).into_owned();
+        assert!(text.contains(&format!("muster:appliance:{uid}")));
     }
 }
