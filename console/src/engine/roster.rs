@@ -179,6 +179,10 @@ impl Roster {
     pub(crate) fn row(&self, uid: &Uid) -> Option<ApplianceRow> {
         let entry = self.heard.get(uid);
         let record = self.records.get(uid);
+        // The NOC's stock that no site has yet concerns this console only once it answers here.
+        if entry.is_none() && record.is_some_and(|record| record.site.is_none()) {
+            return None;
+        }
         let mac = entry.map(|entry| entry.heard.mac).or(record.map(|record| record.mac))?;
         Some(ApplianceRow {
             uid: uid.to_string(),

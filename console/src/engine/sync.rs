@@ -70,8 +70,11 @@ async fn connected(
                 state.alert(alert);
             }
         });
-        if changes.reset || changes.revision != revision {
+        if changes.revision != revision {
             revision = changes.revision;
+        } else if changes.reset {
+            // A NOC in which nothing has ever changed answers at once; it must not be asked without a pause.
+            tokio::time::sleep(FIRST_RETRY).await;
         } else {
             // An empty answer after a long poll: a good moment to see whether the sites have changed.
             let sites = client.sites().await?;

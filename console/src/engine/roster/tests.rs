@@ -69,6 +69,16 @@ fn what_was_heard_and_what_the_noc_knows_become_one_row() {
 }
 
 #[test]
+fn stock_without_a_site_shows_only_once_it_answers() {
+    let mut roster = Roster::default();
+    roster.reset_records(vec![ApplianceRecord { site: None, ..record(1) }]);
+    assert!(roster.rows().is_empty());
+    roster.heard(heard(1, State::Unconfigured, None, "[fe80::1]:6878"), String::new());
+    let row = roster.row(&uid(1)).expect("known");
+    assert_eq!((row.state, row.model.as_str()), (RowState::Unconfigured, "MX"), "no label code is needed");
+}
+
+#[test]
 fn only_what_changed_is_told_and_what_vanished_resets() {
     let mut roster = Roster::default();
     roster.reset_records(vec![record(1), record(2)]);
