@@ -62,7 +62,13 @@ const SCREENS: [name: string, path: string, ...visits: Visit[]][] = [
     (page) => page.getByText('Back to the standard').waitFor(),
   ],
   ['appliances, NOC lost', '?heard=1&lost=1', see('noc-lost')],
-  ['shortcuts', '?heard=1', (page) => page.keyboard.press('?'), (page) => page.getByRole('dialog').waitFor()],
+  [
+    'shortcuts',
+    '?heard=1',
+    see('row-count'),
+    (page) => page.keyboard.press('?'),
+    (page) => page.getByRole('dialog').waitFor(),
+  ],
   ['wizard, choose', '?heard=1&unclaimed=0.5&seed=3', wizardTo(0), see('label-codes')],
   ['wizard, plan', '?heard=1&unclaimed=0.5&seed=3', wizardTo(1), see('plan-sheet')],
   [
@@ -149,6 +155,6 @@ for (const scheme of ['light', 'dark'] satisfies Scheme[])
     })
 
 async function openFirst(page: Page): Promise<void> {
-  await page.locator('.ag-center-cols-container .ag-cell').first().dblclick()
+  await page.locator('.ag-row [col-id=mac]').first().dblclick()
   await page.getByTestId('appliance-page').waitFor()
 }

@@ -34,7 +34,12 @@ export function Shell() {
     [fleet, navigate],
   )
   useShortcut('?', () => setHelpOpen(true))
-  useShortcut('/', () => void navigate('/', { state: { focus: 'search' } }))
+  useShortcut('/', () => {
+    // Already there: at once, so that nothing typed next is lost.
+    const search = document.querySelector<HTMLInputElement>('input[data-search]')
+    if (search) search.focus()
+    else void navigate('/', { state: { focus: 'search' } })
+  })
   useShortcut('d', () => {
     void navigate('/')
     backend.discover().catch(() => undefined)
@@ -72,11 +77,7 @@ export function Shell() {
         <div className={classes.spacer} />
         <RunningJobs />
         <Tooltip label={t`Keyboard shortcuts`} position="right">
-          <UnstyledButton
-            className={classes.link}
-            onClick={() => setHelpOpen(true)}
-            aria-label={t`Keyboard shortcuts`}
-          >
+          <UnstyledButton className={classes.link} onClick={() => setHelpOpen(true)}>
             <IconKeyboard />
             <span className={classes.label}>
               <Trans>Shortcuts</Trans>
@@ -111,13 +112,7 @@ interface RailLinkProps {
 function RailLink({ to, testid, icon, label, badge }: RailLinkProps) {
   return (
     <Tooltip label={label} position="right" disabled={window.innerWidth >= 1000}>
-      <NavLink
-        to={to}
-        end={to === '/'}
-        className={classes.link ?? ''}
-        data-testid={testid}
-        aria-label={label}
-      >
+      <NavLink to={to} end={to === '/'} className={classes.link ?? ''} data-testid={testid}>
         {icon}
         <span className={classes.label}>{label}</span>
         {badge === undefined ? null : (
@@ -131,7 +126,6 @@ function RailLink({ to, testid, icon, label, badge }: RailLinkProps) {
 }
 
 function RunningJobs() {
-  const { t } = useLingui()
   const navigate = useNavigate()
   const jobs = useFleet((s) => s.jobs)
   const running = jobs.filter(isRunning)
@@ -141,12 +135,7 @@ function RunningJobs() {
   return (
     <Menu position="right-end" withArrow>
       <Menu.Target>
-        <UnstyledButton
-          className={classes.job}
-          data-testid="jobs"
-          aria-label={t`Jobs`}
-          data-running={!!first || undefined}
-        >
+        <UnstyledButton className={classes.job} data-testid="jobs" data-running={!!first || undefined}>
           <span className={classes.jobTitle}>
             {first ? <Trans>Job running</Trans> : <Trans>Jobs</Trans>}
             <IconChevronDown size={14} aria-hidden />

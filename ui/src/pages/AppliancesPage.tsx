@@ -104,6 +104,7 @@ export function AppliancesPage() {
           ref={searchBox}
           className={classes.search}
           data-testid="search"
+          data-search
           aria-label={t`Search all columns`}
           placeholder={t`Search all columns`}
           leftSection={<IconSearch size={15} aria-hidden />}
@@ -209,6 +210,7 @@ export function AppliancesPage() {
             ref={grid}
             fleet={fleet}
             search={search}
+            isFiltered={group !== null}
             passes={passes}
             showFilters={showFilters}
             initialColumns={columns}

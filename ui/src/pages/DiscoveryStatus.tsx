@@ -18,7 +18,7 @@ export function DiscoverButton({ onProblem }: { onProblem: (problem: ProblemView
     return (
       <Button
         data-testid="stop-discovery"
-        variant="light"
+        variant="default"
         leftSection={<IconPlayerStop size={16} aria-hidden />}
         onClick={() => act(backend.stopDiscovery())}
       >

@@ -114,7 +114,7 @@ export function PracticePage() {
                       <Button
                         variant="default"
                         size="compact-xs"
-                        aria-label={t`Let ${name} speak again`}
+                        aria-label={t`Let it speak: ${name}`}
                         onClick={() =>
                           apply({ ...knobs, silent: knobs.silent.filter((other) => other !== uid) })
                         }

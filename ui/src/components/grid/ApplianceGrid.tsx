@@ -41,6 +41,8 @@ interface Props {
   ref: Ref<GridHandle>
   fleet: RowSource
   search: string
+  /** Whether `passes` hides anything at all; without it the grid need not ask for every row. */
+  isFiltered: boolean
   passes: (row: ApplianceRow) => boolean
   showFilters: boolean
   initialColumns: string | null
@@ -126,7 +128,7 @@ export function ApplianceGrid(props: Props) {
       rowSelection={SELECTION}
       quickFilterText={props.search}
       cacheQuickFilter
-      isExternalFilterPresent={() => true}
+      isExternalFilterPresent={() => latest.current.isFiltered}
       doesExternalFilterPass={({ data }) => data !== undefined && latest.current.passes(data)}
       ensureDomOrder
       animateRows={false}
