@@ -14,6 +14,7 @@ endif
 APPLIANCES ?= 24
 BENCH_APPLIANCES ?= 100 1000
 SOAK_MINUTES ?= 60
+SOAK_APPLIANCES ?= 100
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 NEXTEST := cargo nextest run --locked
@@ -84,9 +85,9 @@ bench-job: setup-test ## from first ping to first beat for 100 and 1,000 applian
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
 	for count in $(BENCH_APPLIANCES); do $(TARGET)/release/bench-job --appliances $$count || exit 1; done
 
-soak: setup-test ## beats, silences and restarts for SOAK_MINUTES (60)
-	cargo build --locked --release -p muster-noc -p muster-console -p system-tests
-	$(TARGET)/release/soak --minutes $(SOAK_MINUTES)
+soak: setup-run ## a practice fleet for SOAK_MINUTES (60): appliances go quiet and come back, every alert must follow
+	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
+	echo 'exec scripts/soak $(SOAK_MINUTES)' | MUSTER_BUILD=release scripts/practice $(SOAK_APPLIANCES)
 
 deny: ## licences, bans and sources of all dependencies (needs cargo-deny)
 	@command -v cargo-deny >/dev/null || { echo "make deny needs cargo-deny: cargo install --locked cargo-deny"; exit 1; }
