@@ -93,7 +93,8 @@ async fn a_console_of_another_site_sees_and_changes_nothing() {
     let seq = ours.configure(bern.id, &devices[..1]).await[0];
 
     assert_eq!(theirs.http.get::<Vec<Site>>("console/sites").await.expect("sites"), std::slice::from_ref(&thun));
-    assert!(theirs.http.get::<Vec<ApplianceRecord>>("console/appliances").await.expect("none").is_empty());
+    let records = theirs.http.get::<Vec<ApplianceRecord>>("console/appliances").await.expect("those without a site");
+    assert_eq!(records.iter().map(|record| record.uid).collect::<Vec<_>>(), [devices[1].uid], "stock is everybody's");
     assert!(theirs.http.get::<Vec<Alert>>("console/alerts").await.expect("none").is_empty());
     let history = format!("console/appliances/{}/beats", devices[0].uid);
     assert_eq!(code(theirs.http.get::<Vec<BeatRecord>>(&history).await), "unknown_appliance");
