@@ -19,7 +19,7 @@ const COLUMNS_KEY = 'appliances.columns'
 
 /** The discovery grid: the roll of the site. */
 export function AppliancesPage() {
-  const { t } = useLingui()
+  const { t, i18n } = useLingui()
   const { backend, fleet, view } = useSession()
   const navigate = useNavigate()
   const location = useLocation()
@@ -166,13 +166,13 @@ export function AppliancesPage() {
             <Plural value={counts.all} one="# appliance" other="# appliances" />
           ) : (
             <Trans>
-              {shown} of {counts.all} appliances
+              {i18n.number(shown)} of {i18n.number(counts.all)} appliances
             </Trans>
           )}
           {selected > 0 ? (
             <>
               {' · '}
-              <Trans>{selected} selected</Trans>
+              <Trans>{i18n.number(selected)} selected</Trans>
             </>
           ) : null}
         </output>

@@ -99,7 +99,7 @@ export function gridTexts(): Record<string, string> {
     ariaFilterMenuOpen: t`Open the filter menu`,
     ariaFilterValue: t`Filter value`,
     ariaFilteringOperator: t`Filtering operator`,
-    ariaHeaderSelection: t`Column with header selection`,
+    ariaHeaderSelection: t`Select all that are shown`,
     ariaInputEditor: t`Input editor`,
     ariaLabelColumnFilter: t`Column filter`,
     ariaMenuColumn: t`Press Alt Down to open the column menu`,
