@@ -2,11 +2,11 @@
 
 use crate::api::{self, App};
 use crate::clock;
-use crate::error::{AsProblem, problem};
+use crate::error::{AsProblem, StoreError, problem};
 use crate::noc::Inner;
-use crate::store::{self, Store, beats};
+use crate::store::{self, beats};
 use crate::tls::ServerConfigError;
-use crate::watch;
+use crate::watch::Daemon;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use muster_protocol::api::Problem;
@@ -91,6 +91,9 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// The database did not tell who is watched.
+    #[error("the status daemon could not be started")]
+    Store(#[source] StoreError),
     /// TLS could not be set up.
     #[error("TLS could not be set up")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -115,6 +118,7 @@ impl AsProblem for ServeError {
                 self,
                 "Stop the program that uses the port, or choose another with `listen` in noc.toml.",
             ),
+            ServeError::Store(error) => error.problem(),
             ServeError::Tls(_) => problem(500, "certificate_failed", self, "Check `addresses` in noc.toml."),
         }
     }
@@ -127,6 +131,7 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
     let local_addr = listener.local_addr().map_err(|source| ServeError::Listen { address: listen, source })?;
     noc.port.store(local_addr.port(), Ordering::Relaxed);
     let tls = RustlsConfig::from_config(noc.authority.server_config(&names(&noc))?);
+    let daemon = Daemon::restore(noc.store.clone(), rules).await.map_err(ServeError::Store)?;
 
     let stop = CancellationToken::new();
     let handle = Handle::new();
@@ -152,7 +157,7 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
             tracing::error!(%error, "the listener stopped");
         }
     });
-    tasks.spawn(watch_for_ever(noc.store.clone(), rules, inbox, stop.clone()));
+    tasks.spawn(daemon.run(inbox, stop.clone()));
     tasks.spawn(keep_house(noc, tls, stop.clone()));
     tracing::info!(%local_addr, "serving");
     Ok(Running { local_addr, handle, stop, tasks, _lock: lock })
@@ -181,18 +186,6 @@ fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
             TcpListener::bind((Ipv4Addr::UNSPECIFIED, listen.port()))
         }
         bound => bound,
-    }
-}
-
-/// The status daemon; started again should its database not be readable for a moment.
-async fn watch_for_ever(
-    store: Arc<Store>,
-    rules: Rules,
-    inbox: tokio::sync::mpsc::UnboundedReceiver<watch::Notice>,
-    stop: CancellationToken,
-) {
-    if let Err(error) = watch::run(store, rules, inbox, stop).await {
-        tracing::error!(error = &error as &dyn std::error::Error, "the status daemon stopped: nobody is watched");
     }
 }
 

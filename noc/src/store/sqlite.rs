@@ -204,3 +204,116 @@ where
         (self.reply)(outcome);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store;
+    use muster_protocol::crypto::keys::SecretKey;
+    use tempfile::TempDir;
+
+    fn new() -> (TempDir, Arc<Store>) {
+        let dir = TempDir::new().expect("folder");
+        let path = dir.path().join("noc.sqlite");
+        std::fs::write(&path, b"").expect("file");
+        let root = SecretKey::from_seed(&[1; 32]).public();
+        Store::create(&path, &root).expect("tables");
+        let store = Store::open(&path, &root, None).expect("opens");
+        (dir, Arc::new(store))
+    }
+
+    fn bump(db: &Connection) -> Result<u64, StoreError> {
+        store::next_revision(db)
+    }
+
+    #[test]
+    fn the_database_is_durable_and_of_a_safe_version() {
+        let (_dir, store) = new();
+        assert!(rusqlite::version_number() >= OLDEST_SQLITE);
+        let modes: (String, i64) = store
+            .write_now(|db| {
+                let journal = db.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+                Ok::<_, StoreError>((journal, db.pragma_query_value(None, "synchronous", |row| row.get(0))?))
+            })
+            .expect("reads");
+        assert_eq!(modes, ("wal".to_owned(), 2), "2 is FULL");
+    }
+
+    #[tokio::test]
+    async fn writes_that_wait_together_stand_or_fall_each_by_itself() {
+        let (dir, store) = new();
+        let before = store.read_now(store::revision).expect("reads");
+        let (block, blocked) = std::sync::mpsc::channel::<()>();
+        let mut waiting = tokio::task::JoinSet::new();
+        // While the first write is held up, the others gather behind it into one group.
+        let first = store.clone();
+        waiting.spawn(async move {
+            let held = first.write(move |db| {
+                let _ = blocked.recv();
+                bump(db)
+            });
+            held.await.is_ok()
+        });
+        for n in 0..20 {
+            let store = store.clone();
+            waiting.spawn(async move {
+                let write = store.write(move |db| {
+                    bump(db)?;
+                    if n % 2 == 0 { Ok(()) } else { Err(StoreError::Corrupt { what: "test" }) }
+                });
+                write.await.is_ok()
+            });
+        }
+        tokio::task::yield_now().await;
+        drop(block);
+        let outcomes = waiting.join_all().await;
+        assert_eq!(outcomes.iter().filter(|kept| **kept).count(), 11);
+        assert_eq!(store.read_now(store::revision).expect("reads"), before + 11, "failed writes left nothing");
+        drop(store);
+        let root = SecretKey::from_seed(&[1; 32]).public();
+        let again = Store::open(&dir.path().join("noc.sqlite"), &root, None).expect("opens again");
+        assert_eq!(again.read_now(store::revision).expect("reads"), before + 11);
+    }
+
+    #[test]
+    fn a_write_that_panics_is_undone_and_stops_nothing() {
+        let (_dir, store) = new();
+        let before = store.read_now(store::revision).expect("reads");
+        let broken = store.write_now(|db| -> Result<u64, StoreError> {
+            bump(db)?;
+            panic!("on purpose");
+        });
+        assert!(matches!(broken, Err(StoreError::Closed)));
+        assert_eq!(store.write_now(bump).expect("writes go on"), before + 1);
+    }
+
+    #[test]
+    fn history_older_than_two_days_goes_in_steps() {
+        let (_dir, store) = new();
+        let now = 10 * store::beats::HISTORY_S;
+        store
+            .write_now(move |db| {
+                db.execute(
+                    "INSERT INTO appliances (id, uid, mac, serial, model, claim, revision)
+                     VALUES (1, zeroblob(20), zeroblob(6), '', '', '', 1)",
+                    [],
+                )?;
+                let mut insert = db.prepare("INSERT INTO beats (appliance, time, report) VALUES (1, ?1, '{}')")?;
+                for i in 0..5_000 {
+                    insert.execute([now - 2 * store::beats::HISTORY_S + i])?;
+                }
+                insert.execute([now])?;
+                Ok::<_, StoreError>(())
+            })
+            .expect("written");
+        let mut steps = 0;
+        while store.write_now(move |db| store::beats::prune(db, now)).expect("pruned") {
+            steps += 1;
+        }
+        assert_eq!(steps, 2, "three steps, the last not a whole one");
+        let left: i64 = store
+            .read_now(|db| Ok::<_, StoreError>(db.query_row("SELECT count(*) FROM beats", [], |row| row.get(0))?))
+            .expect("counted");
+        assert_eq!(left, 1);
+    }
+}

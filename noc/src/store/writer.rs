@@ -2,6 +2,7 @@
 
 use crate::error::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use tokio::sync::watch;
@@ -58,7 +59,14 @@ fn run(mut db: Connection, jobs: &Receiver<Box<dyn Job>>, changed: &watch::Sende
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(GROUP - 1));
-        match commit(&mut db, &mut group) {
+        // A panic is a defect of one write; the others, and all later ones, must not suffer for it. The unwinding undoes
+        // the transaction, and those who wait are told that nothing was kept.
+        let committed = catch_unwind(AssertUnwindSafe(|| commit(&mut db, &mut group)));
+        let Ok(committed) = committed else {
+            tracing::error!("a write panicked; it and those committed with it were not kept");
+            continue;
+        };
+        match committed {
             Ok(revision) => {
                 for job in group {
                     job.answer(None);
