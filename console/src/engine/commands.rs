@@ -81,7 +81,7 @@ impl Engine {
     /// Everything that is wrong with edited rows, at its cell.
     pub async fn check(&self, site: u32, rows: Vec<EditedRow>) -> Result<Vec<CellError>, EngineError> {
         let uids = distinct(rows.iter().map(|row| row.uid.as_str()))?;
-        let rows = uids.into_iter().zip(rows.into_iter().map(|row| RawSettings::from(row.settings))).collect();
+        let rows: Vec<_> = uids.into_iter().zip(rows.into_iter().map(|row| RawSettings::from(row.settings))).collect();
         Ok(self.findings(SiteId(site), &rows))
     }
 
@@ -196,7 +196,7 @@ impl Engine {
         }
     }
 
-    fn findings(&self, site: SiteId, rows: &Vec<(Uid, RawSettings)>) -> Vec<CellError> {
+    fn findings(&self, site: SiteId, rows: &[(Uid, RawSettings)]) -> Vec<CellError> {
         let planned: BTreeSet<Uid> = rows.iter().map(|(uid, _)| *uid).collect();
         self.inner.shared.read(|state| {
             let others: Vec<Other> = state

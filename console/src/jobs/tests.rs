@@ -155,7 +155,7 @@ impl World {
         match effect {
             Effect::Transmit { uid, bytes, .. } => {
                 self.burn()?;
-                self.to_device(&uid, &bytes)?;
+                self.deliver(&uid, &bytes)?;
             }
             Effect::AskKey(uid) => {
                 self.burn()?;
@@ -169,7 +169,7 @@ impl World {
                     reply_key: None,
                     credential: None,
                 };
-                self.to_device(&uid, &ping.to_plain())?;
+                self.deliver(&uid, &ping.to_plain())?;
             }
             Effect::Item { item, .. } => drop(self.shown.insert(item.uid.parse().expect("a UID"), *item)),
             Effect::Marks { finished, cancelled, .. } => self.marks = Some((finished, cancelled)),
@@ -178,7 +178,7 @@ impl World {
         Ok(())
     }
 
-    fn to_device(&mut self, uid: &Uid, bytes: &[u8]) -> Result<(), Killed> {
+    fn deliver(&mut self, uid: &Uid, bytes: &[u8]) -> Result<(), Killed> {
         let device = self.devices.get_mut(uid).expect("known");
         if device.deaf {
             return Ok(());
@@ -194,7 +194,7 @@ impl World {
                 appliance::Output::Persist { token, .. } => {
                     device.machine.handle_input(self.now, appliance::Input::Persisted(token));
                 }
-                appliance::Output::Transmit { bytes, .. } => self.from_device(&bytes)?,
+                appliance::Output::Transmit { bytes, .. } => self.take_answer(&bytes)?,
                 appliance::Output::Apply { .. } if device.apply_fails > 0 => {
                     device.apply_fails -= 1;
                     let failure = Failure { reason: Reason::ApplyFailed, detail: "no\u{1b}such link".into() };
@@ -214,7 +214,7 @@ impl World {
         Ok(())
     }
 
-    fn from_device(&mut self, bytes: &[u8]) -> Result<(), Killed> {
+    fn take_answer(&mut self, bytes: &[u8]) -> Result<(), Killed> {
         let at = UnixTime(100);
         match wire::decode(bytes) {
             Ok(Message::Result(packet)) => self.jobs.packet(self.now, at, &packet, &self.console),
