@@ -183,7 +183,11 @@ impl Lab {
         let log = self.folder().join("noc.log");
         self.noc = Some(Running::start(&mut command, &log));
         crate::wait::until("the NOC to listen", std::time::Duration::from_secs(20), || {
-            let listening = succeed(&mut { let mut c = self.netns("noc"); c.args(["ss", "-Htln"]); c });
+            let listening = succeed(&mut {
+                let mut c = self.netns("noc");
+                c.args(["ss", "-Htln"]);
+                c
+            });
             if listening.contains(":8443") { Ok(()) } else { Err(listening) }
         });
     }

@@ -6,9 +6,26 @@ use system_tests::lab::{Before, Lab};
 use system_tests::wait::until;
 
 const SITE: &[&str] = &[
-    "--pool", "10.20.0.100-10.20.0.120", "--netmask", "255.255.255.0", "--gateway", "10.20.0.1",
-    "--domain", "lab.example.net", "--dns1", "10.20.0.1", "--dns2", "10.99.0.2", "--host-name", "lab-{n:02}",
-    "--beat-interval", "5", "--confirm", "first-beat", "--window", "30",
+    "--pool",
+    "10.20.0.100-10.20.0.120",
+    "--netmask",
+    "255.255.255.0",
+    "--gateway",
+    "10.20.0.1",
+    "--domain",
+    "lab.example.net",
+    "--dns1",
+    "10.20.0.1",
+    "--dns2",
+    "10.99.0.2",
+    "--host-name",
+    "lab-{n:02}",
+    "--beat-interval",
+    "5",
+    "--confirm",
+    "first-beat",
+    "--window",
+    "30",
 ];
 
 fn six_appliances(lab: &mut Lab) -> String {
@@ -63,7 +80,10 @@ fn six_appliances_are_configured_beat_and_are_missed() {
         if rows(&found).len() == 6 { Ok(found) } else { Err(found.to_string()) }
     });
     assert!(rows(&found).iter().all(|row| row["state"] == "unconfigured"), "{found}");
-    assert!(rows(&found).iter().all(|row| row["settings"]["address"] == ""), "told more than MAC and identity: {found}");
+    assert!(
+        rows(&found).iter().all(|row| row["settings"]["address"] == ""),
+        "told more than MAC and identity: {found}"
+    );
 
     let job = lab.muster(&["configure", "--all-unconfigured"]);
     let items = job["items"].as_array().expect("items");
@@ -89,9 +109,7 @@ fn six_appliances_are_configured_beat_and_are_missed() {
         assert!(resolver.contains("nameserver 10.20.0.1") && resolver.contains("nameserver 10.99.0.2"), "{resolver}");
         assert!(resolver.contains("search lab.example.net"), "{resolver}");
         let networkd = std::fs::read_dir(appliance.root.join("etc/systemd/network")).expect("folder");
-        let lasting: String = networkd
-            .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok())
-            .collect();
+        let lasting: String = networkd.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok()).collect();
         assert!(lasting.contains(&format!("Address={address}/24")), "lasting settings: {lasting}");
         assert!(lasting.contains("Gateway=10.20.0.1"), "lasting settings: {lasting}");
     }
@@ -130,7 +148,7 @@ fn six_appliances_are_configured_beat_and_are_missed() {
     lab.ip("bridge", "link set p-a1 down");
     let open_alert = |lab: &Lab| {
         let alerts = lab.muster(&["alerts"]);
-        let open = alerts["alerts"].as_array().into_iter().flatten().find(|a| a["closed"].is_null()).cloned();
+        let open = alerts.as_array().into_iter().flatten().find(|a| a["closed"].is_null()).cloned();
         (open, alerts)
     };
     let alert = until("the alert", Duration::from_secs(90), || {

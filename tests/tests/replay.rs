@@ -8,9 +8,22 @@ use system_tests::process::{program, succeed};
 use system_tests::wait::until;
 
 const SITE: &[&str] = &[
-    "--pool", "10.20.0.100-10.20.0.120", "--netmask", "255.255.255.0", "--gateway", "10.20.0.1",
-    "--domain", "lab.example.net", "--host-name", "lab-{n:02}", "--beat-interval", "5", "--confirm", "kick-start",
-    "--window", "30",
+    "--pool",
+    "10.20.0.100-10.20.0.120",
+    "--netmask",
+    "255.255.255.0",
+    "--gateway",
+    "10.20.0.1",
+    "--domain",
+    "lab.example.net",
+    "--host-name",
+    "lab-{n:02}",
+    "--beat-interval",
+    "5",
+    "--confirm",
+    "kick-start",
+    "--window",
+    "30",
 ];
 
 /// Everything a replay could change on the hosts: addresses, routes, files, and the agents' own stored state.
@@ -37,7 +50,8 @@ fn nothing_that_was_recorded_works_again() {
     for _ in 0..2 {
         let number = lab.add_appliance(Before { address: None, rp_filter: 0 });
         let lines = lab.label(number);
-        manifest = if manifest.is_empty() { lines } else { format!("{manifest}{}\n", lines.lines().last().unwrap_or("")) };
+        manifest =
+            if manifest.is_empty() { lines } else { format!("{manifest}{}\n", lines.lines().last().unwrap_or("")) };
     }
     lab.start_noc(SITE, &manifest);
     let file = lab.folder().join("run.pcap");
@@ -63,13 +77,22 @@ fn nothing_that_was_recorded_works_again() {
     }
     std::fs::write(&plan, lines.join("\n")).expect("plan");
     configure(&lab, &["configure", "--plan", plan.to_str().expect("UTF-8 path")]);
+    // The last of it reaches the file a moment later.
+    let recorded = until("pings, packets and kick-starts of both jobs in the recording", Duration::from_secs(10), || {
+        let recorded = capture::payloads(&file);
+        let kinds = |kind: u8| recorded.iter().filter(|p| p.get(5) == Some(&kind)).count();
+        let counts = [kinds(1), kinds(2), kinds(3), kinds(4), kinds(5)];
+        let complete = counts[0] > 0 && counts[2] >= 4 && counts[4] >= 4;
+        if complete { Ok(recorded) } else { Err(format!("{counts:?}")) }
+    });
     drop(recorder);
-
-    let recorded = capture::payloads(&file);
-    let kinds = |kind: u8| recorded.iter().filter(|p| p.get(5) == Some(&kind)).count();
-    assert!(kinds(1) > 0 && kinds(3) >= 4 && kinds(5) >= 4, "pings, packets and kick-starts of both jobs were recorded");
+    assert!(!recorded.is_empty());
 
     lab.add_lan_host("stranger", Some("10.20.0.66/24"));
+    until("the stranger's link-local address", Duration::from_secs(10), || {
+        let addresses = lab.ip("stranger", "-6 -o addr show dev eth0");
+        if addresses.contains("fe80") && !addresses.contains("tentative") { Ok(()) } else { Err(addresses) }
+    });
     let before = picture(&lab);
     let replay = |lab: &Lab| {
         let mut command: Command = lab.netns("stranger");
