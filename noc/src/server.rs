@@ -27,6 +27,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const FIRST_REQUEST: Duration = Duration::from_secs(45);
 /// Until an idle HTTP/1 connection, or a half-sent header, is given up.
 const HEADER: Duration = Duration::from_secs(90);
+/// Between looks whether an idle HTTP/2 connection is still alive.
+const PING: Duration = Duration::from_secs(60);
 /// Until open requests are cut off at shutdown.
 const GRACE: Duration = Duration::from_secs(5);
 /// Between looks for changes that the command line made.
@@ -127,6 +129,7 @@ impl AsProblem for ServeError {
 /// Starts everything.
 pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> Result<Running, ServeError> {
     let lock = lock(&noc)?;
+    allow_many_connections();
     let listener = bind(listen).map_err(|source| ServeError::Listen { address: listen, source })?;
     let local_addr = listener.local_addr().map_err(|source| ServeError::Listen { address: listen, source })?;
     noc.port.store(local_addr.port(), Ordering::Relaxed);
@@ -150,7 +153,7 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
         .http_builder()
         .http2()
         .max_concurrent_streams(128)
-        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_interval(PING)
         .keep_alive_timeout(Duration::from_secs(20));
     tasks.spawn(async move {
         if let Err(error) = server.serve(api::router(app).into_make_service()).await {
@@ -162,6 +165,20 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
     tracing::info!(%local_addr, "serving");
     Ok(Running { local_addr, handle, stop, tasks, _lock: lock })
 }
+
+/// Each appliance may hold a connection open; the usual limit of 1,024 files is soft, so that it can be raised.
+#[cfg(unix)]
+fn allow_many_connections() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(soft, hard)| if soft < hard { setrlimit(Resource::RLIMIT_NOFILE, hard, hard) } else { Ok(()) });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files was not raised; it limits how many appliances are connected");
+    }
+}
+
+#[cfg(not(unix))]
+fn allow_many_connections() {}
 
 fn names(noc: &Inner) -> Vec<String> {
     noc.config.names().into_iter().map(|(host, _)| host).collect()

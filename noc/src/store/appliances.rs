@@ -104,6 +104,12 @@ pub(crate) fn set_claim(db: &Connection, id: i64, claim: &str) -> Result<(), Sto
     Ok(())
 }
 
+/// The appliance is not known to follow our root, so its next grant comes with the claim key.
+pub(crate) fn forget_pin(db: &Connection, id: i64) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE appliances SET pinned = 0 WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
 /// Sets how it stands with configuration.
 pub(crate) fn set_provisioning(db: &Connection, id: i64, provisioning: Provisioning) -> Result<(), StoreError> {
     let revision = super::next_revision(db)?;

@@ -9,6 +9,7 @@ use crate::watch::Notice;
 use muster_protocol::api::{Health, Provisioning, ResultItem};
 use muster_protocol::id::{Seq, SiteId};
 use muster_protocol::parameters::RawSettings;
+use muster_protocol::wire::result::Reason;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Longest reason that is kept, in characters.
@@ -68,6 +69,11 @@ pub(super) fn keep(
         }
         false if seq == appliance.applied => rolled_back(db, now, appliance, seq),
         false if seq == appliance.seq => {
+            if reason == Reason::NotOpened.code() {
+                // Sealed without the claim key, and not opened: it was reset and follows no root. The next grant comes
+                // with the key. (Sealed with the key, it makes no difference.)
+                appliances::forget_pin(db, appliance.id)?;
+            }
             holdings::shorten_leases(db, appliance.id, now + LEASE_S)?;
             appliances::set_provisioning(db, appliance.id, Provisioning::Failed)?;
             Ok(None)
@@ -118,6 +124,8 @@ fn rolled_back(db: &Connection, now: u64, appliance: &Appliance, seq: Seq) -> Re
         None => {
             db.prepare_cached("UPDATE appliances SET applied = 0, settings = NULL WHERE id = ?1")?
                 .execute([appliance.id])?;
+            // It never made a grant final, so it follows no root yet.
+            appliances::forget_pin(db, appliance.id)?;
             holdings::put_out_of_force(db, appliance.id, now + LEASE_S)?;
             appliances::set_health(db, &appliance.record.uid, Health::NotExpected)?;
             Ok(Some(Notice::Forget { uid: appliance.record.uid }))

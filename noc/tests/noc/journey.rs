@@ -147,3 +147,39 @@ async fn an_appliance_that_the_inventory_does_not_know_is_claimed_by_its_label()
     let other = PlanRequest { site: muster_protocol::id::SiteId(99), appliances: Vec::new() };
     assert_eq!(code(console.http.post::<Plan>("console/plans", &other).await), "unknown_site");
 }
+
+#[tokio::test]
+async fn an_appliance_that_was_reset_gets_its_claim_key_again() {
+    let world = World::new().await;
+    let site = world.site("Bern", "192.0.2.10-192.0.2.99");
+    let devices = Device::several(0..1);
+    world.import(&devices);
+    let (console, uid) = (world.console(&[site.id]).await, devices[0].uid);
+    let next = async || {
+        let grants = console.grants(&console.plan(site.id, &devices).await).await;
+        grants.items[0].grant.clone().expect("granted")
+    };
+    let fail = async |grant: &SignedGrant, reason: &str| {
+        let items = vec![ResultItem { uid, seq: grant.seq, configured: false, reason: reason.to_owned() }];
+        console.http.post_nothing("console/results", &ResultReport { items }).await.expect("kept");
+    };
+    console.report(uid, next().await.seq, true).await;
+    let without = next().await;
+    assert!(without.claim_key.is_none(), "it follows our root");
+    fail(&without, "address_taken").await;
+    let without = next().await;
+    assert!(without.claim_key.is_none(), "another failure says nothing about that");
+    fail(&without, "not_opened").await;
+    let with = next().await;
+    assert!(with.claim_key.is_some(), "it does not open what is sealed without the key");
+
+    // One that rolled its very first configuration back follows nobody either.
+    console.report(uid, with.seq, true).await;
+    let device = Device::new(8);
+    world.import(std::slice::from_ref(&device));
+    let devices = [device];
+    let seq = console.configure(site.id, &devices).await[0];
+    console.report(devices[0].uid, seq, false).await;
+    let again = console.grants(&console.plan(site.id, &devices).await).await;
+    assert!(again.items[0].grant.as_ref().expect("granted").claim_key.is_some());
+}
