@@ -11,7 +11,7 @@ import {
   IconTestPipe,
 } from '@tabler/icons-react'
 import { type ReactNode, useEffect, useState } from 'react'
-import { NavLink, Outlet, useNavigate } from 'react-router'
+import { NavLink, Outlet, useLocation, useNavigate } from 'react-router'
 import { Logo } from './components/Logo.tsx'
 import { useShortcut } from './components/shortcuts.ts'
 import { When } from './components/When.tsx'
@@ -29,6 +29,7 @@ export function Shell() {
   const [helpOpen, setHelpOpen] = useState(false)
   const openAlerts = useFleet((s) => s.alerts).filter((alert) => alert.closed === null).length
   useOutcomes()
+  usePageTitle()
   useEffect(
     () => fleet.onNavigate((uid) => void navigate(uid ? `/appliances/${uid}` : '/alerts')),
     [fleet, navigate],
@@ -99,6 +100,16 @@ export function Shell() {
       <ShortcutHelp opened={helpOpen} onClose={() => setHelpOpen(false)} />
     </div>
   )
+}
+
+/** The window is called after the page, so that task lists and screen readers tell the pages apart. */
+function usePageTitle() {
+  const { pathname } = useLocation()
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each page has its own heading
+  useEffect(() => {
+    const heading = document.querySelector('#content h1')?.textContent
+    document.title = heading ? `${heading} · Muster` : 'Muster'
+  }, [pathname])
 }
 
 interface RailLinkProps {
@@ -235,6 +246,7 @@ function ShortcutHelp({ opened, onClose }: { opened: boolean; onClose: () => voi
     [['Ctrl', 'A'], t`Select all that are shown`],
     [['Ctrl', 'C'], t`Copy the selected rows for a spreadsheet`],
     [['Enter'], t`Open the appliance in focus`],
+    [['Ctrl', 'Enter'], t`Next step of a configuration`],
     [['Esc'], t`Close a dialog, clear the selection`],
     [['?'], t`Show this list`],
   ]

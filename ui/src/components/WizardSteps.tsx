@@ -1,8 +1,7 @@
 import { useLingui } from '@lingui/react/macro'
 import { Stepper } from '@mantine/core'
+import { stepNames } from './steps.ts'
 import classes from './WizardSteps.module.css'
-
-export type WizardStep = 0 | 1 | 2 | 3 | 4 | 5
 
 interface Props {
   active: number
@@ -13,7 +12,6 @@ interface Props {
 /** Where in the bulk configuration the administrator is. */
 export function WizardSteps({ active, onStep }: Props) {
   const { t } = useLingui()
-  const steps = [t`Choose`, t`Plan`, t`Check`, t`Review`, t`Apply`, t`Summary`]
   return (
     <Stepper
       size="xs"
@@ -23,7 +21,7 @@ export function WizardSteps({ active, onStep }: Props) {
       {...(onStep ? { onStepClick: onStep } : {})}
       aria-label={t`Steps`}
     >
-      {steps.map((label, i) => (
+      {stepNames().map((label, i) => (
         <Stepper.Step
           key={label}
           label={label}

@@ -1,12 +1,14 @@
 import { Plural, Trans, useLingui } from '@lingui/react/macro'
 import { Button } from '@mantine/core'
 import { IconArrowLeft, IconArrowRight, IconListCheck, IconPlayerPlay } from '@tabler/icons-react'
-import { useMemo, useState } from 'react'
+import { useEffect, useMemo, useRef, useState } from 'react'
 import { Link, useLocation, useNavigate } from 'react-router'
 import { toProblem } from '../backend/backend.ts'
 import type { ApplianceRow, CellError, EditedRow, PlanView, ProblemView } from '../bindings.ts'
+import { useAnnounce } from '../components/Announcer.tsx'
 import { Empty } from '../components/Empty.tsx'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
+import { stepNames } from '../components/steps.ts'
 import { WizardSteps } from '../components/WizardSteps.tsx'
 import { checkSheet } from '../domain/settings.ts'
 import { mergeErrors, takenBy, withPlan } from '../domain/wizard.ts'
@@ -33,6 +35,7 @@ export function WizardPage() {
 }
 
 function Wizard({ first }: { first: Draft }) {
+  const { t } = useLingui()
   const { backend, fleet, view } = useSession()
   const navigate = useNavigate()
   const [draft, setDraft] = useState(first)
@@ -104,6 +107,27 @@ function Wizard({ first }: { first: Draft }) {
   const count = draft.step === 0 ? draft.uids.length : draft.rows.length
   const canGoOn =
     !busy && count > 0 && !(draft.step === 2 && errors.length > 0 && !isStale && remote !== null)
+
+  const advance = useRef(() => {})
+  advance.current = () => {
+    // Applying asks for the button itself: nothing is sent by a key held too long.
+    if (draft.step < 3 && canGoOn) void next()
+  }
+  const announce = useAnnounce()
+  useEffect(() => {
+    const position = draft.step + 1
+    const name = stepNames()[draft.step]
+    announce(t`Step ${position} of 6: ${name}`)
+  }, [draft.step, announce, t])
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
+      event.preventDefault()
+      advance.current()
+    }
+    document.addEventListener('keydown', onKey)
+    return () => document.removeEventListener('keydown', onKey)
+  }, [])
 
   return (
     <div className={classes.page} data-testid="wizard" data-step={draft.step}>

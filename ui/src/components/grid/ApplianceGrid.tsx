@@ -5,7 +5,7 @@ import type {
   ColumnState,
   FullWidthCellKeyDownEvent,
   GridApi,
-  GridReadyEvent,
+  GridOptions,
   RowSelectionOptions,
 } from 'ag-grid-community'
 import { AgGridReact } from 'ag-grid-react'
@@ -99,57 +99,69 @@ export function ApplianceGrid(props: Props) {
   }, [])
   useImperativeHandle(props.ref, () => handle(api), [])
 
-  const onReady = (event: GridReadyEvent<ApplianceRow>) => {
-    api.current = event.api
-    // From here on the grid follows by transactions; what came before is all in the source.
-    event.api.setGridOption('rowData', [...props.fleet.appliances()])
-    const state = readColumns(props.initialColumns)
-    if (state) event.api.applyColumnState({ state, applyOrder: true })
-    if (Object.keys(props.initialFilters).length > 0) event.api.setFilterModel(props.initialFilters)
-    const nodes = [...props.initialSelection].flatMap((uid) => event.api.getRowNode(uid) ?? [])
-    event.api.setNodesSelected({ nodes, newValue: true })
-    event.api.setGridAriaProperty('label', t`Appliances`)
-    props.onShown(event.api.getDisplayedRowCount())
-  }
-  const saveColumns = () => {
-    const state = api.current?.getColumnState()
-    if (state) props.onColumns(JSON.stringify(state))
-  }
+  const stable = useMemo(() => callbacks(api, latest, t`Appliances`), [t])
 
   return (
     <AgGridReact<ApplianceRow>
+      {...stable}
       theme={gridTheme}
       localeText={texts}
       loading={false}
       columnDefs={columns}
       defaultColDef={defaults}
       selectionColumnDef={SELECTION_COLUMN}
-      getRowId={({ data }) => data.uid}
       rowSelection={SELECTION}
       quickFilterText={props.search}
       cacheQuickFilter
-      isExternalFilterPresent={() => latest.current.isFiltered}
-      doesExternalFilterPass={({ data }) => data !== undefined && latest.current.passes(data)}
       ensureDomOrder
       animateRows={false}
       asyncTransactionWaitMillis={50}
       tooltipShowDelay={400}
       suppressDragLeaveHidesColumns
       suppressNoRowsOverlay
-      onGridReady={onReady}
-      onSelectionChanged={({ api }) =>
-        props.onSelect(new Set(api.getSelectedNodes().map((node) => node.id as string)))
-      }
-      onFilterChanged={({ api }) => props.onFilters(api.getFilterModel())}
-      onModelUpdated={({ api }) => props.onShown(api.getDisplayedRowCount())}
-      onRowDoubleClicked={({ data }) => data && props.onOpen(data)}
-      onCellKeyDown={(event) => onKey(event, props.onOpen)}
-      onColumnMoved={({ finished }) => finished && saveColumns()}
-      onColumnResized={({ finished, source }) => finished && source === 'uiColumnResized' && saveColumns()}
-      onColumnVisible={saveColumns}
-      onSortChanged={saveColumns}
     />
   )
+}
+
+type Api = { current: GridApi<ApplianceRow> | null }
+
+/** Made once: the grid takes a changed function for a changed option and works through all rows again. */
+function callbacks(api: Api, latest: { readonly current: Props }, label: string): GridOptions<ApplianceRow> {
+  const saveColumns = () => {
+    const state = api.current?.getColumnState()
+    if (state) latest.current.onColumns(JSON.stringify(state))
+  }
+  return {
+    getRowId: ({ data }) => data.uid,
+    isExternalFilterPresent: () => latest.current.isFiltered,
+    doesExternalFilterPass: ({ data }) => data !== undefined && latest.current.passes(data),
+    onGridReady: (event) => {
+      api.current = event.api
+      begin(event.api, latest.current)
+      event.api.setGridAriaProperty('label', label)
+    },
+    onSelectionChanged: ({ api }) =>
+      latest.current.onSelect(new Set(api.getSelectedNodes().map((node) => node.id as string))),
+    onFilterChanged: ({ api }) => latest.current.onFilters(api.getFilterModel()),
+    onModelUpdated: ({ api }) => latest.current.onShown(api.getDisplayedRowCount()),
+    onRowDoubleClicked: ({ data }) => data && latest.current.onOpen(data),
+    onCellKeyDown: (event) => onKey(event, latest.current.onOpen),
+    onColumnMoved: ({ finished }) => finished && saveColumns(),
+    onColumnResized: ({ finished, source }) => finished && source === 'uiColumnResized' && saveColumns(),
+    onColumnVisible: saveColumns,
+    onSortChanged: saveColumns,
+  }
+}
+
+function begin(api: GridApi<ApplianceRow>, props: Props): void {
+  // From here on the grid follows by transactions; what came before is all in the source.
+  api.setGridOption('rowData', [...props.fleet.appliances()])
+  const state = readColumns(props.initialColumns)
+  if (state) api.applyColumnState({ state, applyOrder: true })
+  if (Object.keys(props.initialFilters).length > 0) api.setFilterModel(props.initialFilters)
+  const nodes = [...props.initialSelection].flatMap((uid) => api.getRowNode(uid) ?? [])
+  api.setNodesSelected({ nodes, newValue: true })
+  props.onShown(api.getDisplayedRowCount())
 }
 
 const SELECTION_COLUMN: ColDef = { width: 42, minWidth: 42, maxWidth: 42, pinned: 'left', resizable: false }
@@ -184,7 +196,7 @@ function copyRows(api: GridApi<ApplianceRow>, focused: ApplianceRow | undefined)
   void copyText(toTsv([header, ...lines]))
 }
 
-function handle(api: { current: GridApi<ApplianceRow> | null }): GridHandle {
+function handle(api: Api): GridHandle {
   return {
     columns: () =>
       (api.current?.getColumns() ?? []).map((column) => ({

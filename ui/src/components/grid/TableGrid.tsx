@@ -1,4 +1,4 @@
-import type { ColDef, GridApi, RowSelectionOptions } from 'ag-grid-community'
+import type { ColDef, GridApi, GridOptions, RowSelectionOptions } from 'ag-grid-community'
 import { AgGridReact } from 'ag-grid-react'
 import { useEffect, useMemo, useRef } from 'react'
 import { gridTexts, gridTheme } from './setup.ts'
@@ -29,46 +29,53 @@ export function TableGrid<T>({ label, rows, idOf, columns, selected, onSelect, o
   const texts = useMemo(() => gridTexts(), [])
   const isSelecting = selected !== undefined
   const shown = useRef(new Map<string, T>())
-  const id = useRef(idOf)
-  id.current = idOf
+  const latest = useRef({ label, rows, idOf, selected, onSelect, onOpen })
+  latest.current = { label, rows, idOf, selected, onSelect, onOpen }
 
   useEffect(() => {
     if (!api.current) return
-    shown.current = applyRows(api.current, shown.current, rows, id.current)
+    shown.current = applyRows(api.current, shown.current, rows, latest.current.idOf)
   }, [rows])
+
+  // Made once: the grid takes a changed function for a changed option.
+  const stable = useMemo<GridOptions<T>>(
+    () => ({
+      getRowId: ({ data }) => latest.current.idOf(data),
+      onGridReady: (event) => {
+        const { label, rows, idOf, selected = [] } = latest.current
+        api.current = event.api
+        event.api.setGridAriaProperty('label', label)
+        event.api.setGridOption('rowData', [...rows])
+        shown.current = new Map(rows.map((row) => [idOf(row), row]))
+        const nodes = [...selected].flatMap((id) => event.api.getRowNode(id) ?? [])
+        event.api.setNodesSelected({ nodes, newValue: true })
+      },
+      onSelectionChanged: ({ api, source }) => {
+        if (source !== 'api')
+          latest.current.onSelect?.(new Set(api.getSelectedNodes().map((node) => node.id as string)))
+      },
+      onRowDoubleClicked: ({ data }) => data && latest.current.onOpen?.(data),
+      onCellKeyDown: ({ event, data }) => {
+        if (event instanceof KeyboardEvent && event.key === 'Enter' && data) latest.current.onOpen?.(data)
+      },
+    }),
+    [],
+  )
 
   return (
     <AgGridReact<T>
+      {...stable}
       theme={gridTheme}
       localeText={texts}
       loading={false}
       columnDefs={columns}
       defaultColDef={DEFAULTS}
-      getRowId={({ data }) => id.current(data)}
       {...(isSelecting ? { rowSelection: SELECTION as RowSelectionOptions<T> } : {})}
       selectionColumnDef={SELECTION_COLUMN}
       ensureDomOrder
       animateRows={false}
       suppressNoRowsOverlay
       tooltipShowDelay={300}
-      onGridReady={(event) => {
-        api.current = event.api
-        event.api.setGridAriaProperty('label', label)
-        event.api.setGridOption('rowData', [...rows])
-        shown.current = new Map(rows.map((row) => [idOf(row), row]))
-        if (selected)
-          event.api.setNodesSelected({
-            nodes: [...selected].flatMap((one) => event.api.getRowNode(one) ?? []),
-            newValue: true,
-          })
-      }}
-      onSelectionChanged={({ api, source }) => {
-        if (source !== 'api') onSelect?.(new Set(api.getSelectedNodes().map((node) => node.id as string)))
-      }}
-      onRowDoubleClicked={({ data }) => data && onOpen?.(data)}
-      onCellKeyDown={({ event, data }) => {
-        if (event instanceof KeyboardEvent && event.key === 'Enter' && data) onOpen?.(data)
-      }}
     />
   )
 }
