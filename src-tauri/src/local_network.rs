@@ -13,7 +13,8 @@ const POOL: usize = 100;
 /// Fills the form of *use this computer* from the first real interface, else with addresses of no real network.
 pub(crate) fn site_setup(noc_port: u16) -> SiteSetup {
     let network = if_addrs::get_if_addrs().ok().and_then(|interfaces| first_network(&interfaces));
-    let (own, net) = network.unwrap_or((Ipv4Addr::new(192, 0, 2, 1), documentation_network()));
+    // Without a network, only what runs on this computer reaches its NOC.
+    let (own, net) = network.unwrap_or((Ipv4Addr::LOCALHOST, documentation_network()));
     let routes = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
     let resolver = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     fill(own, net, default_gateway(&routes), &resolver, noc_port)
@@ -143,8 +144,9 @@ mod tests {
     #[test]
     fn nothing_known_still_makes_a_usable_form() {
         let net = documentation_network();
-        let setup = fill(address("192.0.2.1"), net, default_gateway(""), "nameserver", 6878);
+        let setup = fill(Ipv4Addr::LOCALHOST, net, default_gateway(""), "nameserver", 6878);
         assert_eq!((setup.gateway.as_str(), setup.dns1.as_str(), setup.domain.as_str()), ("", "", "lan"));
         assert_eq!(setup.pool, "192.0.2.155-192.0.2.254");
+        assert_eq!(setup.noc_address, "127.0.0.1:6878");
     }
 }

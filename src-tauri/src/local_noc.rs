@@ -103,7 +103,10 @@ pub(crate) fn loopback() -> std::io::Result<Options> {
 pub(crate) fn on_network(address: &str) -> Options {
     let mut options = Options::at(address.trim());
     // Practice appliances and this console are on this computer: they reach it even when the network is away.
-    options.addresses.push(SocketAddr::from((Ipv4Addr::LOCALHOST, options.listen.port())).to_string());
+    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, options.listen.port())).to_string();
+    if options.addresses[0] != here {
+        options.addresses.push(here);
+    }
     options
 }
 

@@ -3,12 +3,14 @@
 //!
 //! Everything that this starts is ended by its process id when the [`Desktop`] goes, also when a test fails.
 
+mod alone;
 mod app;
 mod bus;
 mod process;
 mod screen;
 
-pub use app::{App, Launch};
+pub use alone::alone;
+pub use app::{App, Launch, eventually};
 pub use bus::{Bus, MenuEntry, Notification, SessionServices};
 pub use process::{Started, alive};
 pub use screen::Screen;

@@ -74,33 +74,44 @@ impl App {
 
     /// Waits for the element of this test id, visible.
     pub async fn find(&self, test_id: &str) -> anyhow::Result<WebElement> {
-        self.window
-            .query(By::Css(format!("[data-testid='{test_id}']")))
-            .wait(PATIENCE, GLANCE)
-            .and_displayed()
-            .first()
-            .await
-            .with_context(|| format!("no `{test_id}` in the window"))
+        self.find_css(&css(test_id)).await
     }
 
-    /// Waits for the element, and until it can be clicked, and clicks it.
+    /// Waits for a visible element by CSS selector.
+    pub async fn find_css(&self, selector: &str) -> anyhow::Result<WebElement> {
+        let query = self.window.query(By::Css(selector)).wait(PATIENCE, GLANCE).and_displayed();
+        query.first().await.with_context(|| format!("no `{selector}` in the window"))
+    }
+
+    /// Waits for the element of this test id, and until it can be clicked, and clicks it.
     pub async fn click(&self, test_id: &str) -> anyhow::Result<()> {
-        let element = self
-            .window
-            .query(By::Css(format!("[data-testid='{test_id}']")))
-            .wait(PATIENCE, GLANCE)
-            .and_clickable()
-            .first()
-            .await
-            .with_context(|| format!("no `{test_id}` to click in the window"))?;
-        element.scroll_into_view().await?;
-        element.click().await.with_context(|| format!("`{test_id}` takes no click"))?;
-        Ok(())
+        self.click_css(&css(test_id)).await
+    }
+
+    /// Waits for an element by CSS selector, and until it takes a click.
+    pub async fn click_css(&self, selector: &str) -> anyhow::Result<()> {
+        let start = Instant::now();
+        loop {
+            let query = self.window.query(By::Css(selector)).wait(PATIENCE, GLANCE).and_clickable();
+            let element = query.first().await.with_context(|| format!("no `{selector}` to click in the window"))?;
+            let clicked = match element.scroll_into_view().await {
+                Ok(_) => element.click().await,
+                Err(error) => Err(error),
+            };
+            match clicked {
+                Ok(()) => return Ok(()),
+                // Something passes over it, as a toast does, or it was drawn anew: a person would click again.
+                Err(error) if start.elapsed() > PATIENCE => {
+                    return Err(error).with_context(|| format!("`{selector}` takes no click"));
+                }
+                Err(_) => tokio::time::sleep(GLANCE).await,
+            }
+        }
     }
 
     /// The element's text; empty when there is none.
     pub async fn text(&self, test_id: &str) -> anyhow::Result<String> {
-        let found = self.window.find_all(By::Css(format!("[data-testid='{test_id}']"))).await?;
+        let found = self.window.find_all(By::Css(css(test_id))).await?;
         match found.first() {
             // The text also of what is scrolled away.
             Some(element) => Ok(element.prop("textContent").await?.unwrap_or_default().trim().to_owned()),
@@ -130,8 +141,12 @@ impl App {
     }
 }
 
+fn css(test_id: &str) -> String {
+    format!("[data-testid='{test_id}']")
+}
+
 /// Looks until `holds`, for as long as [`PATIENCE`].
-pub(super) async fn eventually<F: Future<Output = anyhow::Result<bool>>>(
+pub async fn eventually<F: Future<Output = anyhow::Result<bool>>>(
     what: &str,
     holds: impl Fn() -> F,
 ) -> anyhow::Result<()> {

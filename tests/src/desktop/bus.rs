@@ -7,6 +7,7 @@ use anyhow::Context;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use tokio::sync::watch;
 use zbus::object_server::SignalEmitter;
 use zbus::zvariant::{OwnedValue, Value};
@@ -99,10 +100,14 @@ impl SessionServices {
     }
 
     /// Waits for a notification whose title `wanted` accepts, among all that were shown.
-    pub async fn notification(&self, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Notification> {
+    pub async fn notification(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+        patience: Duration,
+    ) -> anyhow::Result<Notification> {
         let mut shown = self.notifications.subscribe();
         let found = tokio::time::timeout(
-            PATIENCE,
+            patience,
             shown.wait_for(|shown| shown.iter().any(|notification| wanted(&notification.title))),
         )
         .await

@@ -1,0 +1,158 @@
+//! The desktop app from end to end: the real binary on a virtual screen, its window steered through WebDriver, its tray
+//! icon and notifications seen on a session bus.
+
+use anyhow::Context;
+use std::process::Stdio;
+use std::time::Duration;
+use system_tests::desktop::{App, Desktop, Launch, SessionServices, alone, eventually};
+
+/// Beats come every five seconds; an alert opens after three missed ones and the grace.
+const ALERT_WITHIN: Duration = Duration::from_secs(120);
+
+#[test]
+fn first_start_to_a_silenced_appliance_that_reports_again() {
+    alone("first_start_to_a_silenced_appliance_that_reports_again", || async {
+        let desktop = Desktop::start().await?;
+        let services = desktop.bus.services().await?;
+        let app = App::start(&desktop, &Launch::default()).await?;
+
+        // First start asks one question.
+        app.find("start-join").await?;
+        desktop.picture("first-start").await?;
+        app.click("start-local").await?;
+        app.click("setup-practice").await?;
+        desktop.picture("use-this-computer").await?;
+        app.click("local-submit").await?;
+
+        let item = services.tray_item().await?;
+        discover(&app, 24).await?;
+        desktop.picture("discovered").await?;
+        configure_all(&desktop, &app, 24).await?;
+
+        // Everybody is well, in the grid and in the tray.
+        app.click("nav-appliances").await?;
+        app.number("count-configured", 24, ALERT_WITHIN).await?;
+        app.number("count-unconfigured", 0, ALERT_WITHIN).await?;
+        eventually("the tray says that all is well", || async {
+            Ok(services.tray_title(&item).await? == "Muster: All well")
+        })
+        .await?;
+        desktop.picture("configured").await?;
+
+        silence_one(&desktop, &app, &services, &item).await?;
+
+        // Quit in the tray ends the app and the fleet.
+        let processes = app.processes();
+        let own = [app.process("muster-desktop")?, app.process("fleet")?];
+        assert!(own.iter().all(|id| processes.contains(id)), "they run until now");
+        services.choose(&item, "Quit").await?;
+        app.ended(&own).await
+    });
+}
+
+/// Cuts one appliance off: the desktop tells, a click shows the appliance, and its return is told too.
+async fn silence_one(desktop: &Desktop, app: &App, services: &SessionServices, item: &str) -> anyhow::Result<()> {
+    app.click("nav-practice").await?;
+    app.click("practice-silence").await?;
+    app.find("practice-silenced").await?;
+    let told = services.notification(|title| title.ends_with("no longer reports"), ALERT_WITHIN).await?;
+    assert_eq!(told.app, "Muster");
+    assert!(told.actions.contains(&"default".to_owned()), "it can be clicked: {:?}", told.actions);
+    eventually("the tray says that one fails", || async {
+        Ok(services.tray_title(item).await? == "Muster: 1 appliance is failing")
+    })
+    .await?;
+    let menu = services.tray_menu(item).await?;
+    assert!(menu.iter().any(|entry| entry.label == "Alerts (1)"), "{menu:?}");
+
+    services.click(&told).await?;
+    app.find("appliance-page").await?;
+    desktop.picture("appliance").await?;
+    let name = told.title.trim_end_matches(" no longer reports");
+    let page = app.text("appliance-page").await?;
+    assert!(page.contains(name), "the page is about {name}: {page}");
+
+    services.choose(item, "Alerts (1)").await?;
+    app.find("alerts-list").await?;
+    desktop.picture("alerts").await?;
+
+    app.click("nav-practice").await?;
+    app.click_css("[data-testid='practice-silenced'] button").await?;
+    let back = format!("{name} reports again");
+    services.notification(|title| title == back, ALERT_WITHIN).await?;
+    let titles: Vec<String> = services.notifications().into_iter().map(|shown| shown.title).collect();
+    assert_eq!(titles, [told.title.as_str(), &back], "each is told once, and nothing else");
+    Ok(())
+}
+
+#[test]
+fn practice_starts_ready_and_a_second_start_raises_the_first() {
+    alone("practice_starts_ready_and_a_second_start_raises_the_first", || async {
+        let desktop = Desktop::start().await?;
+        let practice = ["--practice".to_owned(), "24".to_owned()];
+        // No tray and no notification service: the app works all the same.
+        let launch = Launch { arguments: [&practice[..], &["--hidden".to_owned()]].concat(), ..Launch::default() };
+        let app = App::start(&desktop, &launch).await?;
+        app.window.source().await.context("the hidden window is loaded")?;
+        assert!(!desktop.screen.shows("Muster").await?, "it starts in the tray");
+
+        let second = tokio::process::Command::new(system_tests::process::program("muster-desktop"))
+            .args(&practice)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(desktop.environment())
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .status();
+        let second = tokio::time::timeout(Duration::from_secs(30), second).await.context("the second start stays")??;
+        assert!(second.success(), "a second start ends well: {second}");
+        eventually("the second start raises the first", || desktop.screen.shows("Muster")).await?;
+
+        discover(&app, 24).await?;
+        app.find("nav-practice").await?;
+
+        // A panel that appears later gets the icon, and its menu calls the roll.
+        let services = desktop.bus.services().await?;
+        let item = services.tray_item().await?;
+        services.choose(&item, "Discover").await?;
+        eventually("the roll is called from the tray", || async {
+            Ok(app.text("discovery-status").await?.contains("24"))
+        })
+        .await?;
+
+        let own = [app.process("muster-desktop")?, app.process("fleet")?];
+        services.choose(&item, "Quit").await?;
+        app.ended(&own).await
+    });
+}
+
+async fn discover(app: &App, count: usize) -> anyhow::Result<()> {
+    app.click("discover").await?;
+    app.number("count-unconfigured", count, ALERT_WITHIN).await
+}
+
+/// Selects all rows, goes through the wizard with what the policy proposes, and exports the summary.
+async fn configure_all(desktop: &Desktop, app: &App, count: usize) -> anyhow::Result<()> {
+    app.click_css(".ag-header-select-all").await?;
+    app.click("configure").await?;
+    for step in 0..3 {
+        app.find_css(&format!("[data-testid='wizard'][data-step='{step}']")).await?;
+        app.click("wizard-next").await?;
+    }
+    app.find_css("[data-testid='wizard'][data-step='3']").await?;
+    desktop.picture("review").await?;
+    app.click("wizard-apply").await?;
+    app.find("wizard-progress").await?;
+    desktop.picture("progress").await?;
+    app.number("summary-configured", count, ALERT_WITHIN).await?;
+    app.number("summary-failed", 0, ALERT_WITHIN).await?;
+    app.click("job-export").await?;
+    eventually("the summary is saved", || async {
+        let saved = std::fs::read_dir(desktop.exports())?.flatten().next();
+        let lines = saved.map(|file| std::fs::read_to_string(file.path())).transpose()?;
+        Ok(lines.is_some_and(|text| text.lines().count() == count + 1))
+    })
+    .await?;
+    desktop.picture("summary").await?;
+    app.click("wizard-done").await
+}
