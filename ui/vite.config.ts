@@ -25,7 +25,7 @@ export default defineConfig(({ mode }) => {
       environment: 'happy-dom',
       setupFiles: ['./src/test-setup.ts'],
       include: ['src/**/*.test.{ts,tsx}'],
-      testTimeout: 20_000,
+      testTimeout: 60_000,
     },
   }
 })

@@ -1,4 +1,4 @@
-import { cleanup } from '@testing-library/react'
+import { cleanup, configure } from '@testing-library/react'
 import { afterEach, vi } from 'vitest'
 import './texts.ts'
 
@@ -11,5 +11,8 @@ vi.stubGlobal('matchMedia', (query: string) => ({
   addListener: () => undefined,
   removeListener: () => undefined,
 }))
+
+// Waiting ends with the event; this is how long a busy machine may take, not how long a test does.
+configure({ asyncUtilTimeout: 15_000 })
 
 afterEach(cleanup)

@@ -167,9 +167,9 @@ test('practice: silencing leads to an alert, speaking again closes it', async ()
   const { user } = open('/practice', { heard: true, configured: 1, speed: 100 })
   await user.click(await byId('practice-silence'))
   await byId('practice-silenced')
-  await waitFor(() => expect(screen.getByTestId('nav-alerts-count').textContent).toBe('1'), { timeout: 5000 })
+  await waitFor(() => expect(screen.getByTestId('nav-alerts-count').textContent).toBe('1'))
   await user.click(screen.getByText('Let it speak'))
-  await waitFor(() => expect(screen.queryByTestId('nav-alerts-count')).toBeNull(), { timeout: 5000 })
+  await waitFor(() => expect(screen.queryByTestId('nav-alerts-count')).toBeNull())
 })
 
 test('practice: nothing configured, and a refused knob', async () => {

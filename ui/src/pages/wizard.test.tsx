@@ -34,7 +34,7 @@ test('the main job: choose, plan, check, review, apply, summary', async () => {
   expect((await byId('review')).textContent).toContain('5 appliances get their first settings')
   await user.click(await byId('wizard-apply'))
   await byId('wizard-progress')
-  expect((await screen.findByTestId('summary-configured', {}, { timeout: 8000 })).textContent).toBe('5')
+  expect((await screen.findByTestId('summary-configured', {})).textContent).toBe('5')
   expect(screen.getByTestId('summary-failed').textContent).toBe('0')
   await waitFor(() => expect(screen.getByTestId('live-region').textContent).toContain('5 configured'))
   await user.click(screen.getByTestId('wizard-done'))
@@ -50,7 +50,7 @@ test('failures are told by reason and remedy, can be retried, and the list saved
     await stepIs(step)
   }
   await user.click(await byId('wizard-apply'))
-  expect((await screen.findByTestId('summary-failed', {}, { timeout: 8000 })).textContent).toBe('5')
+  expect((await screen.findByTestId('summary-failed', {})).textContent).toBe('5')
   const failures = await byId('failures')
   expect(failures.textContent).toContain('kept what it had')
   expect(failures.textContent).toContain('choose another address')
@@ -58,9 +58,7 @@ test('failures are told by reason and remedy, can be retried, and the list saved
   await screen.findByText(/muster-job-1\.csv/)
   await backend.setKnobs({ install_ms: 500, fail_percent: 0, loss_percent: 0, silent: [] })
   await user.click(screen.getByTestId('job-retry'))
-  await waitFor(() => expect(screen.getByTestId('summary-configured').textContent).toBe('5'), {
-    timeout: 8000,
-  })
+  await waitFor(() => expect(screen.getByTestId('summary-configured').textContent).toBe('5'))
 })
 
 test('a job can be left and found again, and what has not begun can be cancelled', async () => {
