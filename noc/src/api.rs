@@ -34,7 +34,7 @@ pub(crate) struct App {
 
 impl App {
     /// Tells the status daemon. It may have stopped already, when the NOC is stopping.
-    fn tell(&self, notices: Vec<Notice>) {
+    pub(crate) fn tell(&self, notices: Vec<Notice>) {
         for notice in notices {
             let _ = self.notices.send(notice);
         }

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use muster_noc::{Noc, Options, SiteSpec};
 use muster_protocol::api::Site;
-use muster_protocol::id::ConsoleId;
+use muster_protocol::id::{ConsoleId, Uid};
 use muster_protocol::parameters::Confirm;
 use serde::Serialize;
 use std::io::IsTerminal;
@@ -143,6 +143,13 @@ enum InventoryCommand {
         /// The file, or - for standard input.
         file: PathBuf,
     },
+    /// Take an appliance out of its site, so that another site may plan it.
+    Release {
+        #[command(flatten)]
+        folder: FolderArg,
+        /// Its UID.
+        uid: Uid,
+    },
     /// List the appliances.
     List {
         #[command(flatten)]
@@ -196,6 +203,13 @@ impl Muster {
                 answer(output, &Noc::open(&folder.dir)?.sites()?, |sites| sites.iter().for_each(print_site))
             }
             Command::Inventory(InventoryCommand::Import { folder, output, file }) => import(&folder.dir, &file, output),
+            Command::Inventory(InventoryCommand::Release { folder, uid }) => {
+                if !Noc::open(&folder.dir)?.release(&uid)? {
+                    bail!("there is no appliance {uid}: list them with `muster-noc inventory list`");
+                }
+                println!("{uid} is released.");
+                Ok(())
+            }
             Command::Inventory(InventoryCommand::List { folder, output }) => list_inventory(&folder.dir, output),
             Command::Console(ConsoleCommand::Invite { folder, site, valid, output }) => {
                 invite(&folder.dir, &site, valid, output)

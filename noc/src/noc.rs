@@ -13,7 +13,7 @@ use crate::tls::Authority;
 use muster_protocol::api::{ApplianceRecord, Site};
 use muster_protocol::beat_watch::Rules;
 use muster_protocol::crypto::keys::PublicKey;
-use muster_protocol::id::{ConsoleId, SiteId};
+use muster_protocol::id::{ConsoleId, SiteId, Uid};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -140,6 +140,13 @@ impl Noc {
     pub fn appliances(&self) -> Result<Vec<ApplianceRecord>, StoreError> {
         let rows = self.inner.store.read_now(appliances::all)?;
         Ok(rows.into_iter().map(|row| row.record).collect())
+    }
+
+    /// Takes an appliance out of its site, so that another one may plan it; false when it is not known. It keeps what it
+    /// is set to until it is configured anew. Its beats are no longer expected.
+    pub fn release(&self, uid: &Uid) -> Result<bool, StoreError> {
+        let uid = *uid;
+        self.inner.store.write_now(move |db| store::inventory::release(db, &uid))
     }
 
     /// A new invite for one console to some sites, as text to paste. It is shown this once.

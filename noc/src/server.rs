@@ -6,10 +6,10 @@ use crate::error::{AsProblem, StoreError, problem};
 use crate::noc::Inner;
 use crate::store::{self, beats};
 use crate::tls::ServerConfigError;
-use crate::watch::Daemon;
+use crate::watch::{Daemon, Notice};
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use muster_protocol::api::Problem;
+use muster_protocol::api::{Health, Problem};
 use muster_protocol::beat_watch::Rules;
 use std::fs::{File, TryLockError};
 use std::io;
@@ -155,13 +155,14 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
         .max_concurrent_streams(128)
         .keep_alive_interval(PING)
         .keep_alive_timeout(Duration::from_secs(20));
+    let router = api::router(app.clone());
     tasks.spawn(async move {
-        if let Err(error) = server.serve(api::router(app).into_make_service()).await {
+        if let Err(error) = server.serve(router.into_make_service()).await {
             tracing::error!(%error, "the listener stopped");
         }
     });
     tasks.spawn(daemon.run(inbox, stop.clone()));
-    tasks.spawn(keep_house(noc, tls, stop.clone()));
+    tasks.spawn(keep_house(app, tls));
     tracing::info!(%local_addr, "serving");
     Ok(Running { local_addr, handle, stop, tasks, _lock: lock })
 }
@@ -206,7 +207,21 @@ fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
-async fn keep_house(noc: Arc<Inner>, tls: RustlsConfig, stop: CancellationToken) {
+/// What other processes did to the database, which the parts of this one have to know.
+async fn look_around(app: &App) -> Result<(), StoreError> {
+    let store = &app.noc.store;
+    let (revision, released) =
+        store.read(|db| Ok::<_, StoreError>((store::revision(db)?, store::inventory::released(db)?))).await?;
+    store.notice(revision);
+    for uid in released {
+        store.write(move |db| store::appliances::set_health(db, &uid, Health::NotExpected)).await?;
+        app.tell(vec![Notice::Forget { uid }]);
+    }
+    Ok(())
+}
+
+async fn keep_house(app: App, tls: RustlsConfig) {
+    let (noc, stop) = (&app.noc, &app.stop);
     let mut foreign = tokio::time::interval(FOREIGN);
     let mut prune = tokio::time::interval(PRUNE);
     let mut renew = tokio::time::interval_at(tokio::time::Instant::now() + RENEW, RENEW);
@@ -214,17 +229,18 @@ async fn keep_house(noc: Arc<Inner>, tls: RustlsConfig, stop: CancellationToken)
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = foreign.tick() => match noc.store.read(store::revision).await {
-                Ok(revision) => noc.store.notice(revision),
-                Err(error) => tracing::debug!(%error, "the revision could not be read"),
-            },
+            _ = foreign.tick() => {
+                if let Err(error) = look_around(&app).await {
+                    tracing::debug!(%error, "changes of other processes could not be read");
+                }
+            }
             _ = prune.tick() => {
                 // In steps, so that beats get in between.
                 while let Ok(true) = noc.store.write(|db| beats::prune(db, clock::now())).await {
                     tokio::task::yield_now().await;
                 }
             }
-            _ = renew.tick() => match noc.authority.server_config(&names(&noc)) {
+            _ = renew.tick() => match noc.authority.server_config(&names(noc)) {
                 Ok(config) => tls.reload_from_config(config),
                 Err(error) => tracing::error!(%error, "the server's certificate was not renewed"),
             },

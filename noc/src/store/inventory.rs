@@ -1,6 +1,7 @@
 //! The inventory: appliances that a vendor's manifest names.
 
 use super::appliances::{self, NewAppliance};
+use crate::error::StoreError;
 use crate::inventory::{ImportError, ImportReport, LineError, ManifestRow, at};
 use muster_protocol::id::Uid;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -41,6 +42,36 @@ pub(crate) fn import(db: &Connection, rows: &[ManifestRow]) -> Result<ImportRepo
         }
     }
     if errors.is_empty() { Ok(report) } else { Err(ImportError::lines(errors)) }
+}
+
+/// Takes an appliance out of its site: nothing is granted, held or expected any more. False when it is not known.
+///
+/// Its number of the last grant stays, since the appliance itself remembers it, and so does its history of beats. Its grants
+/// go, so that neither a late result nor a beat puts them in force again. `health` is left to [`released`].
+pub(crate) fn release(db: &Connection, uid: &Uid) -> Result<bool, StoreError> {
+    let Some(known) = appliances::find(db, uid)? else { return Ok(false) };
+    for sql in [
+        "DELETE FROM grants WHERE appliance = ?1",
+        "DELETE FROM addresses WHERE appliance = ?1",
+        "DELETE FROM host_names WHERE appliance = ?1",
+    ] {
+        db.execute(sql, [known.id])?;
+    }
+    let revision = super::next_revision(db)?;
+    db.execute(
+        "UPDATE appliances SET site = NULL, applied = 0, pinned = 0, settings = NULL, provisioning = 'known', revision = ?2
+         WHERE id = ?1",
+        params![known.id, revision],
+    )?;
+    Ok(true)
+}
+
+/// The appliances that were released and that the status daemon, which may be another process, has not forgotten yet.
+pub(crate) fn released(db: &Connection) -> Result<Vec<Uid>, StoreError> {
+    let sql = "SELECT uid FROM appliances WHERE applied = 0 AND health <> 'not_expected'";
+    let mut statement = db.prepare_cached(sql)?;
+    let uids = statement.query_map([], |row| row.get(0).map(Uid))?;
+    Ok(uids.collect::<Result<_, _>>()?)
 }
 
 fn conflict(db: &Connection, row: &ManifestRow) -> Result<Option<LineError>, ImportError> {

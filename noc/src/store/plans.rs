@@ -75,7 +75,7 @@ fn own(db: &Connection, site: SiteId, asked: &Asked) -> Result<Owned, ApiError> 
             409,
             "other_site",
             format!("appliance {} belongs to another site", asked.uid.short()),
-            "Plan it from a console of that site, or reset it to factory settings and have it removed there first.",
+            "Plan it from a console of that site, or release it: `muster-noc inventory release UID` at the NOC.",
         );
         return Ok((Ownership::OtherSite, None, Some(problem)));
     }

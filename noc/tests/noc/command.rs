@@ -85,6 +85,11 @@ fn a_site_an_inventory_and_an_invite_beside_a_running_server() {
     }
     assert!(good(&dir, &["inventory", "list"]).contains(&device.uid.to_string()));
 
+    assert!(good(&dir, &["inventory", "release", &device.uid.to_string()]).contains("is released"));
+    assert!(bad(&dir, &["inventory", "release", &Device::new(2).uid.to_string()]).contains("inventory list"));
+    let mistyped = bad(&dir, &["inventory", "release", "ABCD"]);
+    assert!(mistyped.contains("eight groups"), "{mistyped}");
+
     let invite = good(&dir, &["console", "invite", "--site", "Bern", "--valid", "1h"]);
     assert!(invite.starts_with("muster-invite:"), "{invite}");
     assert!(bad(&dir, &["console", "invite", "--site", "Thun"]).contains("site list"));

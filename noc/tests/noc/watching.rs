@@ -119,3 +119,39 @@ async fn a_long_poll_waits_for_news_of_its_own_sites_and_ends_with_the_noc() {
     let _ = waiting.await.expect("no panic");
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
+
+#[tokio::test]
+async fn a_released_appliance_is_neither_expected_nor_of_its_site() {
+    let world = World::new().await;
+    let World { dir, noc, running } = world;
+    running.shutdown().await;
+    let rules = Rules { never_reported_ms: 300, ..Rules::default() };
+    let running = noc.serve_with("127.0.0.1:0".parse().expect("address"), rules).await.expect("serves");
+    let world = World { dir, noc, running };
+    let (bern, thun) = (world.site("Bern", "192.0.2.10-192.0.2.99"), world.site("Thun", "192.0.2.10-192.0.2.99"));
+    let devices = Device::several(0..1);
+    world.import(&devices);
+    let (ours, theirs) = (world.console(&[bern.id]).await, world.console(&[thun.id]).await);
+    let mut after = ours.http.get::<Changes>("console/changes?after=0").await.expect("changes").revision;
+    let seq = ours.configure(bern.id, &devices).await[0];
+    let appliance = devices[0].enrol(&world, seq).await;
+    follow(&ours, &mut after, |changes| changes.alerts.iter().any(|alert| alert.closed.is_none())).await;
+    assert_eq!(theirs.plan(thun.id, &devices).await.rows[0].ownership, Ownership::OtherSite);
+
+    // By another process, as the command line beside the server.
+    let beside = muster_noc::Noc::open(&world.dir.path().join("noc")).expect("opens");
+    assert!(beside.release(&devices[0].uid).expect("released"));
+    drop(beside);
+    follow(&ours, &mut after, |changes| changes.alerts.iter().any(|alert| alert.closed.is_some())).await;
+    let left = ours.appliance(devices[0].uid).await;
+    assert_eq!((left.site, left.settings), (None, None), "it is stock again");
+    // It is still set as before and says so; that puts nothing in force again.
+    beat_now(&appliance, 1, seq).await;
+    ours.report(devices[0].uid, seq, true).await;
+    let plan = theirs.plan(thun.id, &devices).await;
+    assert_eq!((plan.rows[0].ownership, plan.rows[0].problem.clone()), (Ownership::Owned, None));
+    let record = theirs.appliance(devices[0].uid).await;
+    assert_eq!((record.provisioning, record.health), (Provisioning::Known, Health::NotExpected));
+    let next = theirs.grants(&plan).await.items[0].grant.clone().expect("granted");
+    assert!(next.seq > seq && next.claim_key.is_some());
+}
