@@ -1,3 +1,4 @@
+import './language.ts'
 import { connect } from '#backend'
 import '@fontsource-variable/inter'
 import '@mantine/core/styles.css'
