@@ -14,7 +14,7 @@ mod sync;
 pub use error::EngineError;
 pub use state::Subscription;
 
-use crate::identity::Identity;
+use crate::identity::{Identity, keyring_wanted};
 use crate::jobs::Jobs;
 use crate::noc_client::NocClient;
 use crate::store::Store;
@@ -44,18 +44,21 @@ pub struct Options {
     pub lan: bool,
     /// Run jobs. Only one engine a data folder may; without it nothing is configured and nothing locked.
     pub run_jobs: bool,
+    /// Keep secret keys in the system's keyring when there is one.
+    pub keyring: bool,
     /// How to discover.
     pub discovery: discovery::Config,
 }
 
 impl Options {
-    /// Real interfaces, jobs, nothing else.
+    /// Real interfaces, jobs, the keyring unless the environment says otherwise.
     pub fn new(data_dir: impl Into<PathBuf>) -> Options {
         Options {
             data_dir: data_dir.into(),
             targets: Vec::new(),
             lan: true,
             run_jobs: true,
+            keyring: keyring_wanted(),
             discovery: discovery::Config::default(),
         }
     }

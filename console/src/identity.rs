@@ -1,14 +1,21 @@
-//! Who this console is: its keys, its certificate, and the NOC it has joined. One file that only its owner can read.
+//! Who this console is: its keys, its certificate, and the NOC it has joined.
+//!
+//! One file that only its owner can read. Where the system has a keyring, the secret keys are there instead.
+
+mod keyring;
+
+pub use keyring::KeyringError;
 
 use crate::files;
 use crate::problem::Explain;
 use data_encoding::BASE64;
+use keyring::Vault;
 use muster_protocol::crypto::keys::{PublicKey, SecretKey};
 use muster_protocol::id::ConsoleId;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// An enrolled console.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +68,12 @@ pub enum IdentityError {
         /// The file.
         path: PathBuf,
     },
+    /// The secret keys are in the keyring and it does not give them.
+    #[error("the keys of this console cannot be read from the keyring")]
+    Keyring {
+        /// Why.
+        source: KeyringError,
+    },
 }
 
 impl Explain for IdentityError {
@@ -69,6 +82,7 @@ impl Explain for IdentityError {
             IdentityError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => "disk_full",
             IdentityError::Io { .. } => "identity_io",
             IdentityError::Damaged { .. } => "identity_damaged",
+            IdentityError::Keyring { .. } => "keyring",
         }
         .to_owned()
     }
@@ -80,6 +94,9 @@ impl Explain for IdentityError {
             }
             IdentityError::Io { .. } => "Check the permissions of the data folder, or choose another with --data-dir.",
             IdentityError::Damaged { .. } => "Move the file away and join the NOC again with a new invite.",
+            IdentityError::Keyring { .. } => {
+                "Unlock the keyring and start Muster in the session that has it, or join the NOC again with a new invite."
+            }
         }
         .to_owned()
     }
@@ -93,24 +110,63 @@ impl Identity {
 
     /// Reads the identity kept in `folder`; `None` when this console has not joined a NOC.
     pub fn load(folder: &Path) -> Result<Option<Identity>, IdentityError> {
+        Identity::load_with(folder, &keyring::System)
+    }
+
+    /// Keeps the identity in `folder`, its secret keys in the system's keyring if that is wanted and there is one. A power
+    /// cut leaves the old or the new one, whole.
+    pub fn save(&self, folder: &Path, keyring: bool) -> Result<(), IdentityError> {
+        self.save_with(folder, if keyring { &keyring::System } else { &keyring::Off })
+    }
+
+    fn load_with(folder: &Path, vault: &dyn Vault) -> Result<Option<Identity>, IdentityError> {
         let path = file(folder);
         let bytes = match std::fs::read(&path) {
-            Ok(bytes) => zeroize::Zeroizing::new(bytes),
+            Ok(bytes) => Zeroizing::new(bytes),
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(IdentityError::Io { path, source }),
         };
-        let stored: Stored =
-            serde_json::from_slice(&bytes).map_err(|_| IdentityError::Damaged { path: path.clone() })?;
-        let identity = stored.into_identity().ok_or(IdentityError::Damaged { path })?;
-        Ok(Some(identity))
+        let damaged = || IdentityError::Damaged { path: path.clone() };
+        let stored: Stored = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
+        let secrets = match &stored.keys {
+            StoredKeys::Here(secrets) => secrets.clone(),
+            StoredKeys::Keyring(name) => {
+                let text = vault.get(name).map_err(|source| IdentityError::Keyring { source })?;
+                serde_json::from_str(&text).map_err(|_| damaged())?
+            }
+        };
+        stored.into_identity(&secrets).map(Some).ok_or_else(damaged)
     }
 
-    /// Keeps the identity in `folder`. A power cut leaves the old or the new one, whole.
-    pub fn save(&self, folder: &Path) -> Result<(), IdentityError> {
-        let bytes = zeroize::Zeroizing::new(serde_json::to_vec_pretty(&Stored::of(self)).unwrap_or_default());
+    fn save_with(&self, folder: &Path, vault: &dyn Vault) -> Result<(), IdentityError> {
+        let secrets = StoredSecrets::of(&self.secrets);
+        let stored = Stored::of(self, keep_in(vault, &self.key().public(), secrets));
+        let bytes = Zeroizing::new(serde_json::to_vec_pretty(&stored).unwrap_or_default());
         let path = file(folder);
         files::replace_private(&path, &bytes).map_err(|source| IdentityError::Io { path, source })
     }
+}
+
+/// True unless `MUSTER_KEYRING` says `off`, or this is a session without a bus, where no keyring could answer.
+pub fn keyring_wanted() -> bool {
+    let off = std::env::var_os("MUSTER_KEYRING").is_some_and(|value| value == "off");
+    let bus = !cfg!(target_os = "linux") || std::env::var_os("DBUS_SESSION_BUS_ADDRESS").is_some();
+    !off && bus
+}
+
+/// In the keyring if that takes them and gives them back, else here.
+fn keep_in(vault: &dyn Vault, key: &PublicKey, secrets: StoredSecrets) -> StoredKeys {
+    let name = format!("console {}", key.to_base64());
+    let text = Zeroizing::new(serde_json::to_string(&secrets).unwrap_or_default());
+    match vault.put(&name, &text).and_then(|()| vault.get(&name)) {
+        Ok(back) if back == text => return StoredKeys::Keyring(name),
+        Ok(_) => tracing::warn!("the keyring does not give back what it was given; the file keeps the keys"),
+        Err(KeyringError::Off) => {}
+        Err(error) => {
+            tracing::info!(error = %crate::problem::chain(&error), "no keyring; the file keeps the keys");
+        }
+    }
+    StoredKeys::Here(secrets)
 }
 
 fn file(folder: &Path) -> PathBuf {
@@ -118,21 +174,44 @@ fn file(folder: &Path) -> PathBuf {
 }
 
 /// The file's form.
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Serialize, Deserialize)]
 struct Stored {
-    #[zeroize(skip)]
     console: ConsoleId,
     noc: String,
     ca: String,
     root: String,
     credential: String,
     certificate: String,
+    keys: StoredKeys,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredKeys {
+    Here(StoredSecrets),
+    /// The entry's name.
+    Keyring(String),
+}
+
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+struct StoredSecrets {
     seed: String,
     tls_key: String,
 }
 
+impl StoredSecrets {
+    fn of(secrets: &Secrets) -> StoredSecrets {
+        StoredSecrets { seed: BASE64.encode(&secrets.seed), tls_key: secrets.tls_key.clone() }
+    }
+
+    fn read(&self) -> Option<Secrets> {
+        let seed = Zeroizing::new(BASE64.decode(self.seed.as_bytes()).ok()?);
+        Some(Secrets { seed: seed.as_slice().try_into().ok()?, tls_key: self.tls_key.clone() })
+    }
+}
+
 impl Stored {
-    fn of(identity: &Identity) -> Stored {
+    fn of(identity: &Identity, keys: StoredKeys) -> Stored {
         Stored {
             console: identity.console,
             noc: identity.noc.clone(),
@@ -140,21 +219,19 @@ impl Stored {
             root: identity.root.to_base64(),
             credential: BASE64.encode(&identity.credential),
             certificate: identity.certificate.clone(),
-            seed: BASE64.encode(&identity.secrets.seed),
-            tls_key: identity.secrets.tls_key.clone(),
+            keys,
         }
     }
 
-    fn into_identity(self) -> Option<Identity> {
-        let seed = zeroize::Zeroizing::new(BASE64.decode(self.seed.as_bytes()).ok()?);
+    fn into_identity(self, secrets: &StoredSecrets) -> Option<Identity> {
         Some(Identity {
             console: self.console,
-            noc: self.noc.clone(),
-            ca: self.ca.clone(),
+            noc: self.noc,
+            ca: self.ca,
             root: PublicKey::from_base64(&self.root)?,
             credential: BASE64.decode(self.credential.as_bytes()).ok()?,
-            certificate: self.certificate.clone(),
-            secrets: Secrets { seed: seed.as_slice().try_into().ok()?, tls_key: self.tls_key.clone() },
+            certificate: self.certificate,
+            secrets: secrets.read()?,
         })
     }
 }
@@ -179,8 +256,48 @@ mod tests {
     fn it_reads_back_what_it_kept() {
         let folder = tempfile::tempdir().expect("temporary folder");
         assert_eq!(Identity::load(folder.path()).expect("nothing yet"), None);
-        identity().save(folder.path()).expect("kept");
+        identity().save(folder.path(), false).expect("kept");
         assert_eq!(Identity::load(folder.path()).expect("read"), Some(identity()));
+    }
+
+    #[derive(Default)]
+    struct Memory {
+        entries: std::cell::RefCell<std::collections::BTreeMap<String, String>>,
+        forgets: bool,
+    }
+
+    impl Vault for Memory {
+        fn put(&self, name: &str, secret: &str) -> Result<(), KeyringError> {
+            if !self.forgets {
+                self.entries.borrow_mut().insert(name.to_owned(), secret.to_owned());
+            }
+            Ok(())
+        }
+
+        fn get(&self, name: &str) -> Result<Zeroizing<String>, KeyringError> {
+            self.entries.borrow().get(name).cloned().map(Zeroizing::new).ok_or(KeyringError::Silent)
+        }
+    }
+
+    #[test]
+    fn a_keyring_holds_the_keys_and_the_file_does_not() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let vault = Memory::default();
+        identity().save_with(folder.path(), &vault).expect("kept");
+        let text = std::fs::read_to_string(file(folder.path())).expect("written");
+        assert!(!text.contains("tls key") && !text.contains("seed"), "{text}");
+        assert_eq!(Identity::load_with(folder.path(), &vault).expect("read"), Some(identity()));
+        let error = Identity::load_with(folder.path(), &keyring::Off).expect_err("no keyring");
+        assert_eq!(error.problem().code, "keyring");
+        assert!(!error.problem().remedy.is_empty());
+    }
+
+    #[test]
+    fn a_keyring_that_forgets_is_not_trusted_with_the_keys() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let vault = Memory { forgets: true, ..Memory::default() };
+        identity().save_with(folder.path(), &vault).expect("kept");
+        assert_eq!(Identity::load_with(folder.path(), &keyring::Off).expect("read"), Some(identity()));
     }
 
     #[test]

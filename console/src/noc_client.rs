@@ -189,8 +189,8 @@ fn plain_builder() -> reqwest::ClientBuilder {
 
 /// Sends; the body of a good answer.
 async fn answer(url: &str, request: reqwest::RequestBuilder) -> Result<Vec<u8>, NocError> {
-    let unreachable =
-        |source: reqwest::Error| NocError::Unreachable { url: url.to_owned(), source: source.without_url() };
+    let noc = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+    let unreachable = |source: reqwest::Error| NocError::Unreachable { url: noc.clone(), source: source.without_url() };
     let mut response = request.send().await.map_err(unreachable)?;
     let status = response.status();
     let mut body = Vec::new();

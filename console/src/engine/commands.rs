@@ -47,8 +47,8 @@ impl Engine {
         let seed = random::<32>(&mut *entropy());
         let identity = noc_client::join(invite, &computer_name(), seed, unix_now()).await?;
         let client = NocClient::new(&identity)?;
-        let folder = self.inner.options.data_dir.clone();
-        let kept = tokio::task::spawn_blocking(move || identity.save(&folder).map(|()| identity)).await;
+        let (folder, keyring) = (self.inner.options.data_dir.clone(), self.inner.options.keyring);
+        let kept = tokio::task::spawn_blocking(move || identity.save(&folder, keyring).map(|()| identity)).await;
         let identity = kept.map_err(|_| EngineError::Ended)??;
         self.send(Command::Identity(Box::new(identity))).await?;
         self.inner.client.send_replace(Some(client));
