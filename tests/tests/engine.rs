@@ -1,0 +1,278 @@
+//! The console engine against the real NOC when something is in the way: bad invites, a NOC that goes away, a console that
+//! is killed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use muster_console::engine::{Engine, EngineError, Options as EngineOptions};
+use muster_console::problem::Explain;
+use muster_console::view::{Chosen, EditedRow, JobStep, JobView, NocLink, RowState};
+use muster_noc::{Noc, Options as NocOptions, Running, SiteSpec};
+use muster_protocol::api::{Provisioning, Site};
+use muster_protocol::parameters::Confirm;
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command as Program;
+use std::time::Duration;
+use system_tests::fleet::{Command, Fleet, Knobs, Options, bind};
+use system_tests::process;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// A NOC that serves, and a fleet that its inventory knows.
+struct World {
+    folder: TempDir,
+    noc: Noc,
+    site: Site,
+    running: Option<Running>,
+    address: SocketAddr,
+    target: SocketAddr,
+    _fleet: mpsc::Sender<Command>,
+}
+
+impl World {
+    async fn new(count: usize, knobs: Knobs) -> World {
+        let folder = tempfile::tempdir().expect("a folder");
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let options = NocOptions { addresses: vec!["127.0.0.1:0".to_owned()], listen: loopback };
+        let noc = Noc::init(&folder.path().join("noc"), &options).expect("a NOC");
+        let site = SiteSpec {
+            name: "Depot".into(),
+            pool: "10.20.0.10-10.20.9.250".into(),
+            netmask: "255.255.0.0".into(),
+            gateway: "10.20.0.1".into(),
+            domain: "depot.example".into(),
+            dns1: "10.20.0.53".into(),
+            dns2: String::new(),
+            host_name: "mail-{n:03}".into(),
+            beat_interval_s: 5,
+            confirm: Confirm::KickStart,
+            window_s: 60,
+        };
+        let site = noc.add_site(site).expect("a site");
+        let running = noc.serve(loopback).await.expect("serves");
+        let address = running.local_addr();
+        let options = Options { count, port: 0, seed: 11, knobs };
+        let fleet = Fleet::start(&options, bind(0).expect("a socket")).expect("a fleet");
+        noc.import_manifest(fleet.manifest()).expect("imported");
+        let target = fleet.address().expect("bound");
+        let (command, commands) = mpsc::channel(4);
+        let (told, _) = mpsc::unbounded_channel();
+        tokio::spawn(fleet.run(commands, told));
+        World { folder, noc, site, running: Some(running), address, target, _fleet: command }
+    }
+
+    fn console(&self) -> EngineOptions {
+        let mut options = EngineOptions::new(self.folder.path().join("console"));
+        (options.targets, options.lan, options.keyring) = (vec![self.target], false, false);
+        options
+    }
+
+    async fn engine(&self) -> Engine {
+        Engine::start(self.console()).await.expect("an engine")
+    }
+
+    fn invite(&self) -> String {
+        self.noc.invite(&[self.site.id], Duration::from_secs(600)).expect("an invite")
+    }
+
+    async fn stop_noc(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.shutdown().await;
+        }
+    }
+
+    async fn start_noc(&mut self) {
+        self.running = Some(self.noc.serve(self.address).await.expect("serves again"));
+    }
+}
+
+async fn joined(world: &World) -> Engine {
+    let engine = world.engine().await;
+    engine.join(&world.invite()).await.expect("joined");
+    until("connected", 20, async || {
+        matches!(engine.noc(), NocLink::Connected { .. }).then_some(()).ok_or(engine.noc())
+    })
+    .await;
+    engine
+}
+
+async fn plan_all(engine: &Engine, count: usize) -> Vec<EditedRow> {
+    engine.discover().await.expect("discovers");
+    until("everybody is heard", 30, async || {
+        let open = engine.appliances().iter().filter(|row| row.state == RowState::Unconfigured).count();
+        if open == count { Ok(()) } else { Err(open) }
+    })
+    .await;
+    let chosen = engine.appliances().into_iter().map(|row| Chosen { uid: row.uid, claim: None }).collect();
+    let plan = engine.plan(1, chosen).await.expect("planned");
+    plan.rows.into_iter().map(|row| EditedRow { uid: row.uid, settings: row.settings }).collect()
+}
+
+fn steps(job: &JobView) -> Vec<JobStep> {
+    job.items.iter().map(|item| item.step).collect()
+}
+
+/// The invite with one value of its JSON replaced.
+fn altered(invite: &str, key: &str, value: serde_json::Value) -> String {
+    let code = invite.strip_prefix("muster-invite:").expect("an invite");
+    let mut json: serde_json::Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(code).expect("base64")).expect("JSON");
+    json[key] = value;
+    format!("muster-invite:{}", URL_SAFE_NO_PAD.encode(json.to_string()))
+}
+
+async fn until<T, E: std::fmt::Debug, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    seconds: u64,
+    mut probe: impl FnMut() -> F,
+) -> T {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(seconds);
+    loop {
+        match probe().await {
+            Ok(value) => return value,
+            Err(said) => assert!(tokio::time::Instant::now() < deadline, "waited {seconds} s until {what}: {said:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invite_that_is_expired_used_or_of_another_noc_is_refused_with_its_remedy() {
+    let world = World::new(1, Knobs::default()).await;
+    let engine = world.engine().await;
+    let code = async |invite: &str| {
+        let error = engine.join(invite).await.expect_err("refused");
+        assert!(!error.problem().remedy.is_empty(), "{error}");
+        assert!(!engine.has_joined() && !world.folder.path().join("console/identity.json").exists(), "nothing changed");
+        error.code()
+    };
+    let expired = world.noc.invite(&[world.site.id], Duration::ZERO).expect("an invite");
+    assert_eq!(code(&expired).await, "invite_expired");
+    // A console whose clock is behind learns it from the NOC.
+    assert_eq!(code(&altered(&expired, "expires", 4_000_000_000_u64.into())).await, "invite_expired");
+    let good = world.invite();
+    assert_eq!(code(&altered(&good, "pin", "00".repeat(32).into())).await, "pin_mismatch");
+    assert_eq!(code(&altered(&good, "token", "AAAABBBB".into())).await, "invite_unknown");
+    engine.join(&good).await.expect("the good one is still good");
+    assert!(engine.has_joined());
+    let other = Engine::start(EngineOptions { data_dir: world.folder.path().join("other"), ..world.console() }).await;
+    let error = other.expect("an engine").join(&good).await.expect_err("used");
+    assert_eq!(error.code(), "invite_used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_noc_that_goes_away_in_the_middle_is_told_everything_when_it_is_back() {
+    let mut world = World::new(12, Knobs { install_ms: Some(1_500), ..Knobs::default() }).await;
+    let engine = joined(&world).await;
+    let rows = plan_all(&engine, 12).await;
+    let id = engine.configure(1, rows).await.expect("begun");
+    until("they install", 20, async || {
+        let steps = steps(&engine.job(id).expect("known"));
+        if steps.iter().all(|step| *step == JobStep::Installing) { Ok(()) } else { Err(steps) }
+    })
+    .await;
+    world.stop_noc().await;
+    let job = until("the job ends without a NOC", 60, async || {
+        let job = engine.job(id).expect("known");
+        if job.finished.is_some() { Ok(job) } else { Err(steps(&job)) }
+    })
+    .await;
+    assert!(steps(&job).iter().all(|step| *step == JobStep::Configured), "{job:?}");
+    let problem = until("the loss is seen", 40, async || match engine.noc() {
+        NocLink::Lost { problem, .. } => Ok(problem),
+        other => Err(other),
+    })
+    .await;
+    assert_eq!(problem.code, "noc_unreachable");
+    assert_eq!(engine.unreported().await.expect("read"), 12, "the results are kept");
+
+    // Not even a new start of the console loses them.
+    engine.shutdown().await;
+    drop(engine);
+    let engine = world.engine().await;
+    assert_eq!(engine.unreported().await.expect("read"), 12);
+    world.start_noc().await;
+    until("the NOC is told", 60, async || match engine.unreported().await.expect("read") {
+        0 => Ok(()),
+        waiting => Err(waiting),
+    })
+    .await;
+    until("connected again", 40, async || {
+        matches!(engine.noc(), NocLink::Connected { .. }).then_some(()).ok_or(engine.noc())
+    })
+    .await;
+    let records = world.noc.appliances().expect("read");
+    assert!(records.iter().all(|record| record.provisioning == Provisioning::Configured), "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_grants_a_job_waits_and_says_why() {
+    let mut world = World::new(3, Knobs::default()).await;
+    let engine = joined(&world).await;
+    let rows = plan_all(&engine, 3).await;
+    world.stop_noc().await;
+    let id = engine.configure(1, rows.clone()).await.expect("it is on disk");
+    let why = until("it says why", 30, async || {
+        let job = engine.job(id).expect("known");
+        job.items[0].problem.clone().ok_or(job)
+    })
+    .await;
+    assert_eq!(why.code, "noc_unreachable");
+    let Err(EngineError::Job(error)) = engine.configure(1, rows).await else { panic!("they are in a job") };
+    assert_eq!(error.code(), "already_in_job");
+    world.start_noc().await;
+    until("the job ends", 60, async || {
+        let steps = steps(&engine.job(id).expect("known"));
+        if steps.iter().all(|step| *step == JobStep::Configured) { Ok(()) } else { Err(steps) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_that_is_killed_again_and_again_finishes_its_job() {
+    let knobs = Knobs { install_ms: Some(700), loss_percent: Some(10), ..Knobs::default() };
+    let world = World::new(60, knobs).await;
+    let engine = joined(&world).await;
+    engine.shutdown().await;
+    drop(engine);
+    let log = world.folder.path().join("log");
+    let muster = |args: &[&str]| {
+        let mut command = Program::new(process::program("muster"));
+        command.env("MUSTER_KEYRING", "off").args(["--no-lan", "--target", &world.target.to_string(), "--data-dir"]);
+        command.arg(world.folder.path().join("console")).args(args);
+        command
+    };
+    let mut console = process::Running::start(&mut muster(&["configure", "--all-unconfigured"]), &log);
+    until("some are configured", 60, async || configured(&log)).await;
+    console.kill();
+    for _ in 0..3 {
+        std::fs::write(&log, b"").expect("emptied");
+        let mut console = process::Running::start(&mut muster(&["job", "resume"]), &log);
+        until("it goes on", 60, async || configured(&log)).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        console.kill();
+    }
+    let output = tokio::task::spawn_blocking({
+        let mut command = muster(&["--json", "job", "resume"]);
+        move || process::output(&mut command)
+    });
+    let output = output.await.expect("ran");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = process::succeed(&mut muster(&["--json", "job", "show", "1"]));
+    let job: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+    let items = job["items"].as_array().expect("items");
+    assert_eq!(items.iter().filter(|item| item["step"] == "configured").count(), 60, "{job}");
+    let records = world.noc.appliances().expect("read");
+    assert!(records.iter().all(|record| record.provisioning == Provisioning::Configured), "{records:?}");
+}
+
+/// What `muster` last said about its job, once that is more than nothing.
+fn configured(log: &Path) -> Result<(), String> {
+    let said = std::fs::read_to_string(log).unwrap_or_default();
+    let count = said.lines().filter_map(|line| line.strip_prefix("job 1: ")).filter_map(|line| line.split(' ').next());
+    match count.last() {
+        None | Some("0") => Err(said),
+        Some(_) => Ok(()),
+    }
+}
