@@ -270,8 +270,9 @@ async fn a_console_that_is_killed_again_and_again_finishes_its_job() {
 /// What `muster` last said about its job, once that is more than nothing.
 fn configured(log: &Path) -> Result<(), String> {
     let said = std::fs::read_to_string(log).unwrap_or_default();
-    let count = said.lines().filter_map(|line| line.strip_prefix("job 1: ")).filter_map(|line| line.split(' ').next());
-    match count.last() {
+    let mut counts =
+        said.lines().filter_map(|line| line.strip_prefix("job 1: ")).filter_map(|line| line.split(' ').next());
+    match counts.next_back() {
         None | Some("0") => Err(said),
         Some(_) => Ok(()),
     }
