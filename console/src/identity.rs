@@ -95,7 +95,7 @@ impl Explain for IdentityError {
             IdentityError::Io { .. } => "Check the permissions of the data folder, or choose another with --data-dir.",
             IdentityError::Damaged { .. } => "Move the file away and join the NOC again with a new invite.",
             IdentityError::Keyring { .. } => {
-                "Unlock the keyring and start Muster in the session that has it, or join the NOC again with a new invite."
+                "Unlock the keyring and start Muster in the session that has it, or move identity.json away and join again."
             }
         }
         .to_owned()
