@@ -94,6 +94,16 @@ pub enum StartError {
     State(#[source] LoadError),
 }
 
+impl StartError {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            StartError::Storage(error) => error.code(),
+            StartError::State(_) => "state_form",
+        }
+    }
+}
+
 /// An agent.
 pub struct Agent<S, N, H> {
     appliance: Appliance,
@@ -393,7 +403,8 @@ async fn make<N: Network>(network: &N, change: Change, work: &mpsc::UnboundedSen
             };
             let applied = network.apply(&settings, &report).await;
             if let Err(error) = &applied {
-                tracing::warn!(uid = %uid.short(), error = %chain(error), "settings could not be applied");
+                tracing::warn!(uid = %uid.short(), code = error.code(), "settings could not be applied");
+                tracing::debug!(error = %chain(error), "why");
                 if network.is_provisional() {
                     insist("restore the former network", || network.roll_back()).await;
                 }
@@ -420,7 +431,8 @@ async fn insist<F: Future<Output = Result<(), NetworkError>>>(what: &str, attemp
     let mut complained = false;
     while let Err(error) = attempt().await {
         if !complained {
-            tracing::error!(error = %chain(&error), "could not {what}; trying again");
+            tracing::error!(code = error.code(), "could not {what}; trying again");
+            tracing::debug!(error = %chain(&error), "why");
             complained = true;
         }
         tokio::time::sleep(RETRY_CHANGE).await;

@@ -4,8 +4,9 @@
 //! bounded, for a beat must stay small whatever applications do.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Most bytes read of one file.
@@ -22,7 +23,7 @@ pub fn read(folder: &Path) -> BTreeMap<String, f64> {
     let mut counters = BTreeMap::new();
     for path in files(folder) {
         let mut text = String::new();
-        let opened = File::open(&path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text));
+        let opened = open(&path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text));
         if let Err(error) = opened {
             tracing::warn!(file = %path.display(), %error, "counter file is not readable text");
             continue;
@@ -37,6 +38,14 @@ pub fn read(folder: &Path) -> BTreeMap<String, f64> {
         }
     }
     counters
+}
+
+/// Opens a regular file. Whoever may write to the folder may put anything there at any moment: a link to a file that only
+/// root may read, or a pipe that nobody ever writes to.
+fn open(path: &Path) -> std::io::Result<File> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(ErrorKind::InvalidInput.into()) }
 }
 
 /// Adds the counters of one file; how many lines were left out.
@@ -77,7 +86,6 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut files: Vec<_> = entries
         .take(MAX_FILES)
         .filter_map(Result::ok)
-        // A pipe or a device would block the beat.
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
         .map(|entry| entry.path())
         .filter(|path| visible(path))
@@ -122,6 +130,10 @@ mod tests {
         assert!(read(&folder.path().join("missing")).is_empty());
         let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().expect("mkfifo runs");
         assert!(made.success());
+        std::os::unix::fs::symlink("/proc/loadavg", folder.path().join("link")).expect("linked");
         assert!(read(folder.path()).is_empty());
+        for name in ["pipe", "link"] {
+            assert!(open(&folder.path().join(name)).is_err(), "{name} is not followed, even if it came a moment ago");
+        }
     }
 }

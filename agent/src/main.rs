@@ -1,17 +1,19 @@
 //! `muster-agent`: the daemon on an appliance, its label, its status.
-#![expect(clippy::print_stdout, reason = "a command line program")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use muster_agent::config::{Config, ImageConfig, ProofName};
-use muster_agent::identity::Identity;
+use muster_agent::agent::StartError;
+use muster_agent::config::{Config, ConfigError, ImageConfig, ProofName};
+use muster_agent::identity::{Identity, IdentityError};
 use muster_agent::label::{Label, MANIFEST_HEADER};
-use muster_agent::network::find_link;
 use muster_agent::network::live::LiveNetwork;
-use muster_agent::run;
+use muster_agent::network::{NetworkError, find_link, rp_filter};
+use muster_agent::run::{self, LockError};
 use muster_agent::status::Status;
-use muster_agent::storage::{Document, FileStorage, Storage};
+use muster_agent::storage::{Document, FileStorage, Storage, StorageError};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
@@ -79,7 +81,17 @@ enum Command {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    match carry_out().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn carry_out() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let Cli { command, options } = Cli::parse();
@@ -108,6 +120,24 @@ async fn main() -> anyhow::Result<()> {
         }
         Command::Status { json } => print_status(&config, json),
         Command::Reset { yes } => reset(&config, yes).await,
+    }
+}
+
+/// What happened and what to do, why, and the stable word.
+fn tell(error: &anyhow::Error) {
+    eprintln!("muster-agent: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  because: {cause}");
+    }
+    let code = None
+        .or_else(|| error.downcast_ref::<StorageError>().map(StorageError::code))
+        .or_else(|| error.downcast_ref::<IdentityError>().map(IdentityError::code))
+        .or_else(|| error.downcast_ref::<ConfigError>().map(ConfigError::code))
+        .or_else(|| error.downcast_ref::<NetworkError>().map(NetworkError::code))
+        .or_else(|| error.downcast_ref::<StartError>().map(StartError::code))
+        .or_else(|| error.downcast_ref::<LockError>().map(LockError::code));
+    if let Some(code) = code {
+        eprintln!("  [{code}]");
     }
 }
 
@@ -147,6 +177,7 @@ async fn reset(config: &Config, yes: bool) -> anyhow::Result<()> {
     if !yes {
         anyhow::bail!("a reset makes this appliance forget its owner and its settings: repeat with --yes");
     }
+    rp_filter::put_back(&storage)?;
     for document in [Document::Appliance, Document::Noc, Document::FormerNetwork] {
         storage.remove(document)?;
     }

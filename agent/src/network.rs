@@ -56,7 +56,7 @@ pub enum NetworkError {
         by: muster_protocol::id::Mac,
     },
     /// The interface is gone.
-    #[error("there is no network interface {interface}")]
+    #[error("there is no network interface {interface}. Name another with --interface, or plug it in")]
     NoInterface {
         /// Its name.
         interface: String,
@@ -96,6 +96,19 @@ pub enum NetworkError {
 }
 
 impl NetworkError {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            NetworkError::AddressTaken { .. } => "address_taken",
+            NetworkError::NoInterface { .. } => "no_interface",
+            NetworkError::Kernel { .. } => "kernel_refused",
+            NetworkError::File { .. } => "system_file",
+            NetworkError::Storage(error) => error.code(),
+            NetworkError::Former => "former_state_form",
+            NetworkError::Practice { .. } => "practice",
+        }
+    }
+
     /// As the appliance reports it.
     pub fn to_failure(&self) -> Failure {
         let reason = match self {

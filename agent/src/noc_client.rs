@@ -186,7 +186,11 @@ impl<S: Storage> NocClient<S> {
         if self.credentials.as_ref().is_some_and(|credentials| credentials.renew_at <= answer.time)
             && let Err(error) = self.enrol(enrolment).await
         {
-            tracing::warn!(error = %error.chain(), "the client certificate could not be renewed; trying again at the next beat");
+            tracing::warn!(
+                code = error.code(),
+                "the client certificate could not be renewed; trying again at the next beat"
+            );
+            tracing::debug!(error = %error.chain(), "why");
         }
         Ok(answer)
     }

@@ -15,7 +15,7 @@ use muster_protocol::time::Millis;
 use muster_protocol::wire::here::State;
 use std::fs::{File, TryLockError};
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,6 +31,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let storage = FileStorage::open(&config.state_dir)?;
     let _lock = lock(&config.state_dir)?;
     let identity = Identity::load_or_make(&storage, config.claim_file.as_deref())?;
+    if !nix::unistd::geteuid().is_root() {
+        tracing::warn!("not run as root: settings cannot be applied");
+    }
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let daemon = async {
@@ -48,16 +51,45 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Why a state folder cannot be had alone.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another agent works with it.
+    #[error("another muster-agent works with {state_dir}. Stop it first")]
+    Held {
+        /// The folder.
+        state_dir: PathBuf,
+    },
+    /// The lock file cannot be made.
+    #[error("{path} cannot be made. Run as root, and check free space and permissions")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl LockError {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            LockError::Held { .. } => "already_running",
+            LockError::File { .. } => "lock_failed",
+        }
+    }
+}
+
 /// Makes sure that one agent works with a state folder; the lock ends with the returned file.
-pub fn lock(state_dir: &Path) -> anyhow::Result<File> {
+pub fn lock(state_dir: &Path) -> Result<File, LockError> {
     let path = state_dir.join("lock");
-    let file = File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+    let failed = |source| LockError::File { path: path.clone(), source };
+    let file = File::create(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            anyhow::bail!("another muster-agent works with {}: stop it first", state_dir.display())
-        }
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+        Err(TryLockError::WouldBlock) => Err(LockError::Held { state_dir: state_dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 
@@ -82,9 +114,12 @@ impl Daemon {
             storage: storage.clone(),
         };
         let (work, done) = mpsc::unbounded_channel();
-        let health = HostHealth {
-            counters: vec![config.state_dir.join("counters.d"), config.root.join("run/muster/counters.d")],
-        };
+        // Owned by root; an image that lets others count gives them their own permissions on it.
+        let counters = config.root.join("run/muster/counters.d");
+        if let Err(error) = std::fs::create_dir_all(&counters) {
+            tracing::debug!(%error, "no folder for counters");
+        }
+        let health = HostHealth { counters: vec![config.state_dir.join("counters.d"), counters] };
         let parts = Parts {
             identity,
             mac: link.mac,
@@ -152,7 +187,7 @@ impl Daemon {
             }
             Err(error) => {
                 if self.sockets.take().is_some() {
-                    tracing::warn!(error = %chain(&error), "waiting for the interface");
+                    tracing::warn!(code = error.code(), "waiting for the interface");
                 }
             }
         }

@@ -3,11 +3,12 @@
 use crate::agent::Agent;
 use crate::health::Health;
 use crate::network::Network;
-use crate::storage::{self, Storage};
+use crate::storage::Storage;
 use muster_protocol::id::{Mac, Seq, SiteId, Uid};
 use muster_protocol::parameters::RawSettings;
 use muster_protocol::wire::here::State;
 use serde::{Deserialize, Serialize};
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -57,14 +58,17 @@ impl Status {
         }
     }
 
-    /// Writes it to the state folder.
+    /// Writes it to the state folder. Not synced: it changes with every beat, which would wear flash out, and a start after
+    /// a power cut writes it anew.
     pub fn store(&self, folder: &Path) -> io::Result<()> {
-        storage::replace(&folder.join(FILE), &serde_json::to_vec_pretty(self)?, 0o600)
+        let beside = folder.join("status.json.new");
+        fs::write(&beside, serde_json::to_vec_pretty(self)?)?;
+        fs::rename(&beside, folder.join(FILE))
     }
 
     /// The last one written.
     pub fn load(folder: &Path) -> io::Result<Status> {
-        Ok(serde_json::from_slice(&std::fs::read(folder.join(FILE))?)?)
+        Ok(serde_json::from_slice(&fs::read(folder.join(FILE))?)?)
     }
 
     /// For people.

@@ -103,7 +103,10 @@ impl Netlink {
     async fn links(&self) -> Result<Vec<Link>, NetworkError> {
         let messages: Vec<LinkMessage> =
             self.handle.link().get().execute().try_collect().await.map_err(refused("list interfaces"))?;
-        let ethernet = |message: &&LinkMessage| message.header.link_layer_type == LinkLayerType::Ether;
+        // What has no ARP (ifb, dummy) leads to nobody.
+        let ethernet = |message: &&LinkMessage| {
+            message.header.link_layer_type == LinkLayerType::Ether && !message.header.flags.contains(LinkFlags::Noarp)
+        };
         let mut links: Vec<Link> = messages.iter().filter(ethernet).filter_map(link_of).collect();
         links.sort_by_key(|link| link.index);
         Ok(links)

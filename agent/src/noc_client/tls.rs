@@ -69,22 +69,23 @@ pub(super) enum Complaint {
 
 /// Finds it among the causes of an error.
 pub(super) fn complaint(error: &reqwest::Error) -> Option<Complaint> {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = inner.and_then(|inner| inner.downcast_ref()).or_else(|| error.downcast_ref::<rustls::Error>());
-        match tls {
+    let mut next = std::error::Error::source(error);
+    while let Some(error) = next {
+        match error.downcast_ref::<rustls::Error>() {
             Some(rustls::Error::InvalidCertificate(
                 CertificateError::UnknownIssuer | CertificateError::BadSignature,
-            )) => {
-                return Some(Complaint::NotPinned);
-            }
+            )) => return Some(Complaint::NotPinned),
             Some(rustls::Error::InvalidCertificate(_)) => return Some(Complaint::NotValid),
             Some(rustls::Error::AlertReceived(alert)) => {
                 return about_certificate(*alert).then_some(Complaint::OurCertificate);
             }
-            _ => source = error.source(),
+            _ => {}
         }
+        // An I/O error passes over the error that it wraps when it is asked for its source.
+        next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
     }
     None
 }
