@@ -95,9 +95,9 @@ impl Engine {
         let loaded = tokio::task::spawn_blocking(move || load(&folder, run_jobs)).await;
         let (lock, store, jobs, identity) = loaded.map_err(|_| EngineError::Ended)??;
 
-        let shared = Shared::new();
-        let store = Arc::new(store);
         let stop = CancellationToken::new();
+        let shared = Shared::new(stop.clone());
+        let store = Arc::new(store);
         let tasks = TaskTracker::new();
         let (lan, lan_commands) = mpsc::channel(256);
         let client = identity.as_ref().map(NocClient::new).transpose()?;

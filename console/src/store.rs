@@ -228,7 +228,7 @@ impl Store {
         })
     }
 
-    /// Every job, oldest first.
+    /// Unfinished jobs and the last hundred, oldest first.
     pub fn jobs(&self) -> Result<Vec<StoredJob>, StoreError> {
         rows::jobs(&self.lock()).map_err(|source| self.error(source))
     }

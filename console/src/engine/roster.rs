@@ -210,8 +210,12 @@ impl Roster {
         if step.is_some_and(|step| is_under_way(*step)) {
             return RowState::Configuring;
         }
-        let failed = step == Some(&JobStep::Failed)
-            || step.is_none() && record.is_some_and(|record| record.provisioning == Provisioning::Failed);
+        // The NOC also knows what other consoles did since.
+        let failed = match record.map(|record| record.provisioning) {
+            Some(Provisioning::Failed) => step != Some(&JobStep::Configured),
+            Some(Provisioning::Configured) => false,
+            _ => step == Some(&JobStep::Failed),
+        };
         match entry.map(|entry| entry.heard.state) {
             Some(State::Installing) => RowState::Configuring,
             Some(State::Provisional) => RowState::Provisional,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
 
 /// Changes are collected for this long, so that a window redraws about ten times a second.
 const BATCH: Duration = Duration::from_millis(100);
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     feed: broadcast::Sender<Arc<Vec<Event>>>,
     changed: Notify,
+    stop: CancellationToken,
 }
 
 /// Everything that is shown.
@@ -56,7 +58,8 @@ struct JobEntry {
 }
 
 impl Shared {
-    pub(crate) fn new() -> Arc<Shared> {
+    /// `stop` ends the subscriptions.
+    pub(crate) fn new(stop: CancellationToken) -> Arc<Shared> {
         let state = State {
             roster: Roster::default(),
             sites: Vec::new(),
@@ -67,7 +70,7 @@ impl Shared {
             dirty: Dirty::default(),
         };
         let (feed, _) = broadcast::channel(MOST_BEHIND);
-        Arc::new(Shared { state: Mutex::new(state), feed, changed: Notify::new() })
+        Arc::new(Shared { state: Mutex::new(state), feed, changed: Notify::new(), stop })
     }
 
     /// Reads the state.
@@ -124,7 +127,12 @@ pub struct Subscription {
 impl Subscription {
     /// The next batch, at most about ten a second. Who was too slow gets a replay. `None` when the engine has ended.
     pub async fn next(&mut self) -> Option<Vec<Event>> {
-        match self.receiver.recv().await {
+        let received = tokio::select! {
+            biased;
+            received = self.receiver.recv() => received,
+            () = self.shared.stop.cancelled() => return None,
+        };
+        match received {
             Ok(events) => Some(events.as_ref().clone()),
             Err(broadcast::error::RecvError::Lagged(_)) => {
                 let (replay, fresh) = self.shared.subscribe();

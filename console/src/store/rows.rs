@@ -11,6 +11,9 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::collections::BTreeMap;
 
+/// Finished jobs that are shown; older ones stay in the database.
+const MOST_FINISHED: u32 = 100;
+
 pub(super) fn insert_item(tx: &Transaction<'_>, job: u32, position: usize, item: &StoredItem) -> rusqlite::Result<()> {
     let settings = serde_json::to_string(&item.settings).unwrap_or_default();
     let mut insert = tx.prepare_cached(
@@ -64,8 +67,11 @@ pub(super) fn apply(tx: &Transaction<'_>, change: &Change) -> rusqlite::Result<(
 
 pub(super) fn jobs(connection: &Connection) -> rusqlite::Result<Vec<StoredJob>> {
     let mut jobs: BTreeMap<u32, StoredJob> = BTreeMap::new();
-    let mut select = connection.prepare("SELECT id, site, started, finished, cancelled FROM job")?;
-    let mut rows = select.query([])?;
+    let mut select = connection.prepare(
+        "SELECT id, site, started, finished, cancelled FROM job
+         WHERE finished IS NULL OR id > (SELECT max(id) FROM job) - ?1",
+    )?;
+    let mut rows = select.query([MOST_FINISHED])?;
     while let Some(row) = rows.next()? {
         let id = row.get(0)?;
         let job = StoredJob {
@@ -80,11 +86,11 @@ pub(super) fn jobs(connection: &Connection) -> rusqlite::Result<Vec<StoredJob>> 
     }
     let mut select = connection.prepare(
         "SELECT job, uid, mac, device_key, settings, seq, signed, claim_key, saved, step, attempts, problem
-         FROM item ORDER BY job, position",
+         FROM item WHERE job = ?1 ORDER BY position",
     )?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        if let Some(job) = jobs.get_mut(&row.get(0)?) {
+    for (id, job) in &mut jobs {
+        let mut rows = select.query([id])?;
+        while let Some(row) = rows.next()? {
             job.items.push(item(row)?);
         }
     }

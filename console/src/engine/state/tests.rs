@@ -22,7 +22,7 @@ fn alert(id: u64) -> Alert {
 
 #[tokio::test(start_paused = true)]
 async fn a_subscriber_gets_a_replay_and_then_only_what_changed() {
-    let shared = Shared::new();
+    let shared = Shared::new(CancellationToken::new());
     shared.change(|state| state.put_job(job(3)));
     let (replay, mut subscription) = shared.subscribe();
     assert!(matches!(&replay[1], Event::Appliances { reset: true, .. }));
@@ -47,7 +47,7 @@ async fn a_subscriber_gets_a_replay_and_then_only_what_changed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_subscriber_gets_a_replay() {
-    let shared = Shared::new();
+    let shared = Shared::new(CancellationToken::new());
     let (_, mut subscription) = shared.subscribe();
     for id in 0..(MOST_BEHIND as u64 + 10) {
         shared.change(|state| state.alert(alert(id)));
@@ -65,8 +65,20 @@ async fn a_slow_subscriber_gets_a_replay() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_subscription_ends_with_its_engine() {
+    let stop = CancellationToken::new();
+    let shared = Shared::new(stop.clone());
+    let (_, mut subscription) = shared.subscribe();
+    shared.change(|state| state.navigate(None));
+    shared.flush();
+    stop.cancel();
+    assert!(subscription.next().await.is_some(), "what was sent before is not lost");
+    assert_eq!(subscription.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn changes_go_out_by_themselves_in_batches() {
-    let shared = Shared::new();
+    let shared = Shared::new(CancellationToken::new());
     let (_, mut subscription) = shared.subscribe();
     let feed = tokio::spawn({
         let shared = Arc::clone(&shared);
