@@ -1,9 +1,12 @@
 use super::*;
+use crate::crypto::claim::ClaimKey;
 use crate::crypto::claim::ClaimSecret;
 use crate::crypto::keys::SealKey;
+use crate::crypto::keys::SecretKey;
 use crate::crypto::seal::ExportedKey;
 use crate::crypto::sign::{self, Purpose};
 use crate::id::PingId;
+use crate::id::{BootId, Mac, SiteId};
 use crate::parameters::{Parameters, RawSettings};
 use crate::test_rng::TestRng;
 use crate::time::UnixTime;
