@@ -14,6 +14,7 @@ mod sync;
 pub use error::EngineError;
 pub use state::Subscription;
 
+use crate::files;
 use crate::identity::{Identity, keyring_wanted};
 use crate::jobs::Jobs;
 use crate::noc_client::NocClient;
@@ -23,9 +24,8 @@ use muster_protocol::crypto::Entropy;
 use muster_protocol::discovery;
 use muster_protocol::time::UnixTime;
 use state::Shared;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -238,7 +238,7 @@ fn load(folder: &Path, run_jobs: bool) -> Result<Loaded, EngineError> {
 fn lock(folder: &Path) -> Result<File, EngineError> {
     let path = folder.join("lock");
     let io = |source| EngineError::Lock { path: path.clone(), source };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(io)?;
+    let file = files::open_private(&path).map_err(io)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(EngineError::InUse { folder: folder.into() }),

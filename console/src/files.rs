@@ -30,6 +30,11 @@ pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Opens a file for writing at its end, making it if need be; only its owner may read it.
+pub(crate) fn open_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+}
+
 /// Where the console keeps its things unless told otherwise: `$XDG_DATA_HOME/muster`, else `~/.local/share/muster`.
 pub fn default_data_folder() -> Option<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());

@@ -4,6 +4,7 @@
 
 mod rows;
 
+use crate::files;
 use crate::problem::Explain;
 use crate::view::{JobStep, ProblemView};
 use muster_protocol::api::ResultItem;
@@ -12,8 +13,6 @@ use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::id::{Mac, Seq, SiteId, Uid};
 use muster_protocol::parameters::RawSettings;
 use rusqlite::{Connection, ErrorCode, params};
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -198,10 +197,9 @@ pub enum Change {
 impl Store {
     /// Opens or makes `muster.db` in `folder`; the folder is made if need be. Only the owner can read either.
     pub fn open(folder: &Path) -> Result<Store, StoreError> {
-        crate::files::private_folder(folder).map_err(|source| StoreError::Open { path: folder.into(), source })?;
+        files::private_folder(folder).map_err(|source| StoreError::Open { path: folder.into(), source })?;
         let path = folder.join("muster.db");
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-        file.map_err(|source| StoreError::Open { path: path.clone(), source })?;
+        files::open_private(&path).map_err(|source| StoreError::Open { path: path.clone(), source })?;
         let failed = |source| sql_error(&path, source);
         let mut connection = Connection::open(&path).map_err(failed)?;
         connection.busy_timeout(Duration::from_secs(10)).map_err(failed)?;

@@ -94,6 +94,11 @@ impl Engine {
         if rows.is_empty() {
             return Err(EngineError::NothingChosen);
         }
+        // Before the first word from the NOC no site is known, and it decides anyway.
+        let known = self.inner.shared.read(|state| state.sites.is_empty() || state.sites.iter().any(|s| s.id == site));
+        if !known {
+            return Err(EngineError::NoSuchSite { site });
+        }
         let findings = self.findings(site, &rows);
         if !findings.is_empty() {
             return Err(EngineError::Check { findings });

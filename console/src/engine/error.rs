@@ -143,3 +143,53 @@ impl Explain for EngineError {
         .to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_has_its_own_code_and_a_remedy() {
+        let io = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let uid = Uid([1; 20]);
+        let finding = CellError {
+            uid: uid.to_string(),
+            field: "address".into(),
+            code: "address_taken".into(),
+            message: "it is taken".into(),
+        };
+        let errors = [
+            (EngineError::from("x".parse::<Uid>().expect_err("no UID")), "bad_identifier"),
+            (EngineError::Sockets { source: io() }, "no_socket"),
+            (EngineError::InUse { folder: "/data".into() }, "in_use"),
+            (EngineError::Lock { path: "/data/lock".into(), source: io() }, "store_open"),
+            (EngineError::NotJoined, "not_joined"),
+            (EngineError::JobRunning { job: 1 }, "job_running"),
+            (EngineError::NoSuchSite { site: SiteId(9) }, "no_such_site"),
+            (EngineError::NothingChosen, "nothing_chosen"),
+            (EngineError::Twice { uid }, "named_twice"),
+            (EngineError::NotHeard { uids: vec![uid] }, "not_heard"),
+            (EngineError::Check { findings: vec![finding] }, "check_failed"),
+            (EngineError::Ended, "engine_ended"),
+            (JobError::Unknown { id: 3 }.into(), "no_such_job"),
+            (JobError::NothingToRetry { id: 3 }.into(), "nothing_to_retry"),
+            (JobError::Busy { uid, job: 3 }.into(), "already_in_job"),
+        ];
+        for (error, code) in errors {
+            let problem = error.problem();
+            assert_eq!(problem.code, code);
+            assert!(!problem.message.is_empty() && problem.remedy.ends_with('.'), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_names_its_cause_and_the_cell() {
+        let source = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert_eq!(
+            EngineError::Sockets { source }.problem().message,
+            "no UDP socket could be opened: permission denied"
+        );
+        let message = EngineError::NotHeard { uids: vec![Uid([1; 20]), Uid([2; 20])] }.to_string();
+        assert!(message.starts_with("2 of the chosen") && message.contains(&Uid([1; 20]).to_string()), "{message}");
+    }
+}

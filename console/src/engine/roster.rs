@@ -16,6 +16,10 @@ const MOST_NAMED: usize = 4;
 /// A group larger than this is not refreshed as a whole when one more joins.
 const MOST_REFRESHED: usize = 64;
 
+/// Appliances and places that are kept: whoever can sign could otherwise fill the memory with invented ones.
+const MOST_HEARD: usize = 100_000;
+const MOST_PLACES: usize = 16;
+
 /// Everything known of every appliance.
 #[derive(Default)]
 pub(crate) struct Roster {
@@ -48,6 +52,9 @@ impl Roster {
     /// An appliance answered from `place`.
     pub(crate) fn heard(&mut self, heard: Heard, place: String) {
         let uid = heard.uid;
+        if self.heard.len() >= MOST_HEARD && !self.heard.contains_key(&uid) {
+            return;
+        }
         let mut places = Vec::new();
         let mut known_settings = None;
         if let Some(entry) = self.heard.remove(&uid) {
@@ -59,6 +66,7 @@ impl Roster {
             self.unshare(&uid, &entry.shares);
         }
         places.retain(|(peer, _)| *peer != heard.peer);
+        places.drain(..places.len().saturating_sub(MOST_PLACES - 1));
         places.push((heard.peer, place));
         let settings = match heard.state {
             State::Unconfigured => None,
