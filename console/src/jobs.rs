@@ -18,6 +18,7 @@ use muster_protocol::discovery::Heard;
 use muster_protocol::id::{SiteId, Uid};
 use muster_protocol::parameters::{NetworkSettings, RawSettings};
 use muster_protocol::time::{Millis, UnixTime};
+use muster_protocol::wire::here::State;
 use muster_protocol::wire::result::ResultPacket;
 use muster_protocol::{Token, delivery::Outcome};
 pub(crate) use outcome::job_view;
@@ -123,8 +124,8 @@ pub(crate) struct Jobs {
     asked: BTreeSet<Uid>,
     active: BTreeMap<Uid, Active>,
     deadlines: BTreeSet<(Millis, Uid)>,
-    /// One-time keys of the last answers.
-    keys: BTreeMap<Uid, (SealKey, Millis)>,
+    /// One-time keys of the last answers, and how each appliance stood.
+    keys: BTreeMap<Uid, (SealKey, State, Millis)>,
     changes: Vec<Change>,
     tokens: Vec<(Uid, Token)>,
     finishing: Vec<(u32, u64)>,
@@ -257,14 +258,16 @@ impl Jobs {
             }
             let Some(item) = self.item(&uid).cloned() else { continue };
             let Some(grant) = item.grant else { continue };
-            let key = self.keys.remove(&uid).filter(|(_, heard)| now.since(*heard) < KEY_AGE_MS).map(|(key, _)| key);
+            let heard = self.keys.remove(&uid).filter(|(_, _, at)| now.since(*at) < KEY_AGE_MS);
+            // Who has a pinned root no longer opens what is sealed with the claim key.
+            let is_pinned = heard.is_some_and(|(_, state, _)| state == State::Configured);
             let order = Order {
                 device_key: item.device_key,
                 mac: item.mac,
                 grant: grant.signed,
                 seq: grant.seq,
-                claim: grant.claim,
-                one_time_key: key,
+                claim: grant.claim.filter(|_| !is_pinned),
+                one_time_key: heard.map(|(key, _, _)| key),
             };
             let resumed = item.saved.map(|saved| Delivery::resume(now, order.clone(), &saved, (self.entropy)()));
             let delivery = match resumed {
@@ -281,7 +284,7 @@ impl Jobs {
 
     /// An appliance answered a ping.
     pub(crate) fn heard(&mut self, now: Millis, at: UnixTime, heard: &Heard, console: &SecretKey) {
-        self.keys.insert(heard.uid, (heard.one_time_key, now));
+        self.keys.insert(heard.uid, (heard.one_time_key, heard.state, now));
         let input = delivery::Input::Heard { one_time_key: heard.one_time_key, boot: heard.boot, state: heard.state };
         self.input(now, at, &heard.uid, input, console);
     }
