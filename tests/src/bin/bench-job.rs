@@ -99,8 +99,8 @@ impl Fleet {
         writeln!(stdin, "{}", json!({"stats": true}))?;
         for line in self.lines.by_ref() {
             let value: Value = serde_json::from_str(&line?)?;
-            if value.get("stats").is_some() {
-                return Ok(value["stats"].clone());
+            if value["event"] == "stats" {
+                return Ok(value);
             }
         }
         anyhow::bail!("the fleet ended")
