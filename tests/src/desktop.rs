@@ -88,4 +88,13 @@ impl Desktop {
         self.screen.picture(&path).await?;
         Ok(path)
     }
+
+    /// Passes an outcome on; a failure leaves a picture of the screen as `tests/artifacts/failed.png`.
+    pub async fn or_picture<T>(&self, outcome: anyhow::Result<T>) -> anyhow::Result<T> {
+        if outcome.is_err() {
+            // What failed matters more than that its picture failed, too.
+            let _ = self.picture("failed").await;
+        }
+        outcome
+    }
 }

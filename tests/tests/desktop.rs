@@ -15,39 +15,43 @@ fn first_start_to_a_silenced_appliance_that_reports_again() {
         let desktop = Desktop::start().await?;
         let services = desktop.bus.services().await?;
         let app = App::start(&desktop, &Launch::default()).await?;
-
-        // First start asks one question.
-        app.find("start-join").await?;
-        desktop.picture("first-start").await?;
-        app.click("start-local").await?;
-        app.click("setup-practice").await?;
-        desktop.picture("use-this-computer").await?;
-        app.click("local-submit").await?;
-
-        let item = services.tray_item().await?;
-        discover(&app, 24).await?;
-        desktop.picture("discovered").await?;
-        configure_all(&desktop, &app, 24).await?;
-
-        // Everybody is well, in the grid and in the tray.
-        app.click("nav-appliances").await?;
-        app.number("count-configured", 24, ALERT_WITHIN).await?;
-        app.number("count-unconfigured", 0, ALERT_WITHIN).await?;
-        eventually("the tray says that all is well", || async {
-            Ok(services.tray_title(&item).await? == "Muster: All well")
-        })
-        .await?;
-        desktop.picture("configured").await?;
-
-        silence_one(&desktop, &app, &services, &item).await?;
-
-        // Quit in the tray ends the app and the fleet.
-        let processes = app.processes();
-        let own = [app.process("muster-desktop")?, app.process("fleet")?];
-        assert!(own.iter().all(|id| processes.contains(id)), "they run until now");
-        services.choose(&item, "Quit").await?;
-        app.ended(&own).await
+        let outcome = first_start(&desktop, &services, &app).await;
+        desktop.or_picture(outcome).await
     });
+}
+
+async fn first_start(desktop: &Desktop, services: &SessionServices, app: &App) -> anyhow::Result<()> {
+    // First start asks one question.
+    app.find("start-join").await?;
+    desktop.picture("first-start").await?;
+    app.click("start-local").await?;
+    app.click("setup-practice").await?;
+    desktop.picture("use-this-computer").await?;
+    app.click("local-submit").await?;
+
+    let item = services.tray_item().await?;
+    discover(app, 24).await?;
+    desktop.picture("discovered").await?;
+    configure_all(desktop, app, 24).await?;
+
+    // Everybody is well, in the grid and in the tray.
+    app.click("nav-appliances").await?;
+    app.number("count-configured", 24, ALERT_WITHIN).await?;
+    app.number("count-unconfigured", 0, ALERT_WITHIN).await?;
+    eventually("the tray says that all is well", || async {
+        Ok(services.tray_title(&item).await? == "Muster: All well")
+    })
+    .await?;
+    desktop.picture("configured").await?;
+
+    silence_one(desktop, app, services, &item).await?;
+
+    // Quit in the tray ends the app and the fleet.
+    let processes = app.processes();
+    let own = [app.process("muster-desktop")?, app.process("fleet")?];
+    assert!(own.iter().all(|id| processes.contains(id)), "they run until now");
+    services.choose(&item, "Quit").await?;
+    app.ended(&own).await
 }
 
 /// Cuts one appliance off: the desktop tells, a click shows the appliance, and its return is told too.
@@ -89,41 +93,43 @@ async fn silence_one(desktop: &Desktop, app: &App, services: &SessionServices, i
 fn practice_starts_ready_and_a_second_start_raises_the_first() {
     alone("practice_starts_ready_and_a_second_start_raises_the_first", || async {
         let desktop = Desktop::start().await?;
-        let practice = ["--practice".to_owned(), "24".to_owned()];
+        let arguments = ["--practice", "24", "--hidden"].map(str::to_owned).to_vec();
         // No tray and no notification service: the app works all the same.
-        let launch = Launch { arguments: [&practice[..], &["--hidden".to_owned()]].concat(), ..Launch::default() };
-        let app = App::start(&desktop, &launch).await?;
-        app.window.source().await.context("the hidden window is loaded")?;
-        assert!(!desktop.screen.shows("Muster").await?, "it starts in the tray");
+        let app = App::start(&desktop, &Launch { arguments, ..Launch::default() }).await?;
+        let outcome = practice(&desktop, &app).await;
+        desktop.or_picture(outcome).await
+    });
+}
 
-        let second = tokio::process::Command::new(system_tests::process::program("muster-desktop"))
-            .args(&practice)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(desktop.environment())
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .status();
-        let second = tokio::time::timeout(Duration::from_secs(30), second).await.context("the second start stays")??;
-        assert!(second.success(), "a second start ends well: {second}");
-        eventually("the second start raises the first", || desktop.screen.shows("Muster")).await?;
+async fn practice(desktop: &Desktop, app: &App) -> anyhow::Result<()> {
+    app.window.source().await.context("the hidden window is loaded")?;
+    assert!(!desktop.screen.shows("Muster").await?, "it starts in the tray");
 
-        discover(&app, 24).await?;
-        app.find("nav-practice").await?;
+    let second = tokio::process::Command::new(system_tests::process::program("muster-desktop"))
+        .args(["--practice", "24"])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .envs(desktop.environment())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .status();
+    let second = tokio::time::timeout(Duration::from_secs(30), second).await.context("the second start stays")??;
+    assert!(second.success(), "a second start ends well: {second}");
+    eventually("the second start raises the first", || desktop.screen.shows("Muster")).await?;
 
-        // A panel that appears later gets the icon, and its menu calls the roll.
-        let services = desktop.bus.services().await?;
-        let item = services.tray_item().await?;
-        services.choose(&item, "Discover").await?;
-        eventually("the roll is called from the tray", || async {
-            Ok(app.text("discovery-status").await?.contains("24"))
-        })
+    discover(app, 24).await?;
+    app.find("nav-practice").await?;
+
+    // A panel that appears later gets the icon, and its menu calls the roll.
+    let services = desktop.bus.services().await?;
+    let item = services.tray_item().await?;
+    services.choose(&item, "Discover").await?;
+    eventually("the roll is called from the tray", || async { Ok(app.text("discovery-status").await?.contains("24")) })
         .await?;
 
-        let own = [app.process("muster-desktop")?, app.process("fleet")?];
-        services.choose(&item, "Quit").await?;
-        app.ended(&own).await
-    });
+    let own = [app.process("muster-desktop")?, app.process("fleet")?];
+    services.choose(&item, "Quit").await?;
+    app.ended(&own).await
 }
 
 async fn discover(app: &App, count: usize) -> anyhow::Result<()> {

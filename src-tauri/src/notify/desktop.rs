@@ -5,11 +5,18 @@
 
 use super::Notification;
 use crate::texts;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc;
+use futures_util::StreamExt;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use zbus::zvariant::Value;
+
+/// What a click on a notification opens, by its number, which only grows. That one was closed is no reason to forget
+/// it: many desktops close a notification because it was clicked.
+type Shown = BTreeMap<u32, Option<String>>;
+/// Nobody clicks on anything older.
+const MOST_SHOWN: usize = 100;
 
 /// The desktop's notification service.
 #[derive(Debug)]
@@ -21,8 +28,7 @@ pub(crate) struct NotificationService {
 #[derive(Debug)]
 struct Session {
     proxy: NotificationsProxy<'static>,
-    /// What is on the screen, and what a click on it opens.
-    shown: Arc<Mutex<HashMap<u32, Option<String>>>>,
+    shown: Arc<Mutex<Shown>>,
     _listener: DropGuard,
 }
 
@@ -54,12 +60,17 @@ impl NotificationService {
         if let Some(image) = image() {
             hints.insert("image-data", image);
         }
+        // Until the number is known: a click may come before it.
+        let mut shown = session.shown.lock().await;
         // Host names and MAC addresses have no characters that mean anything in markup.
         let id = session
             .proxy
             .notify(texts::APP, 0, "", &notification.title, &notification.body, &["default", texts::SHOW], &hints, -1)
             .await?;
-        session.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(id, notification.uid.clone());
+        shown.insert(id, notification.uid.clone());
+        while shown.len() > MOST_SHOWN {
+            shown.pop_first();
+        }
         Ok(())
     }
 }
@@ -69,36 +80,24 @@ impl Session {
         let connection = zbus::Connection::session().await?;
         let proxy = NotificationsProxy::new(&connection).await?;
         let invoked = proxy.receive_action_invoked().await?;
-        let closed = proxy.receive_notification_closed().await?;
-        let shown = Arc::new(Mutex::new(HashMap::new()));
+        let shown = Arc::new(Mutex::new(Shown::new()));
         let listener = CancellationToken::new();
-        tokio::spawn(listener.clone().run_until_cancelled_owned(listen(invoked, closed, Arc::clone(&shown), clicked)));
+        tokio::spawn(listener.clone().run_until_cancelled_owned(listen(invoked, Arc::clone(&shown), clicked)));
         Ok(Self { proxy, shown, _listener: listener.drop_guard() })
     }
 }
 
 async fn listen(
     mut invoked: ActionInvokedStream,
-    mut closed: NotificationClosedStream,
-    shown: Arc<Mutex<HashMap<u32, Option<String>>>>,
+    shown: Arc<Mutex<Shown>>,
     clicked: mpsc::UnboundedSender<Option<String>>,
 ) {
-    use futures_util::StreamExt;
-    loop {
-        tokio::select! {
-            Some(signal) = invoked.next() => {
-                let Ok(arguments) = signal.args() else { continue };
-                let target = shown.lock().unwrap_or_else(PoisonError::into_inner).get(&arguments.id).cloned();
-                // Other programs' notifications are signalled too.
-                if let Some(target) = target {
-                    let _ = clicked.send(target);
-                }
-            }
-            Some(signal) = closed.next() => {
-                let Ok(arguments) = signal.args() else { continue };
-                shown.lock().unwrap_or_else(PoisonError::into_inner).remove(&arguments.id);
-            }
-            else => break,
+    while let Some(signal) = invoked.next().await {
+        let Ok(arguments) = signal.args() else { continue };
+        // Other programs' notifications are signalled too.
+        if let Some(target) = shown.lock().await.get(&arguments.id).cloned() {
+            // Nobody listens only while the app ends.
+            let _ = clicked.send(target);
         }
     }
 }
@@ -131,7 +130,4 @@ trait Notifications {
 
     #[zbus(signal)]
     fn action_invoked(&self, id: u32, action_key: &str) -> zbus::Result<()>;
-
-    #[zbus(signal)]
-    fn notification_closed(&self, id: u32, reason: u32) -> zbus::Result<()>;
 }

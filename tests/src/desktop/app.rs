@@ -92,7 +92,7 @@ impl App {
     pub async fn click_css(&self, selector: &str) -> anyhow::Result<()> {
         let start = Instant::now();
         loop {
-            let query = self.window.query(By::Css(selector)).wait(PATIENCE, GLANCE).and_clickable();
+            let query = self.window.query(By::Css(selector)).wait(PATIENCE, GLANCE).and_enabled();
             let element = query.first().await.with_context(|| format!("no `{selector}` to click in the window"))?;
             let clicked = match element.scroll_into_view().await {
                 Ok(_) => element.click().await,
