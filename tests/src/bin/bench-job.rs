@@ -34,7 +34,7 @@ fn main() -> anyhow::Result<()> {
     let muster = || {
         let mut command = Command::new(program("muster"));
         command.env("MUSTER_KEYRING", "off").arg("--data-dir").arg(&data);
-        command.args(["--target", &format!("127.0.0.1:{}", fleet.port), "--json"]);
+        command.args(["--no-lan", "--target", &format!("127.0.0.1:{}", fleet.port), "--json"]);
         command
     };
     join(&mut muster(), folder.path())?;
