@@ -103,5 +103,8 @@ async fn a_certificate_that_the_noc_does_not_take_leads_to_a_new_enrolment() {
     storage.save(Document::Noc, stored.to_string().as_bytes()).expect("saved");
     let error = beat(storage.clone(), &enrolment(there, served.noc.ca_pin())).await;
     assert_eq!(error.code(), "noc_refused", "it asked the NOC anew: {}", error.chain());
-    assert!(storage.load(Document::Noc).expect("read").is_some(), "what it had is kept until there is something better");
+    assert!(
+        storage.load(Document::Noc).expect("read").is_some(),
+        "what it had is kept until there is something better"
+    );
 }

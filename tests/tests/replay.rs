@@ -78,13 +78,14 @@ fn nothing_that_was_recorded_works_again() {
     std::fs::write(&plan, lines.join("\n")).expect("plan");
     configure(&lab, &["configure", "--plan", plan.to_str().expect("UTF-8 path")]);
     // The last of it reaches the file a moment later.
-    let recorded = until("pings, packets and kick-starts of both jobs in the recording", Duration::from_secs(10), || {
-        let recorded = capture::payloads(&file);
-        let kinds = |kind: u8| recorded.iter().filter(|p| p.get(5) == Some(&kind)).count();
-        let counts = [kinds(1), kinds(2), kinds(3), kinds(4), kinds(5)];
-        let complete = counts[0] > 0 && counts[2] >= 4 && counts[4] >= 4;
-        if complete { Ok(recorded) } else { Err(format!("{counts:?}")) }
-    });
+    let recorded =
+        until("pings, packets and kick-starts of both jobs in the recording", Duration::from_secs(10), || {
+            let recorded = capture::payloads(&file);
+            let kinds = |kind: u8| recorded.iter().filter(|p| p.get(5) == Some(&kind)).count();
+            let counts = [kinds(1), kinds(2), kinds(3), kinds(4), kinds(5)];
+            let complete = counts[0] > 0 && counts[2] >= 4 && counts[4] >= 4;
+            if complete { Ok(recorded) } else { Err(format!("{counts:?}")) }
+        });
     drop(recorder);
     assert!(!recorded.is_empty());
 

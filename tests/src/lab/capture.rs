@@ -7,7 +7,10 @@ use std::path::Path;
 /// Starts tcpdump on the lab's bridge; what it records is in `file`.
 pub fn record(lab: &super::Lab, file: &Path) -> Running {
     let mut command = lab.netns("bridge");
-    command.args(["tcpdump", "-i", "br0", "-U", "--immediate-mode", "-s", "0", "-w"]).arg(file).args(["udp", "port", "6878"]);
+    command
+        .args(["tcpdump", "-i", "br0", "-U", "--immediate-mode", "-s", "0", "-w"])
+        .arg(file)
+        .args(["udp", "port", "6878"]);
     let running = Running::start(&mut command, &file.with_extension("log"));
     crate::wait::until("tcpdump to listen", std::time::Duration::from_secs(10), || {
         let said = running.said();
