@@ -21,6 +21,7 @@ use muster_console::view::{
     Capabilities, Event, ImportReport, NocLink, PracticeKnobs, ProblemView, SiteSetup, StartView,
 };
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 use tauri::ipc::Channel;
 use tauri::{AppHandle, Manager};
@@ -31,6 +32,9 @@ const REAL_BEAT_INTERVAL_S: u32 = 60;
 /// How long the window waits to hear whether the NOC answers before it shows what is known without it.
 const LINK_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long quitting may take.
+const STOP_WITHIN: Duration = Duration::from_secs(12);
+
 /// The app's state.
 pub(crate) struct Desktop {
     app: AppHandle,
@@ -40,6 +44,8 @@ pub(crate) struct Desktop {
     engine: OnceCell<Engine>,
     local: Mutex<Local>,
     feed: Feed,
+    /// Absent until the engine runs, and on a desktop that has no session bus.
+    tray: OnceLock<Tray>,
 }
 
 /// What runs here besides the engine.
@@ -59,6 +65,7 @@ impl Desktop {
             engine: OnceCell::new(),
             local: Mutex::default(),
             feed: Feed::default(),
+            tray: OnceLock::new(),
         }
     }
 
@@ -221,14 +228,25 @@ impl Desktop {
         }
     }
 
+    /// Whether the tray can bring the window back, and end the app.
+    pub(crate) fn has_tray(&self) -> bool {
+        self.tray.get().is_some_and(Tray::is_visible)
+    }
+
     /// Shows the window, and in it an appliance or the alerts.
     pub(crate) fn open_at(&self, uid: Option<String>) {
         window::raise(&self.app);
         self.feed.navigate(uid);
     }
 
-    /// Ends what runs here, in good order. The app may go afterwards.
+    /// Ends what runs here, in good order, in the time that somebody who quits is willing to wait.
     pub(crate) async fn stop(&self) {
+        if tokio::time::timeout(STOP_WITHIN, self.stop_all()).await.is_err() {
+            tracing::warn!("not everything ended in good order; what was acknowledged is on disk");
+        }
+    }
+
+    async fn stop_all(&self) {
         if let Some(engine) = self.engine.get() {
             engine.shutdown().await;
         }
@@ -248,15 +266,16 @@ impl Desktop {
         tauri::async_runtime::spawn(async move {
             let (clicked, clicks) = mpsc::unbounded_channel();
             let (chosen, choices) = mpsc::unbounded_channel();
-            let tray = match Tray::start(&app, TrayState::NotJoined, chosen).await {
-                Ok(tray) => Some(tray),
+            let desktop = app.state::<Desktop>();
+            match Tray::start(&app, TrayState::NotJoined, chosen).await {
+                // The engine starts once, so there is none yet.
+                Ok(tray) => drop(desktop.tray.set(tray)),
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "this desktop shows no tray icon");
-                    None
                 }
-            };
+            }
             tokio::join!(
-                watch(batches, tray, NotificationService::new(clicked), digest),
+                watch(batches, desktop.tray.get(), NotificationService::new(clicked), digest),
                 follow_clicks(&app, clicks),
                 follow_choices(&app, choices),
             );

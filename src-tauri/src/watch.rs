@@ -20,7 +20,7 @@ struct Known {
 /// Follows the engine until it ends. There is no tray when the desktop has no place for one.
 pub(crate) async fn watch(
     mut batches: BoxStream<'static, Vec<Event>>,
-    tray: Option<Tray>,
+    tray: Option<&Tray>,
     mut service: NotificationService,
     mut digest: Digest,
 ) {
@@ -37,7 +37,7 @@ pub(crate) async fn watch(
                     }
                 }
                 let state = TrayState::of(&known.link, known.alerts.values());
-                if let Some(tray) = tray.as_ref().filter(|_| shown != Some(state)) {
+                if let Some(tray) = tray.filter(|_| shown != Some(state)) {
                     tray.show(state).await;
                     shown = Some(state);
                 }

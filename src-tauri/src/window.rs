@@ -1,5 +1,6 @@
 //! The one window.
 
+use crate::desktop::Desktop;
 use crate::texts;
 use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent};
 
@@ -23,12 +24,16 @@ pub(crate) fn open(app: &AppHandle, hidden: bool) -> tauri::Result<()> {
         .build()?;
     let closing = window.clone();
     window.on_window_event(move |event| {
-        // Appliances are watched on without the window; the tray or a second start brings it back.
-        if let WindowEvent::CloseRequested { api, .. } = event {
-            api.prevent_close();
+        let WindowEvent::CloseRequested { api, .. } = event else { return };
+        api.prevent_close();
+        if closing.state::<Desktop>().has_tray() {
+            // Appliances are watched on without the window; the tray or a second start brings it back.
             if let Err(error) = closing.hide() {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the window does not hide");
             }
+        } else {
+            // Without a tray nobody could see that the app still runs, nor end it.
+            closing.app_handle().exit(0);
         }
     });
     Ok(())

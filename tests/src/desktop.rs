@@ -8,6 +8,7 @@ mod app;
 mod bus;
 mod process;
 mod screen;
+mod x11;
 
 pub use alone::alone;
 pub use app::{App, Launch, eventually};

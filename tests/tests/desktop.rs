@@ -105,16 +105,7 @@ async fn practice(desktop: &Desktop, app: &App) -> anyhow::Result<()> {
     app.window.source().await.context("the hidden window is loaded")?;
     assert!(!desktop.screen.shows("Muster").await?, "it starts in the tray");
 
-    let second = tokio::process::Command::new(system_tests::process::program("muster-desktop"))
-        .args(["--practice", "24"])
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .envs(desktop.environment())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .status();
-    let second = tokio::time::timeout(Duration::from_secs(30), second).await.context("the second start stays")??;
-    assert!(second.success(), "a second start ends well: {second}");
+    start_again(desktop).await?;
     eventually("the second start raises the first", || desktop.screen.shows("Muster")).await?;
 
     discover(app, 24).await?;
@@ -127,9 +118,60 @@ async fn practice(desktop: &Desktop, app: &App) -> anyhow::Result<()> {
     eventually("the roll is called from the tray", || async { Ok(app.text("discovery-status").await?.contains("24")) })
         .await?;
 
+    // Closing the window leaves the tray running; a second start brings it back, and so does a click on the icon.
     let own = [app.process("muster-desktop")?, app.process("fleet")?];
+    for bring_back in ["second start", "click"] {
+        desktop.screen.close("Muster").await?;
+        eventually("the window is gone", || async { Ok(!desktop.screen.shows("Muster").await?) }).await?;
+        assert_eq!(services.tray_title(&item).await?, "Muster: All well", "the app goes on");
+        if bring_back == "click" {
+            services.activate_tray(&item).await?;
+        } else {
+            start_again(desktop).await?;
+        }
+        eventually("the window is back", || desktop.screen.shows("Muster")).await?;
+    }
     services.choose(&item, "Quit").await?;
     app.ended(&own).await
+}
+
+#[test]
+fn a_wrong_invite_is_explained_and_without_a_tray_closing_ends_the_app() {
+    alone("a_wrong_invite_is_explained_and_without_a_tray_closing_ends_the_app", || async {
+        let desktop = Desktop::start().await?;
+        let app = App::start(&desktop, &Launch::default()).await?;
+        let outcome = wrong_invite(&desktop, &app).await;
+        desktop.or_picture(outcome).await
+    });
+}
+
+async fn wrong_invite(desktop: &Desktop, app: &App) -> anyhow::Result<()> {
+    app.click("start-join").await?;
+    app.find("invite-input").await?.send_keys("muster-invite:nonsense").await?;
+    app.click("invite-submit").await?;
+    let problem = app.find("problem").await?;
+    let code = problem.attr("data-code").await?.unwrap_or_default();
+    assert_eq!(code, "invite_malformed", "{}", problem.text().await?);
+    desktop.picture("wrong-invite").await?;
+
+    let own = [app.process("muster-desktop")?];
+    desktop.screen.close("Muster").await?;
+    app.ended(&own).await
+}
+
+/// Starts the app a second time: it has nothing to do and ends well.
+async fn start_again(desktop: &Desktop) -> anyhow::Result<()> {
+    let second = tokio::process::Command::new(system_tests::process::program("muster-desktop"))
+        .args(["--practice", "24"])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .envs(desktop.environment())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .status();
+    let second = tokio::time::timeout(Duration::from_secs(30), second).await.context("the second start stays")??;
+    assert!(second.success(), "a second start ends well: {second}");
+    Ok(())
 }
 
 async fn discover(app: &App, count: usize) -> anyhow::Result<()> {

@@ -61,6 +61,12 @@ impl Tray {
         Ok(Self { icon, status, alerts })
     }
 
+    /// Whether the icon is shown: these systems always have a place for it.
+    #[expect(clippy::unused_self, reason = "other systems have to look")]
+    pub(crate) fn is_visible(&self) -> bool {
+        true
+    }
+
     /// Shows another state.
     #[expect(clippy::unused_async, reason = "other systems wait for their tray")]
     pub(crate) async fn show(&self, state: TrayState) {

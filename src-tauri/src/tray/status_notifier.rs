@@ -7,11 +7,14 @@ use super::{IconSize, TrayAction, TrayState};
 use crate::texts;
 use ksni::TrayMethods;
 use ksni::menu::{MenuItem, StandardItem};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 /// The tray icon; it goes when this is dropped.
 pub(crate) struct Tray {
     handle: ksni::Handle<Item>,
+    hidden: Arc<AtomicBool>,
 }
 
 impl Tray {
@@ -25,8 +28,15 @@ impl Tray {
         state: TrayState,
         chosen: mpsc::UnboundedSender<TrayAction>,
     ) -> Result<Self, ksni::Error> {
-        let handle = Item { state, chosen }.assume_sni_available(true).spawn().await?;
-        Ok(Self { handle })
+        let hidden = Arc::new(AtomicBool::new(false));
+        let item = Item { state, chosen, hidden: Arc::clone(&hidden) };
+        let handle = item.assume_sni_available(true).spawn().await?;
+        Ok(Self { handle, hidden })
+    }
+
+    /// Whether there is a panel that shows the icon now.
+    pub(crate) fn is_visible(&self) -> bool {
+        !self.hidden.load(Ordering::Relaxed)
     }
 
     /// Shows another state.
@@ -38,6 +48,8 @@ impl Tray {
 struct Item {
     state: TrayState,
     chosen: mpsc::UnboundedSender<TrayAction>,
+    /// No panel shows it.
+    hidden: Arc<AtomicBool>,
 }
 
 impl Item {
@@ -93,6 +105,16 @@ impl ksni::Tray for Item {
         self.choose(TrayAction::Open);
     }
 
+    fn watcher_online(&self) {
+        self.hidden.store(false, Ordering::Relaxed);
+    }
+
+    fn watcher_offline(&self, _reason: ksni::OfflineReason) -> bool {
+        self.hidden.store(true, Ordering::Relaxed);
+        // Wait for the next one.
+        true
+    }
+
     fn menu(&self) -> Vec<MenuItem<Self>> {
         vec![
             StandardItem { label: texts::tray(self.state), enabled: false, ..Default::default() }.into(),
@@ -121,9 +143,13 @@ mod tests {
     use super::*;
     use ksni::Tray as _;
 
+    fn item(state: TrayState, chosen: mpsc::UnboundedSender<TrayAction>) -> Item {
+        Item { state, chosen, hidden: Arc::default() }
+    }
+
     #[test]
     fn every_state_has_its_picture_in_every_size() {
-        let pictures = |state| Item { state, chosen: mpsc::unbounded_channel().0 }.icon_pixmap();
+        let pictures = |state| item(state, mpsc::unbounded_channel().0).icon_pixmap();
         let well = pictures(TrayState::Joined { failing: 0 });
         let failing = pictures(TrayState::Joined { failing: 1 });
         let lost = pictures(TrayState::Lost { failing: 0 });
@@ -137,7 +163,7 @@ mod tests {
     #[test]
     fn the_menu_does_what_it_says() {
         let (chosen, mut actions) = mpsc::unbounded_channel();
-        let mut item = Item { state: TrayState::Joined { failing: 2 }, chosen };
+        let mut item = item(TrayState::Joined { failing: 2 }, chosen);
         let mut labels = Vec::new();
         for entry in item.menu() {
             if let MenuItem::Standard(entry) = entry {

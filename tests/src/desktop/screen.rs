@@ -1,6 +1,7 @@
 //! A screen in memory.
 
 use super::process::Started;
+use super::x11;
 use anyhow::Context;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -52,6 +53,17 @@ impl Screen {
 
     /// Whether a window with exactly this title is on the screen.
     pub async fn shows(&self, title: &str) -> anyhow::Result<bool> {
+        Ok(self.window(title).await?.is_some())
+    }
+
+    /// Closes a window as its frame's button would: asks its program to.
+    pub async fn close(&self, title: &str) -> anyhow::Result<()> {
+        let window = self.window(title).await?.with_context(|| format!("no window `{title}` on the screen"))?;
+        let socket = format!("/tmp/.X11-unix/X{}", self.display.trim_start_matches(':'));
+        tokio::task::spawn_blocking(move || x11::ask_to_close(&socket, window)).await?
+    }
+
+    async fn window(&self, title: &str) -> anyhow::Result<Option<u32>> {
         let output = tokio::process::Command::new("xdotool")
             .args(["search", "--onlyvisible", "--name", &format!("^{title}$")])
             .env("DISPLAY", &self.display)
@@ -59,6 +71,7 @@ impl Screen {
             .output()
             .await
             .context("xdotool")?;
-        Ok(!output.stdout.is_empty())
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.lines().next().map(|id| id.trim().parse().context("xdotool names windows by number")).transpose()
     }
 }
