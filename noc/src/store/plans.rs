@@ -13,6 +13,7 @@ use muster_protocol::api::{Ownership, Plan, PlanRow, Problem, Provisioning};
 use muster_protocol::crypto::claim::{ClaimError, ClaimSecret};
 use muster_protocol::id::{Mac, SiteId, Uid};
 use muster_protocol::parameters::RawSettings;
+use muster_protocol::wire::result::Reason;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 
@@ -87,6 +88,15 @@ fn own(db: &Connection, site: SiteId, asked: &Asked) -> Result<Owned, ApiError> 
             return Ok((ownership, None, Some(problem)));
         }
         (Some(Ok(secret)), _) => Some(secret.reveal()),
+        (None, Some(known)) if was_refused(db, known)? => {
+            let problem = problem(
+                409,
+                "claim_refused",
+                format!("appliance {} did not open what was sealed with the label code known here", asked.uid.short()),
+                "Type the code from its label again.",
+            );
+            return Ok((Ownership::Unclaimed, None, Some(problem)));
+        }
         (None, Some(_)) => None,
         (None, None) => {
             let problem = problem(
@@ -109,6 +119,10 @@ fn own(db: &Connection, site: SiteId, asked: &Asked) -> Result<Owned, ApiError> 
             // The label in somebody's hand is nearer to the truth than a manifest.
             if let Some(claim) = claim {
                 appliances::set_claim(db, known.id, &claim)?;
+                if known.record.provisioning == Provisioning::Failed && known.applied.0 == 0 {
+                    // What failed was another code.
+                    appliances::set_provisioning(db, known.id, Provisioning::Known)?;
+                }
             }
             if known.record.site != Some(site) || known.record.mac != asked.mac {
                 appliances::place(db, known.id, site, asked.mac)?;
@@ -117,6 +131,17 @@ fn own(db: &Connection, site: SiteId, asked: &Asked) -> Result<Owned, ApiError> 
     }
     let appliance = appliances::find(db, &asked.uid)?;
     Ok((Ownership::Owned, appliance, None))
+}
+
+/// The last grant was sealed with the label code and did not open: another try with the same code would be wasted.
+fn was_refused(db: &Connection, known: &Appliance) -> Result<bool, StoreError> {
+    if known.pinned || known.applied.0 > 0 || known.record.provisioning != Provisioning::Failed {
+        return Ok(false);
+    }
+    let sql = "SELECT reason FROM grants WHERE appliance = ?1 AND seq = ?2";
+    let reason: Option<String> =
+        db.prepare_cached(sql)?.query_row(params![known.id, known.seq.0], |row| row.get(0)).optional()?;
+    Ok(reason.as_deref() == Some(Reason::NotOpened.code()))
 }
 
 type Settled = (RawSettings, BTreeMap<String, String>);

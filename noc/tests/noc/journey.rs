@@ -144,6 +144,19 @@ async fn an_appliance_that_the_inventory_does_not_know_is_claimed_by_its_label()
     let grants: Grants = console.http.post("console/grants", &request).await.expect("grants");
     let key = grants.items[0].grant.as_ref().expect("granted").claim_key.clone();
     assert_eq!(key, Some(BASE64.encode(&device.claim.key().0)));
+
+    // A code that reads well and is another appliance's: only the appliance can tell, and then the code is asked for again.
+    let seq = grants.items[0].grant.as_ref().expect("granted").seq;
+    let failed = ResultItem { uid: device.uid, seq, configured: false, reason: "not_opened".to_owned() };
+    let report = ResultReport { items: vec![failed] };
+    console.http.post_nothing("console/results", &report).await.expect("kept");
+    let refused = plan(None).await;
+    assert_eq!(
+        (refused.ownership, refused.problem.expect("says why").code),
+        (Ownership::Unclaimed, "claim_refused".into())
+    );
+    assert_eq!(plan(Some(device.claim.reveal())).await.ownership, Ownership::Owned);
+    assert_eq!(plan(None).await.ownership, Ownership::Owned, "the new code is remembered");
     let other = PlanRequest { site: muster_protocol::id::SiteId(99), appliances: Vec::new() };
     assert_eq!(code(console.http.post::<Plan>("console/plans", &other).await), "unknown_site");
 }
