@@ -32,7 +32,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run practice test lint fmt ui rust doc architecture lab e2e bench bench-job soak deny setup-run setup-test programs bindings icons oui clean
+.PHONY: help run practice test lint fmt ui rust doc architecture lab e2e screenshot bench bench-job soak deny setup-run setup-test programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -77,6 +77,9 @@ lab: setup-test programs ## real network settings in network namespaces (root), 
 
 e2e: setup-test programs ## the desktop app on a virtual screen, through WebDriver
 	$(NEXTEST) --profile alone --workspace $(E2E)
+
+screenshot: e2e ## docs/screenshot.png from the end-to-end test
+	cp tests/artifacts/configured.png docs/screenshot.png
 
 bench: setup-test programs ## a short run of the benchmarks, unoptimised: shows that they work
 	$(TARGET)/debug/bench-job --appliances 100
