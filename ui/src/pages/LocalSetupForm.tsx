@@ -81,7 +81,7 @@ export function LocalSetupForm() {
         {field(
           'host_name',
           t`Host names`,
-          t`{n} counts, {model} and {serial} are filled in`,
+          t`${'{n}'} counts; ${'{model}'} and ${'{serial}'} are filled in`,
           '{model}-{n:03}',
         )}
       </div>

@@ -27,6 +27,29 @@ export function applianceColumns(locale: string): Column[] {
       width: 168,
     },
     { colId: 'mac', headerName: t`MAC`, field: 'mac', cellClass: 'mono', width: 152 },
+    ipColumn('address', t`IP`),
+    {
+      colId: 'health',
+      headerName: t`Health`,
+      valueGetter: ({ data }) => data && healthBadge(data.health).text,
+      cellRenderer: badgeCell<ApplianceRow>((row) =>
+        row.health === 'not_expected' ? null : healthBadge(row.health),
+      ),
+      width: 136,
+    },
+    {
+      colId: 'last_beat',
+      headerName: t`Last beat`,
+      valueGetter: ({ data }) => data?.last_beat ?? null,
+      valueFormatter: ({ value }) => (value === null ? '' : sinceNow(value, locale)),
+      tooltipValueGetter: ({ value }) => (typeof value === 'number' ? absolute(value, locale) : null),
+      // Sorted by age: the newest first when ascending.
+      comparator: (a: number | null, b: number | null) => (b ?? 0) - (a ?? 0),
+      cellClass: 'num',
+      filter: false,
+      getQuickFilterText: () => '',
+      width: 104,
+    },
     {
       colId: 'maker',
       headerName: t`Maker`,
@@ -40,10 +63,9 @@ export function applianceColumns(locale: string): Column[] {
       headerName: t`Model`,
       field: 'model',
       tooltipValueGetter: ({ value }) => value,
-      width: 120,
+      width: 150,
     },
     { colId: 'serial', headerName: t`Serial number`, field: 'serial', width: 120, hide: true },
-    ipColumn('address', t`IP`),
     ipColumn('netmask', t`Netmask`),
     ipColumn('gateway', t`Gateway`),
     {
@@ -59,27 +81,6 @@ export function applianceColumns(locale: string): Column[] {
       valueGetter: ({ data }) => data?.settings.domain,
       tooltipValueGetter: ({ value }) => value,
       width: 150,
-    },
-    {
-      colId: 'last_beat',
-      headerName: t`Last beat`,
-      valueGetter: ({ data }) => data?.last_beat ?? null,
-      valueFormatter: ({ value }) => (value === null ? '' : sinceNow(value, locale)),
-      tooltipValueGetter: ({ value }) => (typeof value === 'number' ? absolute(value, locale) : null),
-      // Sorted by age: the newest first when ascending.
-      comparator: (a: number | null, b: number | null) => (b ?? 0) - (a ?? 0),
-      filter: false,
-      getQuickFilterText: () => '',
-      width: 104,
-    },
-    {
-      colId: 'health',
-      headerName: t`Health`,
-      valueGetter: ({ data }) => data && healthBadge(data.health).text,
-      cellRenderer: badgeCell<ApplianceRow>((row) =>
-        row.health === 'not_expected' ? null : healthBadge(row.health),
-      ),
-      width: 136,
     },
     {
       colId: 'conflicts',
@@ -107,6 +108,9 @@ function ipColumn(field: 'address' | 'netmask' | 'gateway', headerName: string):
     colId: field,
     headerName,
     valueGetter: ({ data }) => data?.settings[field],
+    cellClass: ({ data }) =>
+      field === 'address' && data?.conflicts.length ? ['num', 'cell-conflict'] : 'num',
+    tooltipValueGetter: ({ data }) => (field === 'address' && data?.conflicts.join('; ')) || null,
     comparator: (a: string, b: string) => (parseIp(a ?? '') ?? -1) - (parseIp(b ?? '') ?? -1),
     width: 122,
   }
