@@ -81,7 +81,7 @@ impl Desktop {
         }
         let remembered = practice_count(&self.folder);
         if let Some(count) = self.practice.or(remembered).filter(|_| local.fleet.is_none()) {
-            match Fleet::start(count).await {
+            match Fleet::start(count, &self.fleet_folder()).await {
                 Ok(fleet) => local.fleet = Some(fleet),
                 // Real appliances are not to be left alone because the practice ones are missing.
                 Err(error) if self.practice.is_none() => {
@@ -130,7 +130,10 @@ impl Desktop {
         if setup.practice {
             let fleet = match &mut local.fleet {
                 Some(fleet) => fleet,
-                none => none.insert(Fleet::start(self.practice.unwrap_or(COUNT)).await.map_err(|e| e.problem())?),
+                none => {
+                    let fleet = Fleet::start(self.practice.unwrap_or(COUNT), &self.fleet_folder()).await;
+                    none.insert(fleet.map_err(|error| error.problem())?)
+                }
             };
             let report = noc.import(fleet.manifest.clone()).await?;
             if let Some(error) = report.errors.first() {
@@ -284,6 +287,10 @@ impl Desktop {
 
     fn noc_folder(&self) -> PathBuf {
         self.folder.join("noc")
+    }
+
+    fn fleet_folder(&self) -> PathBuf {
+        self.folder.join("fleet")
     }
 
     fn remove_unused_noc(&self) {

@@ -16,6 +16,9 @@ use tokio::sync::Mutex;
 /// Appliances of a practice fleet unless somebody says another number.
 pub(crate) const COUNT: u16 = 24;
 
+/// A larger fleet does not keep what it was given.
+const MOST_KEPT: u16 = 500;
+
 /// Seconds between practice beats: nobody waits a minute to see one.
 pub(crate) const BEAT_INTERVAL_S: u32 = 5;
 
@@ -56,15 +59,19 @@ struct Turn<'a> {
 }
 
 impl Fleet {
-    /// Starts `count` appliances and waits until they listen.
-    pub(crate) async fn start(count: u16) -> Result<Self, PracticeError> {
-        Self::start_program(&program()?, count).await
+    /// Starts `count` appliances that keep in `folder` what they are given, and waits until they listen.
+    pub(crate) async fn start(count: u16, folder: &Path) -> Result<Self, PracticeError> {
+        Self::start_program(&program()?, count, folder).await
     }
 
-    async fn start_program(program: &Path, count: u16) -> Result<Self, PracticeError> {
+    async fn start_program(program: &Path, count: u16, folder: &Path) -> Result<Self, PracticeError> {
+        // Each waits for the disk as a real one does, but all for the same disk: a huge fleet comes from the factory
+        // every time instead.
+        let state = (count <= MOST_KEPT).then_some(["--state".as_ref(), folder.as_os_str()]);
         let mut child = Command::new(program)
             .arg("--count")
             .arg(count.to_string())
+            .args(state.into_iter().flatten())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -112,7 +119,7 @@ impl Fleet {
         self.control.lock().await.knobs.clone()
     }
 
-    /// Ends the fleet.
+    /// Ends the fleet; its appliances keep what they have.
     pub(crate) async fn stop(self) {
         let Self { mut child, control, .. } = self;
         drop(control);
@@ -155,7 +162,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let script = r#"printf '%s\n' '{"ready":true,"port":6879,"manifest":"serial"}'; cat > "$(dirname "$0")/heard""#;
         let program = fleet(folder.path(), script);
-        let fleet = Fleet::start_program(&program, 3).await.expect("it starts");
+        let fleet = Fleet::start_program(&program, 3, folder.path()).await.expect("it starts");
         assert_eq!(fleet.target.to_string(), "127.0.0.1:6879");
         let silent = PracticeKnobs { silent: vec!["ABCD".to_owned()], ..PracticeKnobs::default() };
         fleet.turn(silent.clone()).await.expect("it listens");
@@ -170,7 +177,7 @@ mod tests {
     async fn a_fleet_that_does_not_start_says_what_it_said() {
         let folder = tempfile::tempdir().expect("a folder");
         let program = fleet(folder.path(), "echo 'no port is free'; exit 1");
-        let error = Fleet::start_program(&program, 3).await.expect_err("it is not ready");
+        let error = Fleet::start_program(&program, 3, folder.path()).await.expect_err("it is not ready");
         assert!(matches!(&error, PracticeError::NotReady { said } if said == "no port is free"), "{error:?}");
     }
 
@@ -179,7 +186,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let script = r#"echo '{"ready":true,"port":1,"manifest":""}'; read line; exit 0"#;
         let program = fleet(folder.path(), script);
-        let mut fleet = Fleet::start_program(&program, 3).await.expect("it starts");
+        let mut fleet = Fleet::start_program(&program, 3, folder.path()).await.expect("it starts");
         fleet.child.wait().await.expect("it ends by itself");
         let error = fleet.turn(PracticeKnobs::default()).await.expect_err("nobody listens");
         assert!(matches!(error, PracticeError::Gone { .. }), "{error:?}");
@@ -188,7 +195,7 @@ mod tests {
     #[tokio::test]
     async fn a_missing_program_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = Fleet::start_program(&folder.path().join("fleet"), 3).await.expect_err("no program");
+        let error = Fleet::start_program(&folder.path().join("fleet"), 3, folder.path()).await.expect_err("no program");
         assert!(matches!(error, PracticeError::Start { .. }), "{error:?}");
     }
 }

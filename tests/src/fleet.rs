@@ -1,13 +1,14 @@
 //! The practice fleet: many simulated appliances in one process, behind one UDP socket on loopback.
 //!
 //! Each runs the real agent (`muster_agent::agent`): the same machines, the same certificates, the same HTTPS. Only its
-//! network, its storage and what it measures are in memory. Pings go to all of them, everything else to the appliance
-//! that it names.
+//! network and what it measures are in memory, and its storage unless the fleet is given a folder. Pings go to all of
+//! them, everything else to the appliance that it names.
 
 mod catalogue;
 mod health;
 mod members;
 mod rng;
+mod storage;
 
 pub use members::{Fleet, Stats};
 

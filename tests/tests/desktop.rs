@@ -16,7 +16,16 @@ fn first_start_to_a_silenced_appliance_that_reports_again() {
         let services = desktop.bus.services().await?;
         let app = App::start(&desktop, &Launch::default()).await?;
         let outcome = first_start(&desktop, &services, &app).await;
-        desktop.or_picture(outcome).await
+        desktop.or_picture(outcome).await?;
+        drop(app);
+
+        // The next start goes on where this one ended, and repeats no notification.
+        let told = services.notifications();
+        let app = App::start(&desktop, &Launch::default()).await?;
+        let outcome = next_start(&services, &app).await;
+        desktop.or_picture(outcome).await?;
+        assert_eq!(services.notifications(), told, "nothing is told twice");
+        Ok(())
     });
 }
 
@@ -29,7 +38,7 @@ async fn first_start(desktop: &Desktop, services: &SessionServices, app: &App) -
     desktop.picture("use-this-computer").await?;
     app.click("local-submit").await?;
 
-    let item = services.tray_item().await?;
+    let item = services.tray_item(1).await?;
     discover(app, 24).await?;
     desktop.picture("discovered").await?;
     configure_all(desktop, app, 24).await?;
@@ -52,6 +61,19 @@ async fn first_start(desktop: &Desktop, services: &SessionServices, app: &App) -
     assert!(own.iter().all(|id| processes.contains(id)), "they run until now");
     services.choose(&item, "Quit").await?;
     app.ended(&own).await
+}
+
+/// Everybody still has what they were given, beats, and is well.
+async fn next_start(services: &SessionServices, app: &App) -> anyhow::Result<()> {
+    app.find("nav-practice").await?;
+    app.click("discover").await?;
+    app.number("count-configured", 24, ALERT_WITHIN).await?;
+    app.number("count-silent", 0, ALERT_WITHIN).await?;
+    let item = services.tray_item(1).await?;
+    eventually("the tray says that all is well", || async {
+        Ok(services.tray_title(&item).await? == "Muster: All well")
+    })
+    .await
 }
 
 /// Cuts one appliance off: the desktop tells, a click shows the appliance, and its return is told too.
@@ -113,7 +135,7 @@ async fn practice(desktop: &Desktop, app: &App) -> anyhow::Result<()> {
 
     // A panel that appears later gets the icon, and its menu calls the roll.
     let services = desktop.bus.services().await?;
-    let item = services.tray_item().await?;
+    let item = services.tray_item(1).await?;
     services.choose(&item, "Discover").await?;
     eventually("the roll is called from the tray", || async { Ok(app.text("discovery-status").await?.contains("24")) })
         .await?;

@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Parser;
 use serde_json::json;
 use std::io::Write;
+use std::path::PathBuf;
 use system_tests::fleet::{Command, Fleet, Knobs, Options, bind};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
@@ -24,6 +25,9 @@ struct Cli {
     /// The same seed makes the same appliances
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Keep what the appliances keep in this folder, and go on with it
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// How long an installation takes, milliseconds
     #[arg(long, default_value_t = 0)]
     install_ms: u64,
@@ -53,7 +57,10 @@ async fn main() -> anyhow::Result<()> {
         },
     };
     let socket = bind(options.port).with_context(|| format!("UDP port {} on 127.0.0.1 is not free", options.port))?;
-    let fleet = Fleet::start(&options, socket)?;
+    let fleet = match &cli.state {
+        Some(folder) => Fleet::resume(&options, socket, folder)?,
+        None => Fleet::start(&options, socket)?,
+    };
     say(&json!({ "ready": true, "port": fleet.address()?.port(), "manifest": fleet.manifest() }));
 
     let (command, commands) = mpsc::channel(16);

@@ -127,13 +127,13 @@ impl SessionServices {
         Ok(())
     }
 
-    /// Waits for a tray icon; its name on the bus.
-    pub async fn tray_item(&self) -> anyhow::Result<String> {
+    /// Waits for the tray icon of the app's first, second, ... start on this bus; its name there.
+    pub async fn tray_item(&self, start: usize) -> anyhow::Result<String> {
         let mut items = self.items.subscribe();
-        let item = tokio::time::timeout(PATIENCE, items.wait_for(|items| !items.is_empty()))
+        let item = tokio::time::timeout(PATIENCE, items.wait_for(|items| items.len() >= start))
             .await
             .context("no tray icon was registered")??
-            .last()
+            .get(start - 1)
             .cloned();
         item.context("the tray icon that was just there")
     }

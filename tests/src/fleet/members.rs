@@ -3,13 +3,14 @@
 use super::catalogue::{self, Model};
 use super::health::PracticeHealth;
 use super::rng::SeededRng;
+use super::storage::Kept;
 use super::{Command, Knobs, Options};
 use muster_agent::agent::{Agent, Done, Parts, StartError};
 use muster_agent::identity::Identity;
 use muster_agent::label::{Label, MANIFEST_HEADER};
 use muster_agent::network::fake::{self, FakeNetwork};
 use muster_agent::status;
-use muster_agent::storage::MemoryStorage;
+use muster_agent::storage::{FileStorage, MemoryStorage};
 use muster_protocol::id::Uid;
 use muster_protocol::time::Millis;
 use muster_protocol::wire::here::Proof;
@@ -18,12 +19,13 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::{Semaphore, mpsc};
 
-type Appliance = Agent<MemoryStorage, FakeNetwork, PracticeHealth>;
+type Appliance = Agent<Kept, FakeNetwork, PracticeHealth>;
 
 /// Handshakes at the same time: more would only queue for the processor.
 const CONNECTIONS: usize = 64;
@@ -75,8 +77,17 @@ pub struct Stats {
 }
 
 impl Fleet {
-    /// The appliances of `options`, behind `socket`.
+    /// The appliances of `options`, behind `socket`, as they come from the factory.
     pub fn start(options: &Options, socket: UdpSocket) -> Result<Fleet, StartError> {
+        Fleet::of(options, socket, None)
+    }
+
+    /// The appliances of `options` with what they kept in `folder`, as after a power cut.
+    pub fn resume(options: &Options, socket: UdpSocket, folder: &Path) -> Result<Fleet, StartError> {
+        Fleet::of(options, socket, Some(folder))
+    }
+
+    fn of(options: &Options, socket: UdpSocket, folder: Option<&Path>) -> Result<Fleet, StartError> {
         let (work, done) = mpsc::unbounded_channel();
         let knobs = Arc::new(fake::Knobs::new(options.seed));
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
@@ -87,11 +98,16 @@ impl Fleet {
             let (identity, label) = make(options.seed, number, model);
             manifest += &label.manifest_line();
             manifest.push('\n');
+            let storage = match folder {
+                // By name, not by number: another seed makes other appliances.
+                Some(folder) => Kept::Files(FileStorage::open(&folder.join(identity.uid().short()))?),
+                None => Kept::Memory(MemoryStorage::default()),
+            };
             let parts = Parts {
                 identity,
                 mac: label.mac,
                 proof: Proof::Claim,
-                storage: MemoryStorage::default(),
+                storage,
                 network: Arc::new(FakeNetwork::new(knobs.clone())),
                 health: PracticeHealth::new(model, SeededRng::new(options.seed, "health", number)),
                 work: work.clone(),
