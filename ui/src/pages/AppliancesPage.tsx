@@ -52,6 +52,8 @@ export function AppliancesPage() {
     if (state && typeof state === 'object' && 'focus' in state) focusSearch()
   }, [location.state, focusSearch])
 
+  // The grid follows some milliseconds behind; only what is hidden on purpose is told as hidden.
+  const isNarrowed = search !== '' || group !== null || Object.keys(view.filters).length > 0
   const target = selected > 0 ? selected : counts.unconfigured
   const configure = () => {
     const uids =
@@ -162,7 +164,7 @@ export function AppliancesPage() {
         <DiscoveryStatus />
         <div className={classes.grow} />
         <output className={classes.rowCount} data-testid="row-count">
-          {shown === counts.all ? (
+          {!isNarrowed || shown === counts.all ? (
             <Plural value={counts.all} one="# appliance" other="# appliances" />
           ) : (
             <Trans>
@@ -230,7 +232,7 @@ export function AppliancesPage() {
             <NoAppliances onProblem={setProblem} />
           </div>
         ) : null}
-        {counts.all > 0 && shown === 0 ? (
+        {counts.all > 0 && shown === 0 && isNarrowed ? (
           <div className={classes.over}>
             <NoMatches onClear={clearFilters} />
           </div>

@@ -51,7 +51,7 @@ function Progressing({ job }: { job: Job }) {
   const rows = useMemo(() => [...job.items.values()], [job.items])
   const sum = summarise(job)
   const running = isRunning(job)
-  const columns = useMemo(() => jobColumns(), [])
+  const columns = useMemo(() => jobColumns(running), [running])
   const failed = rows.filter((item) => item.step === 'failed').map((item) => item.uid)
   const act = (promise: Promise<unknown>) => {
     setProblem(null)
@@ -72,10 +72,17 @@ function Progressing({ job }: { job: Job }) {
       <div className={classes.overall} data-testid="wizard-progress">
         <Progress.Root size={8} aria-label={t`Progress`}>
           <Progress.Section
-            value={running ? 100 * sum.part : 100}
-            color={sum.failed > 0 && !running ? 'red' : running ? 'indigo' : 'green'}
+            value={100 * (running ? sum.part : sum.configured / Math.max(1, sum.total))}
+            color={running ? 'indigo' : 'green'}
             aria-label={t`Progress`}
           />
+          {running ? null : (
+            <Progress.Section
+              value={(100 * sum.failed) / Math.max(1, sum.total)}
+              color="red"
+              aria-label={t`Failed`}
+            />
+          )}
         </Progress.Root>
         <div className={classes.counts}>
           {running ? (

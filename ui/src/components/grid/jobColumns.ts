@@ -5,8 +5,8 @@ import { partOf } from '../../domain/job.ts'
 import { stepBadge } from '../badge.ts'
 import { badgeCell, barCell } from './cells.ts'
 
-/** How a job's appliances are listed. */
-export function jobColumns(): ColDef<JobItemView>[] {
+/** How a job's appliances are listed; the bars only while it runs. */
+export function jobColumns(running: boolean): ColDef<JobItemView>[] {
   return [
     {
       headerName: t`Host name`,
@@ -24,11 +24,13 @@ export function jobColumns(): ColDef<JobItemView>[] {
     },
     {
       headerName: t`Progress`,
+      colId: 'progress',
       valueGetter: ({ data }) => (data ? Math.round(100 * partOf(data)) : 0),
       cellRenderer: barCell<JobItemView>(partOf, (item) =>
         item.step === 'installing' ? `${item.percent}%` : '',
       ),
-      width: 190,
+      hide: !running,
+      width: 150,
     },
     { headerName: t`Attempts`, field: 'attempts', width: 92 },
     {

@@ -48,22 +48,32 @@ export function ReviewStep({ draft, plan }: { draft: Draft; plan: PlanView }) {
     [t],
   )
   const fresh = changes.filter((row) => row.current.address === '').length
-  const changed = changes.length - fresh
+  const same = changes.filter(({ current, next }) =>
+    FIELDS.every((field) => current[field] === next[field]),
+  ).length
+  const changed = changes.length - fresh - same
   const left = draft.uids.length - changes.length
   const site = sites.find((one) => one.id === draft.site)?.name
   return (
     <div className={classes.column}>
       <div className={classes.bar} data-testid="review">
-        <b>
-          <Plural
-            value={fresh}
-            one="# appliance gets its first settings"
-            other="# appliances get their first settings"
-          />
-        </b>
+        {fresh > 0 ? (
+          <b>
+            <Plural
+              value={fresh}
+              one="# appliance gets its first settings"
+              other="# appliances get their first settings"
+            />
+          </b>
+        ) : null}
         {changed > 0 ? (
           <b className="warn">
-            <Plural value={changed} one="# changes" other="# change" />
+            <Plural value={changed} one="# appliance changes" other="# appliances change" />
+          </b>
+        ) : null}
+        {same > 0 ? (
+          <b>
+            <Plural value={same} one="# keeps its settings" other="# keep their settings" />
           </b>
         ) : null}
         {left > 0 ? (
