@@ -129,6 +129,9 @@ for (const scheme of ['light', 'dark'] satisfies Scheme[])
       const { page, errors } = await stage.page(path, scheme)
       try {
         for (const visit of visits) await visit(page)
+        // A tooltip of where the mouse happens to be is not part of the page.
+        await page.mouse.move(2, 2)
+        await page.locator('[role=tooltip]').first().waitFor({ state: 'detached' })
         // axe reads colours: nothing may be half-way through a fade.
         await page.evaluate(() =>
           Promise.all(document.getAnimations().map((one) => one.finished)).then(
