@@ -5,9 +5,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use muster_console::engine::{Engine, EngineError, Options as EngineOptions};
 use muster_console::problem::Explain;
-use muster_console::view::{Chosen, EditedRow, JobStep, JobView, NocLink, RowState};
+use muster_console::view::{Chosen, EditedRow, JobStep, JobView, NocLink, RowOwnership, RowState};
 use muster_noc::{Noc, Options as NocOptions, Running, SiteSpec};
 use muster_protocol::api::{Provisioning, Site};
+use muster_protocol::crypto::claim::ClaimSecret;
 use muster_protocol::parameters::Confirm;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,11 +28,18 @@ struct World {
     running: Option<Running>,
     address: SocketAddr,
     target: SocketAddr,
+    manifest: String,
     _fleet: mpsc::Sender<Command>,
 }
 
 impl World {
     async fn new(count: usize, knobs: Knobs) -> World {
+        let world = World::without_inventory(count, knobs).await;
+        world.noc.import_manifest(&world.manifest).expect("imported");
+        world
+    }
+
+    async fn without_inventory(count: usize, knobs: Knobs) -> World {
         let folder = tempfile::tempdir().expect("a folder");
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let options = NocOptions { addresses: vec!["127.0.0.1:0".to_owned()], listen: loopback };
@@ -54,12 +62,12 @@ impl World {
         let address = running.local_addr();
         let options = Options { count, port: 0, seed: 11, knobs };
         let fleet = Fleet::start(&options, bind(0).expect("a socket")).expect("a fleet");
-        noc.import_manifest(fleet.manifest()).expect("imported");
+        let manifest = fleet.manifest().to_owned();
         let target = fleet.address().expect("bound");
         let (command, commands) = mpsc::channel(4);
         let (told, _) = mpsc::unbounded_channel();
         tokio::spawn(fleet.run(commands, told));
-        World { folder, noc, site, running: Some(running), address, target, _fleet: command }
+        World { folder, noc, site, running: Some(running), address, target, manifest, _fleet: command }
     }
 
     fn console(&self) -> EngineOptions {
@@ -204,6 +212,48 @@ async fn a_noc_that_goes_away_in_the_middle_is_told_everything_when_it_is_back()
     .await;
     let records = world.noc.appliances().expect("read");
     assert!(records.iter().all(|record| record.provisioning == Provisioning::Configured), "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_label_code_is_told_harms_nobody_and_can_be_typed_again() {
+    let world = World::without_inventory(1, Knobs::default()).await;
+    let engine = joined(&world).await;
+    engine.discover().await.expect("discovers");
+    let row = until("it is heard", 30, async || {
+        engine.appliances().into_iter().find(|row| row.heard).ok_or(engine.discovery())
+    })
+    .await;
+    assert_eq!(row.state, RowState::Unclaimed);
+    let plan = async |claim: Option<&str>| {
+        let chosen = vec![Chosen { uid: row.uid.clone(), claim: claim.map(str::to_owned) }];
+        engine.plan(1, chosen).await.expect("planned").rows.remove(0)
+    };
+    let configure = async |settings| {
+        let id = engine.configure(1, vec![EditedRow { uid: row.uid.clone(), settings }]).await.expect("a job");
+        until("the job ends", 60, async || {
+            let job = engine.job(id).expect("known");
+            if job.finished.is_some() { Ok(job.items[0].clone()) } else { Err(job) }
+        })
+        .await
+    };
+    assert_eq!(plan(None).await.ownership, RowOwnership::Unclaimed);
+
+    // A code that reads well and is another label's: only the appliance can tell.
+    let wrong = ClaimSecret::generate(&mut rand_core::UnwrapErr(getrandom::SysRng)).reveal();
+    let item = configure(plan(Some(&wrong)).await.settings).await;
+    let problem = item.problem.expect("says why");
+    assert_eq!((item.step, problem.code.as_str()), (JobStep::Failed, "not_opened"));
+    assert!(!problem.remedy.is_empty());
+
+    let again = until("the NOC has heard of it", 20, async || {
+        let again = plan(None).await;
+        if again.ownership == RowOwnership::Unclaimed { Ok(again) } else { Err(again) }
+    })
+    .await;
+    assert_eq!(again.problem.expect("asks for the code").code, "claim_refused");
+    let line = world.manifest.lines().nth(1).expect("an appliance");
+    let right = line.split(',').find(|cell| cell.parse::<ClaimSecret>().is_ok()).expect("its label code");
+    assert_eq!(configure(plan(Some(right)).await.settings).await.step, JobStep::Configured);
 }
 
 #[tokio::test(flavor = "multi_thread")]
