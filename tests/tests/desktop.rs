@@ -69,7 +69,7 @@ async fn next_start(services: &SessionServices, app: &App) -> anyhow::Result<()>
     app.click("discover").await?;
     app.number("count-configured", 24, ALERT_WITHIN).await?;
     app.number("count-silent", 0, ALERT_WITHIN).await?;
-    let item = services.tray_item(1).await?;
+    let item = services.tray_item(2).await?;
     eventually("the tray says that all is well", || async {
         Ok(services.tray_title(&item).await? == "Muster: All well")
     })
