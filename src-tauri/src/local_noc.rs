@@ -1,5 +1,6 @@
 //! The NOC on this computer: the same NOC as anywhere, in a folder of the app's data, served by the app itself.
 
+use crate::texts;
 use muster_console::view::{ImportReport, LineError, ProblemView, SiteSetup};
 use muster_noc::{AsProblem, ImportError, Noc, Options, Running, SiteSpec};
 use muster_protocol::api::{Problem, Site};
@@ -37,7 +38,11 @@ impl LocalNoc {
     pub(crate) async fn create(folder: PathBuf, options: Options) -> Result<Self, ProblemView> {
         let made = folder.clone();
         blocking(move || Noc::init(&made, &options).map(drop).map_err(|error| view(&error))).await?;
-        Self::open(folder).await
+        Self::open(folder).await.map_err(|problem| match problem.code.as_str() {
+            // Nobody has a noc.toml to edit yet.
+            "cannot_listen" => ProblemView { remedy: texts::ANOTHER_PORT.to_owned(), ..problem },
+            _ => problem,
+        })
     }
 
     /// A site as the form has it. The site of that name is brought up to date if an earlier attempt left it.
@@ -222,5 +227,6 @@ mod tests {
         let problem = LocalNoc::create(other.path().join("noc"), options).await.err().expect("the port is taken");
         assert_eq!(problem.code, "cannot_listen");
         assert!(problem.message.contains(&listen.to_string()), "{}", problem.message);
+        assert_eq!(problem.remedy, texts::ANOTHER_PORT);
     }
 }

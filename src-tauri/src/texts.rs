@@ -83,6 +83,10 @@ pub(crate) fn names(names: &[String]) -> String {
     line
 }
 
+/// Remedy when the port of the new NOC is taken.
+pub(crate) const ANOTHER_PORT: &str =
+    "Stop the program that uses the port, or write another after the colon in the address of this computer.";
+
 /// A site whose name is not known.
 pub(crate) fn unnamed_site(id: u32) -> String {
     format!("Site {id}")

@@ -36,6 +36,14 @@ async fn first_start(desktop: &Desktop, services: &SessionServices, app: &App) -
     app.click("start-local").await?;
     app.click("setup-practice").await?;
     desktop.picture("use-this-computer").await?;
+
+    // A wrong value is named, and nothing of the attempt stands in the way of the next.
+    let pool = app.find("setup-pool").await?;
+    let proposed = pool.prop("value").await?.context("a pool is proposed")?;
+    app.fill("setup-pool", "192.0.2.10-203.0.113.9").await?;
+    app.click("local-submit").await?;
+    assert_eq!(app.find("problem").await?.attr("data-code").await?.as_deref(), Some("site_invalid"));
+    app.fill("setup-pool", &proposed).await?;
     app.click("local-submit").await?;
 
     let item = services.tray_item(1).await?;
@@ -169,7 +177,7 @@ fn a_wrong_invite_is_explained_and_without_a_tray_closing_ends_the_app() {
 
 async fn wrong_invite(desktop: &Desktop, app: &App) -> anyhow::Result<()> {
     app.click("start-join").await?;
-    app.find("invite-input").await?.send_keys("muster-invite:nonsense").await?;
+    app.fill("invite-input", "muster-invite:nonsense").await?;
     app.click("invite-submit").await?;
     let problem = app.find("problem").await?;
     let code = problem.attr("data-code").await?.unwrap_or_default();

@@ -109,6 +109,14 @@ impl App {
         }
     }
 
+    /// Replaces what is in a field, as a person would: selects all and types.
+    pub async fn fill(&self, test_id: &str, text: &str) -> anyhow::Result<()> {
+        let field = self.find(test_id).await?;
+        field.click().await?;
+        field.send_keys(Key::Control + "a").await?;
+        field.send_keys(text).await.with_context(|| format!("`{test_id}` takes no text"))
+    }
+
     /// The element's text; empty when there is none.
     pub async fn text(&self, test_id: &str) -> anyhow::Result<String> {
         let found = self.window.find_all(By::Css(css(test_id))).await?;
