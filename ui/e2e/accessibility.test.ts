@@ -63,6 +63,13 @@ const SCREENS: [name: string, path: string, ...visits: Visit[]][] = [
   ],
   ['appliances, NOC lost', '?heard=1&lost=1', see('noc-lost')],
   [
+    'appliances, every state',
+    '?heard=1&awkward=1',
+    see('row-count'),
+    (page) => page.locator('.ag-row').first().waitFor(),
+  ],
+  ['appliance, long names and conflicts', '?heard=1&awkward=1&configured=1', openFirst],
+  [
     'shortcuts',
     '?heard=1',
     see('row-count'),

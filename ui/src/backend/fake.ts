@@ -20,6 +20,7 @@ import type { Backend } from './backend.ts'
 import {
   beatAt,
   INSTALL_FAILED,
+  makeAwkward,
   makeWorld,
   random,
   type Simulated,
@@ -41,6 +42,8 @@ export interface FakeOptions {
   /** The NOC cannot be reached. */
   lost: boolean
   practice: boolean
+  /** Every state and health there is, long names, conflicts. */
+  awkward: boolean
 }
 
 const DEFAULTS: FakeOptions = {
@@ -53,6 +56,7 @@ const DEFAULTS: FakeOptions = {
   speed: 1,
   lost: false,
   practice: true,
+  awkward: false,
 }
 
 /** What `main.tsx` calls: options from the address, as `?appliances=10000&heard=1`. */
@@ -71,6 +75,7 @@ export function connect(): Backend {
     speed: number('speed', DEFAULTS.speed),
     lost: flag('lost', DEFAULTS.lost),
     practice: flag('practice', DEFAULTS.practice),
+    awkward: flag('awkward', DEFAULTS.awkward),
   })
 }
 
@@ -123,6 +128,7 @@ export class Fake implements Backend {
     this.beatInterval = 5 / this.options.speed
     const { appliances, seed, configured, unclaimed } = this.options
     this.world = makeWorld({ appliances, seed, configured, unclaimed, beatInterval: 5 }, now())
+    if (this.options.awkward) makeAwkward(this.world)
     this.byUid = new Map(this.world.map((one) => [one.row.uid, one]))
     this.random = random(seed + 1)
     this.joined = !this.options.first

@@ -1,7 +1,15 @@
 // A lively site in memory, for development and tests: appliances that answer, install, beat and fall silent.
 // Only `--mode fake` bundles hold it.
 
-import type { ApplianceRow, BeatView, JobItemView, JobStep, Settings } from '../bindings.ts'
+import type {
+  ApplianceRow,
+  BeatView,
+  JobItemView,
+  JobStep,
+  RowHealth,
+  RowState,
+  Settings,
+} from '../bindings.ts'
 import { formatIp } from '../domain/ipv4.ts'
 import { NO_SETTINGS } from '../domain/settings.ts'
 
@@ -77,6 +85,35 @@ export function makeWorld(options: WorldOptions, now: number): Simulated[] {
       site: isConfigured ? 1 : null,
     }
     return { row, nextBeat: now + next() * options.beatInterval, inJob: false }
+  })
+}
+
+/** Gives the appliances every state and health in turn, the longest names there can be, and conflicts. */
+export function makeAwkward(world: readonly Simulated[]): void {
+  const states: RowState[] = [
+    'configured',
+    'failed',
+    'provisional',
+    'not_heard',
+    'configuring',
+    'unclaimed',
+    'unconfigured',
+  ]
+  const healths: RowHealth[] = ['well', 'late', 'silent', 'never_reported', 'recovering', 'not_expected']
+  world.forEach((one, i) => {
+    const state = states[i % states.length] as RowState
+    const long = `${'a-very-long-host-name-that-somebody-chose-for-this-appliance-'.slice(0, 60)}${String(i).padStart(3, '0')}`
+    one.row = {
+      ...one.row,
+      state,
+      maker: 'An Unusually Long Manufacturer Name GmbH & Co. KG, Industrial Networks Division',
+      model: 'Model with a name that does not end where one would expect it to end',
+      settings: { ...settingsFor(i, 'x'), host_name: long, domain: `${'sub.'.repeat(30)}example.net` },
+      health: healths[i % healths.length] as RowHealth,
+      heard: state !== 'not_heard',
+      conflicts: i % 3 === 0 ? ['address 10.20.1.0 with ABCD-EFGH', 'host name mail-01 with IJKL-MNOP'] : [],
+    }
+    one.nextBeat = Number.POSITIVE_INFINITY
   })
 }
 
