@@ -221,6 +221,7 @@ async fn configure_all(desktop: &Desktop, app: &App, count: usize) -> anyhow::Re
     desktop.picture("review").await?;
     app.click("wizard-apply").await?;
     app.find("wizard-progress").await?;
+    app.find_css("[data-testid='job'] .ag-row").await?;
     desktop.picture("progress").await?;
     app.number("summary-configured", count, ALERT_WITHIN).await?;
     app.number("summary-failed", 0, ALERT_WITHIN).await?;
