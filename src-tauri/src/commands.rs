@@ -107,3 +107,28 @@ pub(crate) async fn get_preference(app: App<'_>, key: String) -> Answer<Option<S
 pub(crate) async fn set_preference(app: App<'_>, key: String, value: String) -> Answer<()> {
     told(app.engine().await?.set_preference(&key, &value).await)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// The texts between `before` and `after`, as `discover` in `invoke('discover'`.
+    fn between<'a>(text: &'a str, before: &str, after: char) -> BTreeSet<&'a str> {
+        text.split(before).skip(1).filter_map(|rest| rest.split(after).next()).collect()
+    }
+
+    #[test]
+    fn handler_access_list_capability_and_window_name_the_same_commands() {
+        let handled = between(include_str!("lib.rs"), "commands::", ',');
+        assert!(handled.contains("discover") && handled.len() > 10, "{handled:?}");
+        let listed: BTreeSet<&str> = include_str!("../build.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("    \"")?.strip_suffix("\","))
+            .collect();
+        assert_eq!(listed, handled, "build.rs");
+        let capability = include_str!("../capabilities/main.json").replace('-', "_");
+        assert_eq!(between(&capability, "\"allow_", '"'), handled, "capabilities/main.json");
+        let asked = between(include_str!("../../ui/src/backend/desktop.ts"), "invoke('", '\'');
+        assert_eq!(asked, handled, "ui/src/backend/desktop.ts");
+    }
+}
