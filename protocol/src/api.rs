@@ -5,7 +5,7 @@
 //!
 //! | request | body | answer |
 //! |---|---|---|
-//! | `GET /v1/ca` | - | the CA certificate, PEM; its SHA-256 (of the DER) is the pin in invites and grants |
+//! | `GET /v1/ca` | - | the CA certificate, PEM; its SHA-256 (of the DER) is the pin in invites and grants. The NOC also sends it in the TLS handshake, where agents compare it |
 //! | `POST /v1/consoles/enrol` | [`EnrolConsole`] | [`ConsoleEnrolled`] |
 //! | `GET /v1/console/sites` | - | `[Site]` |
 //! | `GET /v1/console/appliances` | - | `[ApplianceRecord]`, those of the console's sites |
@@ -320,7 +320,7 @@ pub enum AlertKind {
 pub struct Changes {
     /// Ask with `after` set to this next time. Numbers start anew when `reset` is true.
     pub revision: u64,
-    /// The console must fetch everything anew (it is too far behind, or new).
+    /// The console must fetch everything anew: it is new, or the NOC's database was restored.
     pub reset: bool,
     /// Appliances that changed, whole.
     pub appliances: Vec<ApplianceRecord>,
