@@ -3,6 +3,7 @@ import { relative, span } from './time.ts'
 
 test('moments are told in the largest unit that fits', () => {
   expect(relative(100, 104, 'en')).toBe('4s ago')
+  expect(relative(104, 104, 'en')).toBe('0s ago')
   expect(relative(0, 119, 'en')).toBe('1m ago')
   expect(relative(0, 7300, 'en')).toBe('2h ago')
   expect(relative(0, 200_000, 'en')).toBe('2d ago')

@@ -5,7 +5,7 @@ export function relative(at: number, now: number, locale: string): string {
   const seconds = Math.round(at - now)
   const size = Math.abs(seconds)
   const [unit, length] = UNITS.find(([, length]) => size >= length) ?? (['second', 1] as const)
-  return formatter(locale).format(Math.trunc(seconds / length), unit)
+  return formatter(locale).format(Math.trunc(seconds / length) || -0, unit)
 }
 
 export function absolute(at: number, locale: string): string {
