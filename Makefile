@@ -63,7 +63,7 @@ ui: setup-test ui/node_modules/.package-lock.json ## UI unit, accessibility and 
 	cd ui && npm test
 	cd ui && npm run --silent test:browser
 
-rust: setup-test ui/dist/index.html ## Rust tests of the workspace, architecture and bindings among them
+rust: setup-test programs ## Rust tests of the workspace (some start the programs), architecture and bindings among them
 	$(NEXTEST) --workspace -E 'not ($(APART))'
 
 doc: setup-test ## examples in the documentation of the protocol
