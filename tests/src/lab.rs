@@ -148,7 +148,7 @@ impl Lab {
     pub fn host_name(&self, number: usize) -> String {
         let agent = self.appliances[number - 1].agent.as_ref().expect("the agent runs");
         let mut command = Command::new("nsenter");
-        command.args(["-t", &agent.id().to_string(), "-u", "hostname"]);
+        command.args(["-t", &agent.id().to_string(), "-u", "uname", "-n"]);
         succeed(&mut command).trim().to_owned()
     }
 
