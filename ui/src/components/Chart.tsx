@@ -45,7 +45,11 @@ export function Chart({ label, at, values, max, format, from, to }: Props) {
         },
         axes: [
           { ...axis(colour), space: 60, values: (_, ticks) => ticks.map(clock) },
-          { ...axis(colour), size: 46, values: (_, ticks) => ticks.map((v) => latest.current.format(v)) },
+          {
+            ...axis(colour),
+            size: labelRoom,
+            values: (_, ticks) => ticks.map((v) => latest.current.format(v)),
+          },
         ],
         series: [
           {},
@@ -102,6 +106,12 @@ function axis(colour: (name: string) => string): uPlot.Axis {
     gap: 6,
     size: 28,
   }
+}
+
+/** As wide as the longest label: counters grow for years. */
+function labelRoom(_: uPlot, labels: string[] | null): number {
+  const longest = Math.max(0, ...(labels ?? []).map((label) => label.length))
+  return Math.max(46, longest * 6.5 + 12)
 }
 
 /** Hours and minutes: the chart spans a day at most. */
