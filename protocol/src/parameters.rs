@@ -146,6 +146,25 @@ impl fmt::Display for InvalidSettings {
 
 impl RawSettings {
     /// Checks each setting and then the settings against each other; reports everything that is wrong at once.
+    ///
+    /// ```
+    /// use muster_protocol::parameters::{Field, RawSettings};
+    ///
+    /// let mut raw = RawSettings {
+    ///     host_name: "Mail-01".into(),
+    ///     domain: "example.net".into(),
+    ///     address: "192.0.2.10".into(),
+    ///     netmask: "/24".into(),
+    ///     gateway: "192.0.2.1".into(),
+    ///     ..RawSettings::default()
+    /// };
+    /// assert_eq!(raw.validate()?.host_name(), "mail-01");
+    ///
+    /// raw.gateway = "198.51.100.1".into();
+    /// let errors = raw.validate().unwrap_err().0;
+    /// assert_eq!((errors[0].field, errors[0].code.as_str()), (Field::Gateway, "gateway_outside_network"));
+    /// # Ok::<(), muster_protocol::parameters::InvalidSettings>(())
+    /// ```
     pub fn validate(&self) -> Result<NetworkSettings, InvalidSettings> {
         let mut errors = Vec::new();
         let host_name = check(&mut errors, Field::HostName, host_name(&self.host_name));
