@@ -1,12 +1,13 @@
 use super::*;
 use crate::crypto::claim::ClaimKey;
 use crate::crypto::claim::ClaimSecret;
-use crate::crypto::keys::SealKey;
 use crate::crypto::keys::SecretKey;
+use crate::crypto::keys::{OpenKey, SealKey};
 use crate::crypto::seal::ExportedKey;
 use crate::crypto::sign::{self, Purpose};
-use crate::id::PingId;
+use crate::grant::Credential;
 use crate::id::{BootId, Mac, SiteId};
+use crate::id::{ConsoleId, PingId};
 use crate::parameters::{Parameters, RawSettings};
 use crate::test_rng::TestRng;
 use crate::time::UnixTime;
@@ -241,6 +242,38 @@ fn an_unconfigured_appliance_answers_with_mac_and_identity_only() {
     let mut bench = Bench::new();
     let here = bench.discover();
     assert_eq!((here.mac, here.state, here.settings), (bench.mac, State::Unconfigured, None));
+}
+
+#[test]
+fn a_configured_appliance_tells_its_settings_to_a_console_of_its_site_only() {
+    let mut bench = Bench::new();
+    bench.configure(1);
+    assert_eq!(bench.discover().settings, None, "to a stranger");
+    for (site, is_told) in [(1, true), (2, false)] {
+        let reply = OpenKey::generate(&mut bench.rng);
+        let credential = Credential {
+            console: ConsoleId(1),
+            key: bench.console.public(),
+            sites: vec![SiteId(site)],
+            expires: UnixTime(u64::MAX),
+        };
+        let ping = Ping {
+            id: PingId(crate::crypto::random(&mut bench.rng)),
+            window_ms: 0,
+            salt: [0; 8],
+            shard: Shard::default(),
+            heard: Vec::new(),
+            only: None,
+            reply_key: Some(reply.public()),
+            credential: Some(sign::sign(&bench.root, Purpose::Credential, to_cbor(&credential)).into()),
+        };
+        let sent = bench.deliver(&ping.to_signed(&bench.console));
+        let Ok(Message::Here(packet)) = wire::decode(&sent[0]) else { panic!("not an answer") };
+        let here = packet.verify().expect("signed by its own key");
+        let settings = here.settings.and_then(|sealed| sealed.open(&reply, &bench.appliance.uid()));
+        assert_eq!(settings.is_some(), is_told, "site {site}");
+        assert_eq!(settings.as_ref(), bench.appliance.settings().filter(|_| is_told));
+    }
 }
 
 #[test]
