@@ -16,6 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("muster-noc", &["muster-protocol"]),
     ("muster-console", &["muster-protocol"]),
     ("muster-desktop", &["muster-console", "muster-noc", "muster-protocol"]),
+    ("muster-simulator", &["muster-protocol"]),
+    ("muster-model", &["muster-protocol"]),
     ("system-tests", &["muster-agent", "muster-console", "muster-desktop", "muster-noc", "muster-protocol"]),
 ];
 

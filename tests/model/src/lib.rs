@@ -1,0 +1,1 @@
+//! Exhaustive model checking of one console, two appliances and an attacker who keeps every packet.

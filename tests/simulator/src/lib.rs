@@ -1,0 +1,1 @@
+//! Deterministic simulation of console, NOC and appliances on a hostile network.
