@@ -22,8 +22,9 @@ NEXTEST := cargo nextest run --locked
 # Test programs of tests/ that need root, a virtual screen or minutes: each has a target of its own. A pattern that matches
 # nothing is an error, hence the turn with `architecture`, which is always there.
 LAB := --test 'lab*' --test 'replay*'
+ATTACKS := --test 'attacks*'
 E2E := --test 'desktop*'
-APART := package(system-tests) and binary(/^(architecture|lab|replay|desktop|bench|soak)/) and not binary(=architecture)
+APART := package(system-tests) and binary(/^(architecture|attacks|lab|replay|desktop|bench|soak)/) and not binary(=architecture)
 UI_SOURCES := $(wildcard ui/*.html ui/*.ts ui/*.json) $(shell find ui/src ui/public -type f 2>/dev/null)
 
 # The lab makes network namespaces. Who is not root builds as himself and runs only the test programs through sudo.
@@ -32,7 +33,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run practice test lint fmt ui rust doc architecture lab e2e screenshot bench bench-job soak deny setup-run setup-test programs bindings icons oui clean
+.PHONY: help run practice test lint fmt ui rust doc architecture lab attacks e2e screenshot bench bench-job soak deny setup-run setup-test programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -48,7 +49,7 @@ practice: setup-run ## the same NOC and fleet without a window: a shell in which
 	@scripts/practice $(APPLIANCES)
 
 test: ## run every check and test below, and stop at the first that fails
-	@scripts/steps lint ui rust doc lab e2e bench
+	@scripts/steps lint ui rust doc lab attacks e2e bench
 
 lint: setup-test ui/dist/index.html ## formatting, clippy, Biome, TypeScript, missing texts
 	cargo fmt --all --check
@@ -74,6 +75,9 @@ architecture: setup-test ## only the tests of the rules between rooms
 
 lab: setup-test programs ## real network settings in network namespaces (root), and replays of what was recorded
 	$(AS_ROOT) $(NEXTEST) --profile alone --workspace $(LAB)
+
+attacks: setup-test programs ## attacks on the real programs, one named test each (root, network namespaces)
+	$(AS_ROOT) $(NEXTEST) --profile alone --workspace $(ATTACKS)
 
 e2e: setup-test programs ## the desktop app on a virtual screen, through WebDriver
 	$(NEXTEST) --profile alone --workspace $(E2E)

@@ -1,5 +1,6 @@
 //! What several tests of the whole need: programs under test, the network lab, waiting.
 
+pub mod attacker;
 pub mod desktop;
 pub mod fleet;
 pub mod lab;

@@ -1,0 +1,3 @@
+//! Attacks on the protocol of the LAN, against the real agent, console and NOC in the network lab. The attacker is a host of
+//! his own on the same bridge: he sees every datagram and sends what he likes.
+
