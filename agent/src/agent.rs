@@ -15,7 +15,7 @@ use muster_protocol::beat::{self, Beat};
 use muster_protocol::crypto::random;
 use muster_protocol::id::{BootId, Mac, Seq, Uid};
 use muster_protocol::parameters::NetworkSettings;
-use muster_protocol::time::Millis;
+use muster_protocol::time::{Millis, UnixTime};
 use muster_protocol::wire::Peer;
 use muster_protocol::wire::here::{Proof, State};
 use muster_protocol::wire::result::Stage;
@@ -358,6 +358,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         let input = match result {
             Ok(answer) => {
                 self.appliance.handle_input(now, Input::BeatAccepted);
+                self.appliance.handle_input(now, Input::NocTime(UnixTime(answer.time)));
                 self.last_beat.accepted += 1;
                 self.last_beat.at = Some(answer.time);
                 if self.last_beat.error.take().is_some() {

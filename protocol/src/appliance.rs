@@ -28,7 +28,7 @@ use crate::crypto::keys::PublicKey;
 use crate::grant::Grant;
 use crate::id::{RequestId, Seq, Uid};
 use crate::parameters::{Confirm, NetworkSettings};
-use crate::time::Millis;
+use crate::time::{Millis, UnixTime};
 use crate::wire::config::{ConfigPacket, OpenError, PacketHash};
 use crate::wire::here::{Proof, State};
 use crate::wire::kick::KickPacket;
@@ -50,6 +50,8 @@ pub struct Appliance {
     keys: OneTimeKeys,
     answers: Answers,
     refusals: Bucket,
+    /// What the NOC said last: nobody else is asked what time it is.
+    noc_time: Option<UnixTime>,
     opens: Bucket,
     /// Where the attempt's console was last heard.
     console_at: Option<Peer>,
@@ -78,6 +80,8 @@ const TELL_AFTER_MS: u64 = 300;
 const TELL_EVERY_MS: u64 = 1_000;
 const ASK_AGAIN_MS: u32 = 1_000;
 const RETRY_PERSIST_MS: u64 = 5_000;
+/// Known time is stored when it moved this far: flash wears out, and a grant lives for days.
+const STORE_TIME_S: u64 = 86_400;
 
 impl Appliance {
     /// The machine of an appliance that starts. `saved`: the document persisted last.
@@ -87,6 +91,7 @@ impl Appliance {
             uid: Uid::of(&profile.device.public()),
             profile,
             rng,
+            noc_time: saved.noc_time,
             saved,
             phase: Phase::Idle,
             keys: OneTimeKeys::default(),
@@ -117,6 +122,7 @@ impl Appliance {
             Input::Applied(result) => self.applied(now, result),
             Input::RolledBack => self.rolled_back(),
             Input::BeatAccepted => self.beat_accepted(now),
+            Input::NocTime(time) => self.noc_time(time),
             Input::SetMac(mac) => self.profile.mac = mac,
         }
     }
@@ -245,6 +251,9 @@ impl Appliance {
         // Numbers of different roots cannot be compared; without a pin a new owner starts anew.
         if self.saved.seq_root == Some(grant.root) && grant.seq <= self.saved.seq {
             return Err(Reason::OldSequence);
+        }
+        if self.noc_time.is_some_and(|time| grant.expires < time) {
+            return Err(Reason::Expired);
         }
         self.keys.destroy(&one_time_key);
         let attempt = Attempt {
@@ -407,6 +416,16 @@ impl Appliance {
     fn beat_accepted(&mut self, _now: Millis) {
         if matches!(self.phase, Phase::Provisional { kicked: true, .. }) {
             self.commit();
+        }
+    }
+
+    /// The newest word of the NOC counts, an earlier time as well: a NOC whose clock was ahead for an hour must not lock
+    /// anybody out of his appliances.
+    fn noc_time(&mut self, time: UnixTime) {
+        self.noc_time = Some(time);
+        let stored = self.saved.noc_time.unwrap_or_default();
+        if stored.0.abs_diff(time.0) >= STORE_TIME_S && matches!(self.phase, Phase::Idle) && self.persisting.is_none() {
+            self.persist(Saved { noc_time: Some(time), ..self.saved.clone() });
         }
     }
 

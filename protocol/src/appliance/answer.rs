@@ -45,10 +45,11 @@ impl Appliance {
             return;
         }
         // Only an appliance that has settings to give spends signature checks on the asker.
-        let asker =
-            self.saved.committed.as_ref().and_then(|grant| {
-                packet.asker(&grant.root).filter(|asker| asker.credential.sites.contains(&grant.site))
-            });
+        let asker = self.saved.committed.as_ref().and_then(|grant| {
+            let asker = packet.asker(&grant.root)?;
+            let in_time = self.noc_time.is_none_or(|time| time <= asker.credential.expires);
+            (in_time && asker.credential.sites.contains(&grant.site)).then_some(asker)
+        });
         let window = if ping.only.is_some() { 0 } else { u64::from(ping.window_ms) };
         let at = now + uniform(&mut *self.rng, window + 1);
         self.answers.due.insert((at, ping.id, peer), Waiting { asker, room });

@@ -5,6 +5,7 @@ use crate::crypto::claim::ClaimKey;
 use crate::crypto::keys::SecretKey;
 use crate::id::{BootId, Mac, Seq, SiteId};
 use crate::parameters::NetworkSettings;
+use crate::time::UnixTime;
 use crate::wire::Peer;
 use crate::wire::here::Proof;
 use crate::wire::result::{Reason, Stage};
@@ -51,6 +52,8 @@ pub enum Input<'a> {
     RolledBack,
     /// The NOC accepted a beat.
     BeatAccepted,
+    /// What time it is, in the NOC's answer to that beat. Grants that expired before are refused from now on.
+    NocTime(UnixTime),
     /// The configured interface has this MAC now.
     SetMac(Mac),
 }

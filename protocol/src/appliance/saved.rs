@@ -4,6 +4,7 @@ use crate::crypto::keys::PublicKey;
 use crate::crypto::seal::ExportedKey;
 use crate::grant::Grant;
 use crate::id::{RequestId, Seq};
+use crate::time::UnixTime;
 use crate::wire::config::PacketHash;
 use crate::wire::result::Reason;
 use crate::wire::{from_cbor, to_cbor};
@@ -35,6 +36,9 @@ pub(super) struct Saved {
     /// The last attempt that ended, so that its packet is answered and not applied again.
     #[n(5)]
     pub(super) last: Option<Ended>,
+    /// What time it was when a beat was answered, to the day.
+    #[n(6)]
+    pub(super) noc_time: Option<UnixTime>,
 }
 
 /// One config packet that was opened and verified.

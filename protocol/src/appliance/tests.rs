@@ -17,6 +17,8 @@ use crate::wire::kick::KickStart;
 use crate::wire::ping::{Ping, Shard};
 use crate::wire::to_cbor;
 
+mod clock;
+
 /// An appliance, and everything that a console and a NOC need to talk to it.
 struct Bench {
     appliance: Appliance,
