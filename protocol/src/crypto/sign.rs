@@ -5,6 +5,11 @@
 use super::keys::{PublicKey, SecretKey};
 use coset::{CborSerializable, CoseSign1, CoseSign1Builder, HeaderBuilder, iana};
 
+/// Array of four; the protected header {1: -8} (EdDSA) as a byte string; an empty unprotected header. A version 1 message has
+/// no other headers: one that is not signed could be added by anybody, and would make a second encoding of the message.
+const HEAD: [u8; 6] = [0x84, 0x43, 0xa1, 0x01, 0x27, 0xa0];
+const SIGNATURE: usize = 64;
+
 /// What a signature is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -24,6 +29,8 @@ pub enum Purpose {
     Result,
     /// Device over an enrolment proof.
     Enrolment,
+    /// Console over its enrolment proof.
+    ConsoleEnrolment,
 }
 
 impl Purpose {
@@ -37,6 +44,7 @@ impl Purpose {
             Purpose::Here => b"muster/1 here",
             Purpose::Result => b"muster/1 result",
             Purpose::Enrolment => b"muster/1 enrolment",
+            Purpose::ConsoleEnrolment => b"muster/1 console enrolment",
         }
     }
 }
@@ -76,8 +84,7 @@ impl Unverified {
     /// Splits the bytes; nothing is believed yet.
     pub fn parse(bytes: &[u8]) -> Result<Unverified, VerifyError> {
         let sign1 = CoseSign1::from_slice(bytes).map_err(|_| VerifyError::Malformed)?;
-        let algorithm = Some(coset::RegisteredLabelWithPrivate::Assigned(iana::Algorithm::EdDSA));
-        if sign1.protected.header.alg != algorithm || sign1.payload.is_none() {
+        if !bytes.starts_with(&HEAD) || sign1.payload.is_none() || sign1.signature.len() != SIGNATURE {
             return Err(VerifyError::Malformed);
         }
         if sign1.clone().to_vec().ok().as_deref() != Some(bytes) {
@@ -120,5 +127,21 @@ mod tests {
             spoiled[i] ^= 1;
             assert!(verify(&key.public(), Purpose::Grant, &spoiled).is_err(), "byte {i} is not covered");
         }
+    }
+
+    #[test]
+    fn other_headers_make_a_message_malformed_although_its_signature_would_hold() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let bytes = sign(&key, Purpose::Here, b"payload".to_vec());
+        let mut unprotected = bytes.clone();
+        unprotected.splice(5..6, [0xa1, 0x04, 0x41, 0x00]);
+        assert_eq!(verify(&key.public(), Purpose::Here, &unprotected), Err(VerifyError::Malformed));
+        let two_headers = CoseSign1Builder::new()
+            .protected(HeaderBuilder::new().algorithm(coset::iana::Algorithm::EdDSA).key_id(vec![1]).build())
+            .payload(b"payload".to_vec())
+            .create_signature(Purpose::Here.context(), |message| key.sign(message).to_vec())
+            .build();
+        let two_headers = two_headers.to_vec().expect("serialises");
+        assert_eq!(verify(&key.public(), Purpose::Here, &two_headers), Err(VerifyError::Malformed));
     }
 }
