@@ -10,13 +10,13 @@ use crate::problem::problem;
 use crate::store::{Change, StoredGrant, StoredItem, StoredJob};
 use crate::view::{JobItemView, JobStep, JobView, ProblemView, is_under_way};
 use active::Active;
-use muster_protocol::api::Granted;
+use muster_protocol::api::{GrantItem, Granted};
 use muster_protocol::crypto::Entropy;
 use muster_protocol::crypto::keys::{SealKey, SecretKey};
 use muster_protocol::delivery::{self, Delivery, Order};
 use muster_protocol::discovery::Heard;
 use muster_protocol::id::{SiteId, Uid};
-use muster_protocol::parameters::{NetworkSettings, RawSettings};
+use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::time::{Millis, UnixTime};
 use muster_protocol::wire::here::State;
 use muster_protocol::wire::result::ResultPacket;
@@ -63,7 +63,7 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 pub(crate) struct GrantOrder {
     pub(crate) site: SiteId,
-    pub(crate) items: Vec<(Uid, RawSettings)>,
+    pub(crate) items: Vec<GrantItem>,
 }
 
 /// Why a job cannot be changed as asked.
@@ -373,7 +373,8 @@ impl Jobs {
             }
             let order = order.get_or_insert_with(|| GrantOrder { site: job.site, items: Vec::new() });
             if order.site == job.site && order.items.len() < GRANT_BATCH {
-                order.items.push((uid, item.settings.clone()));
+                let refusal = self.active.get(&uid).and_then(|active| active.refusal(&item.device_key));
+                order.items.push(GrantItem { uid, settings: item.settings.clone(), refusal });
                 self.asked.insert(uid);
             } else {
                 rest.push_back((id, uid));

@@ -50,6 +50,8 @@ pub struct EnrolConsole {
     pub public_key: String,
     /// A PKCS #10 request for its TLS client certificate, PEM.
     pub csr: String,
+    /// COSE_Sign1 by the console's key over [`crate::grant::ConsoleProof`], base64: it holds the key it names.
+    pub proof: String,
 }
 
 /// The NOC's answer: the console may speak for these sites.
@@ -228,6 +230,19 @@ pub struct GrantItem {
     pub uid: Uid,
     /// What it shall have, from the plan or as edited.
     pub settings: RawSettings,
+    /// Why the grant before this one is used up, in the appliance's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<SignedResult>,
+}
+
+/// A result as an appliance signed it on the LAN. It names the sequence number that the appliance has stored; a NOC whose
+/// database was restored from an old copy goes on above that number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedResult {
+    /// Device public key (Ed25519), base64; the UID follows from it.
+    pub device_key: String,
+    /// COSE_Sign1 by the device key over [`crate::wire::result::ConfigResult`], base64.
+    pub result: String,
 }
 
 /// The signed grants.

@@ -162,6 +162,8 @@ pub struct Delivery {
     heard_at: Millis,
     next_at: Option<Millis>,
     next_token: u64,
+    /// The result that used up the last grant, signed by the device.
+    refusal: Option<Vec<u8>>,
     outputs: VecDeque<Output>,
 }
 
@@ -228,6 +230,7 @@ impl Delivery {
             heard_at: now,
             next_at: None,
             next_token: 0,
+            refusal: None,
             outputs: VecDeque::new(),
         }
     }
@@ -285,6 +288,12 @@ impl Delivery {
     /// True once [`Output::Done`] was put out.
     pub fn is_done(&self) -> bool {
         matches!(self.step, Step::Done)
+    }
+
+    /// After [`Output::AskGrant`]: the COSE_Sign1 by the device key over the result that used up the grant. It names the
+    /// sequence number that the appliance has stored, which the NOC may have forgotten.
+    pub fn refusal(&self) -> Option<&[u8]> {
+        self.refusal.as_deref()
     }
 
     fn heard(&mut self, now: Millis, key: SealKey, state: State, console: &SecretKey) {
@@ -386,6 +395,7 @@ impl Delivery {
                 self.wake_in(now, u64::from(ask_again_ms).clamp(500, 60_000));
             }
             Status::Failed { reason, detail, next_key } => {
+                self.refusal = Some(packet.signed().to_vec());
                 self.failed(now, reason, detail.unwrap_or_default(), next_key, console);
             }
         }

@@ -1,4 +1,4 @@
-//! What is signed: grants and console credentials by the NOC root, enrolment proofs by the device key.
+//! What is signed: grants and console credentials by the NOC root, enrolment proofs by the device or console key.
 //!
 //! Bodies are deterministic CBOR maps with integer keys. [`crate::crypto::sign`] wraps them into COSE_Sign1.
 
@@ -7,6 +7,7 @@ use crate::id::{ConsoleId, Mac, Seq, SiteId, Uid};
 use crate::parameters::{Confirm, Parameters, RawSettings};
 use crate::time::UnixTime;
 use minicbor::{Decode, Encode};
+use sha2::{Digest, Sha256};
 use std::net::Ipv4Addr;
 
 /// The NOC's statement "this appliance shall have these parameters" (`design.md` §3).
@@ -68,6 +69,32 @@ pub struct EnrolmentProof {
     #[n(2)]
     #[cbor(with = "minicbor::bytes")]
     pub csr_hash: [u8; 32],
+}
+
+/// What a console signs to be enrolled: that it holds the key it names. Bound to one invite, whose random token nobody
+/// could know before the NOC made it, and to one CSR, so it is good for one enrolment.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ConsoleProof {
+    /// The console's public key.
+    #[n(0)]
+    pub key: PublicKey,
+    /// SHA-256 of the invite's token as sent.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub token_hash: [u8; 32],
+    /// SHA-256 of the CSR as sent (the PEM text's bytes).
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub csr_hash: [u8; 32],
+}
+
+impl ConsoleProof {
+    /// The proof for an enrolment request.
+    pub fn new(key: PublicKey, token: &str, csr: &str) -> ConsoleProof {
+        let hash = |text: &str| Sha256::digest(text.as_bytes()).into();
+        ConsoleProof { key, token_hash: hash(token), csr_hash: hash(csr) }
+    }
 }
 
 impl<C> Encode<C> for UnixTime {

@@ -11,7 +11,7 @@ use crate::noc_client::{NocClient, NocError};
 use crate::problem::{Explain, chain};
 use crate::store::{Change, Store, StoreError, StoredJob};
 use crate::udp::{Received, Udp};
-use muster_protocol::api::{GrantItem, GrantRequest, Grants};
+use muster_protocol::api::{GrantRequest, Grants};
 use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::discovery::{self, Discovery, Signer};
 use muster_protocol::id::Uid;
@@ -303,8 +303,7 @@ impl Lan {
         let Some(order) = self.jobs.wanted_grants() else { return };
         self.asking = true;
         tokio::spawn(async move {
-            let items = order.items.into_iter().map(|(uid, settings)| GrantItem { uid, settings }).collect();
-            let outcome = client.grants(&GrantRequest { site: order.site, items }).await;
+            let outcome = client.grants(&GrantRequest { site: order.site, items: order.items }).await;
             let _ = sender.send(Command::Granted(outcome)).await;
         });
     }

@@ -1,6 +1,9 @@
 //! A delivery under way.
 
 use crate::view::JobStep;
+use data_encoding::BASE64;
+use muster_protocol::api::SignedResult;
+use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::delivery::{Delivery, Progress};
 use muster_protocol::time::Millis;
 
@@ -15,6 +18,12 @@ pub(super) struct Active {
 impl Active {
     pub(super) fn new(delivery: Delivery) -> Active {
         Active { delivery, deadline: None, step: JobStep::Waiting, percent: 0, attempts: 0 }
+    }
+
+    /// What the appliance signed when it used up the last grant, for the NOC.
+    pub(super) fn refusal(&self, device_key: &PublicKey) -> Option<SignedResult> {
+        let result = BASE64.encode(self.delivery.refusal()?);
+        Some(SignedResult { device_key: device_key.to_base64(), result })
     }
 
     pub(super) fn note(&mut self, progress: &Progress) {

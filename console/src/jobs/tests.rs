@@ -9,7 +9,7 @@ use muster_protocol::crypto::random;
 use muster_protocol::crypto::sign::{self, Purpose};
 use muster_protocol::grant::Grant;
 use muster_protocol::id::{BootId, Mac, PingId, Seq};
-use muster_protocol::parameters::{Confirm, FieldError, Parameters};
+use muster_protocol::parameters::{Confirm, FieldError, Parameters, RawSettings};
 use muster_protocol::wire::here::Proof;
 use muster_protocol::wire::ping::{Ping, Shard};
 use muster_protocol::wire::result::Reason;
@@ -242,7 +242,7 @@ impl World {
     /// What the NOC does.
     fn sign(&mut self, order: GrantOrder) -> Vec<Granted> {
         let mut answer = Vec::new();
-        for (uid, settings) in order.items {
+        for GrantItem { uid, settings, .. } in order.items {
             if let Some(error) = &self.noc_refuses {
                 answer.push(Granted { uid, grant: None, errors: vec![error.clone()] });
                 continue;

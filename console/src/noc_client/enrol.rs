@@ -6,7 +6,10 @@ use crate::problem::Explain;
 use data_encoding::{BASE64, HEXLOWER};
 use muster_protocol::api::{ConsoleEnrolled, EnrolConsole};
 use muster_protocol::crypto::keys::{PublicKey, SecretKey};
+use muster_protocol::crypto::sign::{Purpose, sign};
+use muster_protocol::grant::ConsoleProof;
 use muster_protocol::time::UnixTime;
+use muster_protocol::wire::to_cbor;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -66,8 +69,14 @@ pub async fn join(text: &str, name: &str, seed: [u8; 32], now: UnixTime) -> Resu
     let unusable = |what: &str| NocError::Answer { url: base.clone(), what: what.to_owned() };
     let client =
         builder(&ca).and_then(|builder| builder.build()).map_err(|_| unusable("its CA certificate is unusable"))?;
-    let request =
-        EnrolConsole { token: invite.token.clone(), name: name.to_owned(), public_key: key.public().to_base64(), csr };
+    let proof = to_cbor(&ConsoleProof::new(key.public(), &invite.token, &csr));
+    let request = EnrolConsole {
+        token: invite.token.clone(),
+        name: name.to_owned(),
+        public_key: key.public().to_base64(),
+        csr,
+        proof: BASE64.encode(&sign(&key, Purpose::ConsoleEnrolment, proof)),
+    };
     let url = format!("{base}/v1/consoles/enrol");
     let body = answer(&url, client.post(&url).json(&request).timeout(super::ORDINARY)).await?;
     let enrolled: ConsoleEnrolled = read(&url, &body)?;

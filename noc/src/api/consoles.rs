@@ -11,12 +11,15 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use data_encoding::BASE64;
 use muster_protocol::api::{
-    Alert, ApplianceRecord, BeatRecord, Changes, GrantRequest, Granted, Grants, Plan, PlanRequest, ResultReport,
-    SignedGrant, Site,
+    Alert, ApplianceRecord, BeatRecord, Changes, GrantItem, GrantRequest, Granted, Grants, Plan, PlanRequest,
+    ResultReport, SignedGrant, SignedResult, Site,
 };
 use muster_protocol::crypto::claim::ClaimSecret;
 use muster_protocol::crypto::keys::PublicKey;
-use muster_protocol::id::{ConsoleId, Uid};
+use muster_protocol::crypto::sign::{Purpose, verify};
+use muster_protocol::id::{ConsoleId, Seq, Uid};
+use muster_protocol::wire::from_cbor;
+use muster_protocol::wire::result::ConfigResult;
 use rusqlite::Connection;
 use serde::Deserialize;
 use std::time::Duration;
@@ -104,18 +107,39 @@ pub(super) async fn grants(
 ) -> Result<Json<Grants>, ApiError> {
     at_most(request.items.len())?;
     let issuer = Issuer { root: app.noc.signer.root(), noc: app.noc.public_address(), ca_pin: app.noc.authority.pin() };
+    let site = request.site;
+    // Signatures of thousands are checked, and made, in a tenth of a second: not on a thread that serves others.
+    let read =
+        tokio::task::spawn_blocking(move || request.items.into_iter().map(read_item).collect::<Result<Vec<_>, _>>());
+    let items = read.await.unwrap_or(Err(ApiError::Internal))?;
     let decided = app.noc.store.write(move |db| {
         let console = authorise(db, console)?;
-        grants::decide(db, clock::now(), &console, &issuer, request.site, &request.items)
+        grants::decide(db, clock::now(), &console, &issuer, site, &items)
     });
     let decisions = decided.await?;
-    // Signing thousands takes a tenth of a second: not on a thread that serves others.
     let noc = app.noc.clone();
     let signed = tokio::task::spawn_blocking(move || {
         decisions.into_iter().map(|decision| sign(&noc.signer, decision)).collect::<Result<_, _>>()
     });
     let items = signed.await.unwrap_or(Err(ApiError::Internal))?;
     Ok(Json(Grants { items }))
+}
+
+/// The item, with the number that its appliance says it has stored.
+fn read_item(item: GrantItem) -> Result<grants::Asked, ApiError> {
+    let stored = match &item.refusal {
+        Some(refusal) => Some(stored_seq(&item.uid, refusal).ok_or(ApiError::BadRefusal { uid: item.uid })?),
+        None => None,
+    };
+    Ok(grants::Asked { uid: item.uid, settings: item.settings, stored })
+}
+
+/// What an appliance says about itself, once its signature is checked; only its own words count.
+fn stored_seq(uid: &Uid, refusal: &SignedResult) -> Option<Seq> {
+    let key = PublicKey::from_base64(&refusal.device_key).filter(|key| Uid::of(key) == *uid)?;
+    let signed = BASE64.decode(refusal.result.as_bytes()).ok()?;
+    let result: ConfigResult = from_cbor(&verify(&key, Purpose::Result, &signed).ok()?).ok()?;
+    (result.uid == *uid).then_some(result.seq)
 }
 
 fn sign(signer: &crate::signer::Signer, decision: Decision) -> Result<Granted, ApiError> {

@@ -37,6 +37,12 @@ pub(crate) enum ApiError {
     BadProof,
     #[error("the enrolment proof is for another certificate request")]
     ProofOfOther,
+    #[error(
+        "the enrolment proof is not a signature by the console key it names, for this invite and certificate request"
+    )]
+    BadConsoleProof,
+    #[error("the refusal that was sent along is not signed by appliance {}", .uid.short())]
+    BadRefusal { uid: Uid },
     #[error("no grant {seq} was signed for this appliance")]
     NotGranted { seq: u64 },
     #[error("the request does not read: {why}")]
@@ -93,6 +99,12 @@ impl AsProblem for ApiError {
             Csr(CsrError::Malformed) => (422, "csr_malformed", "Send a PKCS #10 request in PEM."),
             Csr(CsrError::Algorithm) => (422, "csr_algorithm", "Make an ECDSA P-256 or Ed25519 key."),
             Csr(CsrError::Issue(_)) | Internal => (500, "internal", "Look at the NOC's log, then try again."),
+            BadConsoleProof => (
+                403,
+                "proof_invalid",
+                "Sign the proof with the console's own key, over this invite and certificate request.",
+            ),
+            BadRefusal { .. } => (422, "refusal_invalid", "Send the result as the appliance signed it, or none."),
             BadProof => (403, "proof_invalid", "Sign the proof with the device key it names."),
             ProofOfOther => {
                 (422, "proof_of_other_csr", "Make the proof anew, over the certificate request that is sent.")

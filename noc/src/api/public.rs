@@ -13,11 +13,11 @@ use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64;
 use muster_protocol::api::{ApplianceEnrolled, ConsoleEnrolled, EnrolAppliance, EnrolConsole};
 use muster_protocol::crypto::keys::PublicKey;
-use muster_protocol::crypto::sign::{Purpose, Unverified};
-use muster_protocol::grant::{Credential, EnrolmentProof};
+use muster_protocol::crypto::sign::{Purpose, Unverified, verify as verify_signature};
+use muster_protocol::grant::{ConsoleProof, Credential, EnrolmentProof};
 use muster_protocol::id::Uid;
 use muster_protocol::time::UnixTime;
-use muster_protocol::wire::from_cbor;
+use muster_protocol::wire::{from_cbor, to_cbor};
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
@@ -45,6 +45,12 @@ pub(super) async fn enrol_console(
         .ok_or_else(|| ApiError::BadKey { what: "the console's public key".to_owned() })?;
     // Checked before the invite is used up.
     tls::check_csr(&request.csr)?;
+    let proof = BASE64.decode(request.proof.as_bytes()).map_err(|_| ApiError::BadConsoleProof)?;
+    let expected = to_cbor(&ConsoleProof::new(key, &request.token, &request.csr));
+    match verify_signature(&key, Purpose::ConsoleEnrolment, &proof) {
+        Ok(proven) if proven == expected => {}
+        _ => return Err(ApiError::BadConsoleProof),
+    }
     let enrolment = consoles::Enrolment {
         token_hash: hash_token(&request.token),
         name,

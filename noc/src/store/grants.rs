@@ -8,17 +8,29 @@ use crate::api::ApiError;
 use crate::error::StoreError;
 use crate::policy::allocation::Allocation;
 use crate::policy::site::Policy;
-use muster_protocol::api::{GrantItem, Provisioning};
+use muster_protocol::api::Provisioning;
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::grant::Grant;
 use muster_protocol::id::{Seq, SiteId, Uid};
-use muster_protocol::parameters::{Field, FieldError, NetworkSettings, Parameters, netmask};
+use muster_protocol::parameters::{Field, FieldError, NetworkSettings, Parameters, RawSettings, netmask};
 use muster_protocol::time::UnixTime;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Seconds for which a grant is good, and holds its address and name.
 pub(crate) const GRANT_S: u64 = 7 * 86_400;
+
+/// How far above ours a number may be that an appliance names. It accepts nothing but grants of our root, so a number
+/// further off is no memory of what a lost database signed.
+const MOST_AHEAD: u64 = 1_000_000;
+
+/// One item of a request, read.
+pub(crate) struct Asked {
+    pub(crate) uid: Uid,
+    pub(crate) settings: RawSettings,
+    /// The sequence number that the appliance itself says it has stored.
+    pub(crate) stored: Option<Seq>,
+}
 
 /// What every grant says about this NOC.
 #[derive(Clone, Debug)]
@@ -48,7 +60,7 @@ pub(crate) fn decide(
     console: &Console,
     issuer: &Issuer,
     site: SiteId,
-    items: &[GrantItem],
+    items: &[Asked],
 ) -> Result<Vec<Decision>, ApiError> {
     console.may_use(site)?;
     let policy = policy(db, site)?;
@@ -89,7 +101,7 @@ struct Wanted {
 fn want(
     db: &Connection,
     policy: &Policy,
-    item: &GrantItem,
+    item: &Asked,
     errors: &mut Vec<FieldError>,
 ) -> Result<Option<Wanted>, StoreError> {
     let appliance = appliances::find(db, &item.uid)?.filter(|a| a.record.site == Some(policy.site.id));
@@ -98,6 +110,8 @@ fn want(
         errors.push(FieldError::new(Field::HostName, "not_planned", message));
         return Ok(None);
     };
+    let seq = known_seq(&appliance, item.stored);
+    let appliance = Appliance { seq, ..appliance };
     let settings = match item.settings.validate() {
         Ok(settings) => settings,
         Err(invalid) => {
@@ -122,6 +136,17 @@ fn want(
         errors.push(FieldError::new(Field::Address, "name_server_taken", message));
     }
     Ok(Some(Wanted { appliance, settings }))
+}
+
+/// The highest number that the appliance can have accepted: ours, or its own if our database is older than what we signed.
+fn known_seq(appliance: &Appliance, stored: Option<Seq>) -> Seq {
+    match stored {
+        Some(Seq(stored)) if stored > appliance.seq.0 && stored - appliance.seq.0 <= MOST_AHEAD => {
+            tracing::warn!(uid = %appliance.record.uid, ours = appliance.seq.0, stored, "an appliance has accepted a grant that this database does not know: it was restored from an older copy");
+            Seq(stored)
+        }
+        _ => appliance.seq,
+    }
 }
 
 /// Rows of the batch that want the same address or name, or that name one appliance twice.

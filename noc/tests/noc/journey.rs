@@ -1,6 +1,6 @@
 //! The main job: enrol, plan, grant, report, enrol the appliance, beat.
 
-use crate::world::{Device, World, beat, code};
+use crate::world::{Device, World, beat, code, grant_request};
 use data_encoding::BASE64;
 use muster_protocol::api::*;
 use muster_protocol::crypto::keys::PublicKey;
@@ -139,7 +139,7 @@ async fn an_appliance_that_the_inventory_does_not_know_is_claimed_by_its_label()
     assert_eq!(plan(Some(mistyped)).await.problem.expect("says why").code, "claim_mistyped");
     let owned = plan(Some(code_text)).await;
     assert_eq!((owned.ownership, owned.problem), (Ownership::Owned, None));
-    let items = vec![GrantItem { uid: device.uid, settings: owned.settings.expect("settings") }];
+    let items = vec![GrantItem { uid: device.uid, settings: owned.settings.expect("settings"), refusal: None }];
     let request = GrantRequest { site: site.id, items };
     let grants: Grants = console.http.post("console/grants", &request).await.expect("grants");
     let key = grants.items[0].grant.as_ref().expect("granted").claim_key.clone();
@@ -195,4 +195,34 @@ async fn an_appliance_that_was_reset_gets_its_claim_key_again() {
     console.report(devices[0].uid, seq, false).await;
     let again = console.grants(&console.plan(site.id, &devices).await).await;
     assert!(again.items[0].grant.as_ref().expect("granted").claim_key.is_some());
+}
+
+#[tokio::test]
+async fn a_restored_database_goes_on_above_what_the_appliance_names() {
+    let world = World::new().await;
+    let site = world.site("Bern", "192.0.2.10-192.0.2.99");
+    let devices = Device::several(0..2);
+    world.import(&devices);
+    let console = world.console(&[site.id]).await;
+    let plan = console.plan(site.id, &devices[..1]).await;
+    let ask = async |refusal: SignedResult| -> Result<u64, Problem> {
+        let mut request = grant_request(&plan);
+        request.items[0].refusal = Some(refusal);
+        let grants: Grants = console.http.post("console/grants", &request).await?;
+        Ok(grants.items[0].grant.as_ref().expect("granted").seq.0)
+    };
+    let (ours, other) = (&devices[0], &devices[1]);
+    assert_eq!(ask(ours.refusal(&ours.key, 40)).await, Ok(41));
+    assert_eq!(ask(ours.refusal(&ours.key, 40)).await, Ok(42), "an old result lowers nothing");
+    assert_eq!(ask(ours.refusal(&ours.key, 3)).await, Ok(43));
+    assert_eq!(ask(ours.refusal(&ours.key, u64::MAX)).await, Ok(44), "nobody can have reached that");
+    let forged = ours.refusal(&other.key, 90);
+    assert_eq!(code(ask(forged).await), "refusal_invalid", "signed by another key");
+    assert_eq!(code(ask(other.refusal(&other.key, 90)).await), "refusal_invalid", "another appliance's");
+    let mut stranger = ours.refusal(&other.key, 90);
+    stranger.device_key = other.key.public().to_base64();
+    assert_eq!(code(ask(stranger).await), "refusal_invalid", "a stranger speaks for it");
+    let garbage = SignedResult { device_key: ours.key.public().to_base64(), result: "AAAA".into() };
+    assert_eq!(code(ask(garbage).await), "refusal_invalid");
+    assert_eq!(ask(ours.refusal(&ours.key, 44)).await, Ok(45));
 }

@@ -27,8 +27,8 @@ async fn an_invite_is_good_once_and_for_a_while() {
     let again = enrol(&http, &console.body(&token)).await.expect("the answer may have been lost");
     assert_eq!(first.console, again.console);
     assert_eq!(code(enrol(&http, &other.body(&token)).await), "invite_used");
-    let stolen = EnrolConsole { csr: other.body(&token).csr, ..console.body(&token) };
-    assert_eq!(code(enrol(&http, &stolen).await), "invite_used", "another TLS key is somebody else");
+    let with_other_tls = NewConsole { key: console.key.clone(), ..NewConsole::new() };
+    assert_eq!(code(enrol(&http, &with_other_tls.body(&token)).await), "invite_used", "another TLS key is another");
     assert_eq!(world.noc.consoles().expect("listed").len(), 1);
 }
 
@@ -40,6 +40,19 @@ async fn a_malformed_enrolment_does_not_use_the_invite_up() {
     let console = NewConsole::new();
     let token = world.token(&[site.id], HOUR);
     let good = console.body(&token);
+    let other = NewConsole::new();
+    let proofs = [
+        String::new(),
+        "AAAA".into(),
+        console.proof(&other.key, &token),
+        console.proof(&console.key, "other"),
+        other.body(&token).proof,
+    ];
+    for proof in proofs {
+        assert_eq!(code(enrol(&http, &EnrolConsole { proof, ..good.clone() }).await), "proof_invalid");
+    }
+    let csr = EnrolConsole { csr: other.body(&token).csr, ..good.clone() };
+    assert_eq!(code(enrol(&http, &csr).await), "proof_invalid", "the proof is for another certificate request");
     let csr = EnrolConsole { csr: "nonsense".into(), ..good.clone() };
     assert_eq!(code(enrol(&http, &csr).await), "csr_malformed");
     let key = EnrolConsole { public_key: "AAAA".into(), ..good.clone() };
@@ -109,6 +122,7 @@ async fn a_console_of_another_site_sees_and_changes_nothing() {
         items: vec![GrantItem {
             uid: devices[0].uid,
             settings: ours.plan(bern.id, &devices[..1]).await.rows[0].settings.clone().expect("settings"),
+            refusal: None,
         }],
     };
     let grants: Grants = theirs.http.post("console/grants", &grants).await.expect("answered");

@@ -6,9 +6,11 @@ use muster_protocol::api::*;
 use muster_protocol::crypto::claim::ClaimSecret;
 use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::crypto::sign::{Purpose, sign};
-use muster_protocol::grant::EnrolmentProof;
-use muster_protocol::id::{BootId, Mac, Seq, SiteId, Uid};
+use muster_protocol::grant::{ConsoleProof, EnrolmentProof};
+use muster_protocol::id::{BootId, Mac, RequestId, Seq, SiteId, Uid};
 use muster_protocol::parameters::Confirm;
+use muster_protocol::wire::config::PacketHash;
+use muster_protocol::wire::result::{ConfigResult, Reason, Status};
 use muster_protocol::wire::to_cbor;
 use rcgen::{CertificateParams, KeyPair};
 use reqwest::{Certificate, Client, Identity, StatusCode};
@@ -114,7 +116,7 @@ pub(crate) fn spec() -> SiteSpec {
 pub(crate) struct NewConsole {
     pub(crate) key: SecretKey,
     pub(crate) tls: KeyPair,
-    csr: String,
+    pub(crate) csr: String,
 }
 
 impl NewConsole {
@@ -129,7 +131,16 @@ impl NewConsole {
             name: "desk".into(),
             public_key: self.key.public().to_base64(),
             csr: self.csr.clone(),
+            proof: self.proof(&self.key, token),
         }
+    }
+}
+
+impl NewConsole {
+    /// A proof for this console's request, signed by some key.
+    pub(crate) fn proof(&self, signer: &SecretKey, token: &str) -> String {
+        let proof = ConsoleProof::new(self.key.public(), token, &self.csr);
+        BASE64.encode(&sign(signer, Purpose::ConsoleEnrolment, to_cbor(&proof)))
     }
 }
 
@@ -174,6 +185,7 @@ pub(crate) fn grant_request(plan: &Plan) -> GrantRequest {
     let items = plan.rows.iter().map(|row| GrantItem {
         uid: row.uid,
         settings: row.settings.clone().unwrap_or_else(|| panic!("planned: {:?}", row.problem)),
+        refusal: None,
     });
     GrantRequest { site: plan.site, items: items.collect() }
 }
@@ -210,6 +222,15 @@ impl Device {
             EnrolmentProof { device_key: self.key.public(), seq, csr_hash: Sha256::digest(csr.as_bytes()).into() };
         let proof = sign(signer, Purpose::Enrolment, to_cbor(&proof));
         (tls, EnrolAppliance { proof: BASE64.encode(&proof), csr })
+    }
+
+    /// A FAILED result about this appliance, signed by `signer`, that names a stored number.
+    pub(crate) fn refusal(&self, signer: &SecretKey, seq: u64) -> SignedResult {
+        let status = Status::Failed { reason: Reason::OldSequence, detail: None, next_key: None };
+        let (request, packet, boot) = (RequestId([1; 16]), PacketHash::of(b"packet"), BootId([1; 16]));
+        let result = ConfigResult { uid: self.uid, request, packet, seq: Seq(seq), boot, status };
+        let signed = sign(signer, Purpose::Result, to_cbor(&result));
+        SignedResult { device_key: self.key.public().to_base64(), result: BASE64.encode(&signed) }
     }
 
     pub(crate) async fn enrol(&self, world: &World, seq: Seq) -> Http {

@@ -180,6 +180,11 @@ impl ResultPacket {
         from_cbor::<ConfigResult>(unverified.untrusted_payload()).ok().map(|result| result.uid)
     }
 
+    /// COSE_Sign1 by the device key over a [`ConfigResult`], for whoever can check only that, as the NOC.
+    pub fn signed(&self) -> &[u8] {
+        &self.signed
+    }
+
     /// The result, by the device key; everything but FAILED also by the exported key.
     pub fn verify(&self, device: &PublicKey, exported: &ExportedKey) -> Result<ConfigResult, DecodeError> {
         let payload = sign::verify(device, Purpose::Result, &self.signed).map_err(|_| DecodeError::Body)?;
