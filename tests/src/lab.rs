@@ -34,8 +34,11 @@ pub struct Appliance {
     pub root: PathBuf,
     /// Its UID.
     pub uid: String,
+    /// What `muster-agent label --json` said, the claim code among it; null before [`Lab::label`].
+    pub label: Value,
+    /// Environment of its agent, as a clock that is wrong.
+    pub environment: Vec<(String, String)>,
     state: PathBuf,
-    extra: Vec<String>,
     agent: Option<Running>,
 }
 
@@ -104,7 +107,15 @@ impl Lab {
         std::fs::write(root.join("etc/hosts"), "127.0.0.1\tlocalhost\n").expect("files of a host");
         std::fs::write(root.join("etc/resolv.conf"), "").expect("files of a host");
         let state = root.join("var/lib/muster");
-        let appliance = Appliance { host, root, uid: String::new(), state, extra: Vec::new(), agent: None };
+        let appliance = Appliance {
+            host,
+            root,
+            uid: String::new(),
+            label: Value::Null,
+            environment: Vec::new(),
+            state,
+            agent: None,
+        };
         self.appliances.push(appliance);
         number
     }
@@ -121,6 +132,7 @@ impl Lab {
         label.args(["label", "--json", "--interface", "eth0", "--state-dir"]).arg(&appliance.state);
         let label: Value = serde_json::from_str(&succeed(&mut label)).expect("label --json");
         self.appliances[number - 1].uid = label["uid"].as_str().expect("a UID").to_owned();
+        self.appliances[number - 1].label = label;
         text
     }
 
@@ -130,8 +142,8 @@ impl Lab {
         let mut command = self.netns(&appliance.host);
         command.args(["unshare", "--uts"]).arg(program("muster-agent"));
         command.args(["run", "--interface", "eth0", "--state-dir"]).arg(&appliance.state);
-        command.arg("--root").arg(&appliance.root).args(&appliance.extra);
-        command.env("RUST_LOG", "debug");
+        command.arg("--root").arg(&appliance.root);
+        command.env("RUST_LOG", "debug").envs(appliance.environment.iter().cloned());
         let log = self.folder().join(format!("{}.log", appliance.host));
         let agent = Running::start(&mut command, &log);
         self.appliances[number - 1].agent = Some(agent);
@@ -142,6 +154,32 @@ impl Lab {
         if let Some(agent) = &mut self.appliances[number - 1].agent {
             agent.kill();
         }
+    }
+
+    /// `muster-agent status --json` of an appliance.
+    pub fn agent_status(&self, number: usize) -> Value {
+        let appliance = &self.appliances[number - 1];
+        let mut command = self.at(&appliance.host, "muster-agent");
+        command.args(["status", "--json", "--state-dir"]).arg(&appliance.state);
+        serde_json::from_str(&succeed(&mut command)).expect("status --json")
+    }
+
+    /// What an appliance's agent logged so far, over all its runs.
+    pub fn agent_log(&self, number: usize) -> String {
+        let log = self.folder().join(format!("{}.log", self.appliances[number - 1].host));
+        std::fs::read_to_string(log).unwrap_or_default()
+    }
+
+    /// A factory reset as a person makes it: stop, `muster-agent reset`, and a start that finds a network without settings.
+    pub fn reset_appliance(&mut self, number: usize) {
+        self.cut_power(number);
+        let appliance = &self.appliances[number - 1];
+        let mut command = self.at(&appliance.host, "muster-agent");
+        command.args(["reset", "--yes", "--interface", "eth0", "--state-dir"]).arg(&appliance.state);
+        command.arg("--root").arg(&appliance.root);
+        succeed(&mut command);
+        self.ip(&appliance.host, "addr flush dev eth0 scope global");
+        self.start_agent(number);
     }
 
     /// The host name an appliance's kernel has.
@@ -257,6 +295,8 @@ impl Lab {
         succeed(Command::new("ip").args(["netns", "add", &name]));
         self.hosts.push(name);
         self.ip(host, "link set lo up");
+        // Nobody here has another's link-local address, and looking for one would cost every host a second.
+        self.sysctl(host, "net.ipv6.conf.default.accept_dad", "0");
     }
 
     fn wire(&self, one: &str, one_if: &str, two: &str, two_if: &str) {
@@ -264,6 +304,11 @@ impl Lab {
         self.ip(one, &format!("link add {one_if} type veth peer name {two_if} netns {}", self.name(two)));
         self.ip(one, &format!("link set {one_if} up"));
         self.ip(two, &format!("link set {two_if} up"));
+    }
+
+    /// The file that stands for a host's network namespace.
+    pub fn netns_file(&self, host: &str) -> PathBuf {
+        Path::new("/run/netns").join(self.name(host))
     }
 
     fn sysctl(&self, host: &str, key: &str, value: &str) {
