@@ -44,7 +44,7 @@ async fn from_an_invite_to_a_beat() {
     assert_eq!(console.appliance(devices[0].uid).await.provisioning, Provisioning::Granted);
 
     // The appliance may come before the console's report: it is kick-started first.
-    let appliance = devices[0].enrol(&world, first.seq).await;
+    let appliance = devices[0].enrol(&world.anybody().await, first.seq).await;
     console.report(devices[0].uid, first.seq, true).await;
     console.report(devices[0].uid, first.seq, true).await;
     let record = console.appliance(devices[0].uid).await;
@@ -111,7 +111,7 @@ async fn a_beat_under_a_grant_proves_it_when_the_console_never_reported() {
     let console = world.console(&[site.id]).await;
     let grants = console.grants(&console.plan(site.id, &devices).await).await;
     let seq = grants.items[0].grant.as_ref().expect("granted").seq;
-    let appliance = devices[0].enrol(&world, seq).await;
+    let appliance = devices[0].enrol(&world.anybody().await, seq).await;
     let _: BeatAnswer = appliance.post("appliances/beats", &beat(1, 1, seq)).await.expect("taken");
     let record = console.appliance(devices[0].uid).await;
     assert_eq!(record.provisioning, Provisioning::Configured);

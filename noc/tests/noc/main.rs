@@ -1,5 +1,6 @@
 //! The NOC over real TLS and a real database: every client here has the keys and certificates a real one has.
 
+mod client;
 mod command;
 mod journey;
 mod many;

@@ -45,7 +45,7 @@ async fn a_restart_keeps_everything() {
     let console = world.console(&[site.id]).await;
     let planned = console.plan(site.id, &devices).await;
     let seq = console.configure(site.id, &devices[..1]).await[0];
-    let appliance = devices[0].enrol(&world, seq).await;
+    let appliance = devices[0].enrol(&world.anybody().await, seq).await;
     let _: BeatAnswer = appliance.post("appliances/beats", &beat(1, 1, seq)).await.expect("taken");
     let before: Vec<ApplianceRecord> = console.http.get("console/appliances").await.expect("listed");
     let invite = world.token(&[site.id], std::time::Duration::from_secs(3600));
@@ -83,7 +83,7 @@ async fn a_full_disk_loses_nothing_and_passes() {
     world.import(&devices);
     let console = world.console(&[site.id]).await;
     let seq = console.configure(site.id, &devices[..1]).await[0];
-    let appliance = devices[0].enrol(&world, seq).await;
+    let appliance = devices[0].enrol(&world.anybody().await, seq).await;
 
     world.noc.limit_database(Some(0)).expect("limited");
     let mut accepted = 0;

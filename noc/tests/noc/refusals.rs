@@ -74,7 +74,7 @@ async fn without_the_right_certificate_there_is_nothing_to_see() {
 
     let console = world.console(&[site.id]).await;
     let seq = console.configure(site.id, &devices).await[0];
-    let appliance = devices[0].enrol(&world, seq).await;
+    let appliance = devices[0].enrol(&world.anybody().await, seq).await;
     assert_eq!(code(appliance.get::<Vec<Site>>("console/sites").await), "certificate_wrong_kind");
     let beats = console.http.post::<BeatAnswer>("appliances/beats", &beat(1, 1, seq)).await;
     assert_eq!(code(beats), "certificate_wrong_kind");

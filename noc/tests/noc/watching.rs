@@ -44,7 +44,7 @@ async fn silence_opens_one_alert_which_outlives_a_restart_and_beats_close_it() {
 
     let seq = console.configure(site.id, &devices).await[0];
     is_health(&console, &mut after, uid, Health::NeverReported).await;
-    let appliance = devices[0].enrol(&world, seq).await;
+    let appliance = devices[0].enrol(&world.anybody().await, seq).await;
     beat_now(&appliance, 1, seq).await;
     is_health(&console, &mut after, uid, Health::Well).await;
 
@@ -134,7 +134,7 @@ async fn a_released_appliance_is_neither_expected_nor_of_its_site() {
     let (ours, theirs) = (world.console(&[bern.id]).await, world.console(&[thun.id]).await);
     let mut after = ours.http.get::<Changes>("console/changes?after=0").await.expect("changes").revision;
     let seq = ours.configure(bern.id, &devices).await[0];
-    let appliance = devices[0].enrol(&world, seq).await;
+    let appliance = devices[0].enrol(&world.anybody().await, seq).await;
     follow(&ours, &mut after, |changes| changes.alerts.iter().any(|alert| alert.closed.is_none())).await;
     assert_eq!(theirs.plan(thun.id, &devices).await.rows[0].ownership, Ownership::OtherSite);
 

@@ -1,0 +1,272 @@
+//! Clients of a NOC with real keys and certificates: anybody, consoles and appliances.
+//!
+//! Attacks on the NOC's program (`tests/attacks/noc`) include this file, too.
+
+use data_encoding::BASE64;
+use muster_protocol::api::*;
+use muster_protocol::crypto::claim::ClaimSecret;
+use muster_protocol::crypto::keys::SecretKey;
+use muster_protocol::crypto::sign::{Purpose, sign};
+use muster_protocol::grant::{ConsoleProof, EnrolmentProof};
+use muster_protocol::id::{BootId, Mac, RequestId, Seq, SiteId, Uid};
+use muster_protocol::wire::config::PacketHash;
+use muster_protocol::wire::result::{ConfigResult, Reason, Status};
+use muster_protocol::wire::to_cbor;
+use rcgen::{CertificateParams, KeyPair};
+use reqwest::{Certificate, Client, Identity, StatusCode};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use std::sync::Once;
+use std::time::Duration;
+
+/// What a console prepares before it is known.
+pub(crate) struct NewConsole {
+    pub(crate) key: SecretKey,
+    pub(crate) tls: KeyPair,
+    pub(crate) csr: String,
+}
+
+impl NewConsole {
+    pub(crate) fn new() -> NewConsole {
+        let (tls, csr) = tls_key();
+        NewConsole { key: secret_key(), tls, csr }
+    }
+
+    pub(crate) fn body(&self, token: &str) -> EnrolConsole {
+        EnrolConsole {
+            token: token.to_owned(),
+            name: "desk".into(),
+            public_key: self.key.public().to_base64(),
+            csr: self.csr.clone(),
+            proof: self.proof(&self.key, token),
+        }
+    }
+}
+
+impl NewConsole {
+    /// A proof for this console's request, signed by some key.
+    pub(crate) fn proof(&self, signer: &SecretKey, token: &str) -> String {
+        let proof = ConsoleProof::new(self.key.public(), token, &self.csr);
+        BASE64.encode(&sign(signer, Purpose::ConsoleEnrolment, to_cbor(&proof)))
+    }
+}
+
+pub(crate) struct Console {
+    pub(crate) http: Http,
+    pub(crate) key: SecretKey,
+    pub(crate) enrolled: ConsoleEnrolled,
+}
+
+impl Console {
+    pub(crate) async fn enrol(anybody: &Http, token: &str) -> Console {
+        let request = NewConsole::new();
+        let enrolled: ConsoleEnrolled = anybody.post("consoles/enrol", &request.body(token)).await.expect("enrolled");
+        let http = anybody.with(&enrolled.certificate, &request.tls);
+        Console { http, key: request.key, enrolled }
+    }
+
+    pub(crate) async fn plan(&self, site: SiteId, devices: &[Device]) -> Plan {
+        let request = PlanRequest { site, appliances: devices.iter().map(Device::plan_for).collect() };
+        self.http.post("console/plans", &request).await.expect("plan")
+    }
+
+    pub(crate) async fn grants(&self, plan: &Plan) -> Grants {
+        self.http.post("console/grants", &grant_request(plan)).await.expect("grants")
+    }
+
+    pub(crate) async fn report(&self, uid: Uid, seq: Seq, configured: bool) {
+        let items = vec![ResultItem { uid, seq, configured, reason: String::new() }];
+        self.http.post_nothing("console/results", &ResultReport { items }).await.expect("results");
+    }
+
+    /// Plans, grants and reports success; the sequence numbers.
+    pub(crate) async fn configure(&self, site: SiteId, devices: &[Device]) -> Vec<Seq> {
+        let grants = self.grants(&self.plan(site, devices).await).await;
+        let seqs: Vec<_> = grants.items.iter().map(|g| g.grant.as_ref().expect("granted").seq).collect();
+        for (device, seq) in devices.iter().zip(&seqs) {
+            self.report(device.uid, *seq, true).await;
+        }
+        seqs
+    }
+
+    pub(crate) async fn appliance(&self, uid: Uid) -> ApplianceRecord {
+        let all: Vec<ApplianceRecord> = self.http.get("console/appliances").await.expect("appliances");
+        all.into_iter().find(|a| a.uid == uid).expect("listed")
+    }
+}
+
+pub(crate) fn grant_request(plan: &Plan) -> GrantRequest {
+    let items = plan.rows.iter().map(|row| GrantItem {
+        uid: row.uid,
+        settings: row.settings.clone().unwrap_or_else(|| panic!("planned: {:?}", row.problem)),
+        refusal: None,
+    });
+    GrantRequest { site: plan.site, items: items.collect() }
+}
+
+pub(crate) struct Device {
+    pub(crate) n: u32,
+    pub(crate) key: SecretKey,
+    pub(crate) uid: Uid,
+    pub(crate) mac: Mac,
+    pub(crate) claim: ClaimSecret,
+}
+
+impl Device {
+    pub(crate) fn new(n: u32) -> Device {
+        let mut seed = [0; 32];
+        seed[..4].copy_from_slice(&n.to_be_bytes());
+        let key = SecretKey::from_seed(&seed);
+        let b = n.to_be_bytes();
+        let claim = ClaimSecret::generate(&mut OsRng);
+        Device { n, uid: Uid::of(&key.public()), key, mac: Mac([2, 0, b[0], b[1], b[2], b[3]]), claim }
+    }
+
+    pub(crate) fn several(numbers: std::ops::Range<u32>) -> Vec<Device> {
+        numbers.map(Device::new).collect()
+    }
+
+    pub(crate) fn plan_for(&self) -> PlanFor {
+        PlanFor { device_key: self.key.public().to_base64(), mac: self.mac, claim: None }
+    }
+
+    pub(crate) fn enrolment(&self, signer: &SecretKey, seq: Seq) -> (KeyPair, EnrolAppliance) {
+        let (tls, csr) = tls_key();
+        let proof =
+            EnrolmentProof { device_key: self.key.public(), seq, csr_hash: Sha256::digest(csr.as_bytes()).into() };
+        let proof = sign(signer, Purpose::Enrolment, to_cbor(&proof));
+        (tls, EnrolAppliance { proof: BASE64.encode(&proof), csr })
+    }
+
+    /// A FAILED result about this appliance, signed by `signer`, that names a stored number.
+    pub(crate) fn refusal(&self, signer: &SecretKey, seq: u64) -> SignedResult {
+        let status = Status::Failed { reason: Reason::OldSequence, detail: None, next_key: None };
+        let (request, packet, boot) = (RequestId([1; 16]), PacketHash::of(b"packet"), BootId([1; 16]));
+        let result = ConfigResult { uid: self.uid, request, packet, seq: Seq(seq), boot, status };
+        let signed = sign(signer, Purpose::Result, to_cbor(&result));
+        SignedResult { device_key: self.key.public().to_base64(), result: BASE64.encode(&signed) }
+    }
+
+    pub(crate) async fn enrol(&self, anybody: &Http, seq: Seq) -> Http {
+        let (tls, request) = self.enrolment(&self.key, seq);
+        let enrolled: ApplianceEnrolled = anybody.post("appliances/enrol", &request).await.expect("enrolled");
+        anybody.with(&enrolled.certificate, &tls)
+    }
+}
+
+pub(crate) fn beat(boot: u8, counter: u64, seq: Seq) -> Beat {
+    let values = BeatValues { uptime_s: counter, agent: "test".into(), ..BeatValues::default() };
+    Beat { boot: BootId([boot; 16]), counter, seq, values }
+}
+
+/// A client of the NOC, with or without a certificate.
+#[derive(Clone)]
+pub(crate) struct Http {
+    base: String,
+    ca: Certificate,
+    pub(crate) client: Client,
+}
+
+impl Http {
+    /// A client of the NOC at an address (`host:port`) that trusts only its CA, which it fetched without trust and compared
+    /// with the pin.
+    pub(crate) async fn anybody(address: &str, pin: [u8; 32]) -> Http {
+        install_provider();
+        let base = format!("https://{address}/v1/");
+        let careless = Client::builder().tls_danger_accept_invalid_certs(true).build().expect("client");
+        let pem = careless.get(base.clone() + "ca").send().await.expect("answer").text().await.expect("text");
+        let ca = Certificate::from_pem(pem.as_bytes()).expect("certificate");
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).expect("pem");
+        assert_eq!(<[u8; 32]>::from(Sha256::digest(&der)), pin, "the pin fits");
+        let client = builder().tls_certs_only([ca.clone()]).build().expect("client");
+        Http { base, ca, client }
+    }
+
+    pub(crate) fn with(&self, certificate: &str, key: &KeyPair) -> Http {
+        let pem = format!("{certificate}\n{}", key.serialize_pem());
+        let identity = Identity::from_pem(pem.as_bytes()).expect("identity");
+        let client = builder().tls_certs_only([self.ca.clone()]).identity(identity).build().expect("client");
+        Http { base: self.base.clone(), ca: self.ca.clone(), client }
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
+        json(self.client.get(self.base.clone() + path).send().await.expect("answer")).await
+    }
+
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Problem> {
+        json(self.client.post(self.base.clone() + path).json(body).send().await.expect("answer")).await
+    }
+
+    pub(crate) async fn post_nothing(&self, path: &str, body: &impl Serialize) -> Result<(), Problem> {
+        let answer = self.client.post(self.base.clone() + path).json(body).send().await.expect("answer");
+        if answer.status() == StatusCode::NO_CONTENT {
+            Ok(())
+        } else {
+            Err(json::<()>(answer).await.expect_err("problem"))
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        self.base.clone() + path
+    }
+}
+
+pub(crate) async fn json<T: DeserializeOwned>(answer: reqwest::Response) -> Result<T, Problem> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer.json().await.expect("the documented body"));
+    }
+    let kind = answer.headers().get("content-type").expect("a content type").to_str().expect("text").to_owned();
+    assert_eq!(kind, "application/problem+json");
+    let problem: Problem = answer.json().await.expect("a problem");
+    assert_eq!(problem.status, status.as_u16());
+    assert!(!problem.title.is_empty() && !problem.detail.is_empty(), "says what happened and what to do: {problem:?}");
+    Err(problem)
+}
+
+/// The code of a refusal.
+pub(crate) fn code<T: std::fmt::Debug>(refused: Result<T, Problem>) -> String {
+    refused.expect_err("should be refused").code
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    Client::builder().timeout(Duration::from_secs(60)).tls_version_min(reqwest::tls::Version::TLS_1_3)
+}
+
+fn tls_key() -> (KeyPair, String) {
+    let key = KeyPair::generate().expect("key");
+    let csr = CertificateParams::default().serialize_request(&key).expect("csr").pem().expect("pem");
+    (key, csr)
+}
+
+fn secret_key() -> SecretKey {
+    SecretKey::generate(&mut OsRng)
+}
+
+pub(crate) fn install_provider() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        rustls::crypto::aws_lc_rs::default_provider().install_default().expect("the first");
+    });
+}
+
+struct OsRng;
+
+impl rand_core::TryRng for OsRng {
+    type Error = std::convert::Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(getrandom::u32().expect("entropy"))
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(getrandom::u64().expect("entropy"))
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        getrandom::fill(bytes).expect("entropy");
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for OsRng {}
