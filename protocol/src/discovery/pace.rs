@@ -1,66 +1,139 @@
-//! How wide the next window is: as narrow as the answers that are expected and the receive buffer allow.
+//! How wide the next window is: as narrow as the answers that are expected, what this console verifies and its receive
+//! buffer allow.
 
 use super::Config;
-use super::round::Round;
+use super::estimate::Stretch;
 
 /// What the kernel charges for one queued answer; the default buffer of 212,992 bytes was measured to keep 166.
 const BUFFER_PER_ANSWER: usize = 1_280;
 /// The buffer of a system that has not said: Linux' default.
 const DEFAULT_BUFFER: usize = 212_992;
-/// Answers a second that a console reads and verifies with ease.
-const READ_PER_S: f64 = 4_000.0;
+/// Answers a second that a console verifies until it has said otherwise.
+const DEFAULT_SPEED: f64 = 8_000.0;
 /// Answers a second that a network carries until it has shown otherwise.
-const FIRST_RATE: f64 = 8_000.0;
+const FIRST_RATE: f64 = 16_000.0;
 /// Below this rate answers do not get in each other's way; what is lost is lost for another reason.
-const LEAST_RATE: f64 = 100.0;
+const LEAST_RATE: f64 = 500.0;
+/// Silence after a window until answers have shown that they travel longer.
+const LEAST_SLACK_MS: u64 = 12;
+/// A round with fewer answers of the sample says too little about what load does.
+const LEAST_SAMPLE: usize = 16;
+/// So much better must a slower round be to show that speed was the reason: two standard deviations of a sample of 32.
+const BETTER: f64 = 0.17;
 
 pub(super) struct Pace {
-    first_ms: f64,
+    least_ms: f64,
     max_ms: f64,
     /// Answers the receive buffer holds.
     capacity: f64,
-    /// Answers a second that seem to come through. Halved by every round with loss.
+    /// Answers a second that this console verifies.
+    speed: f64,
+    /// Answers a second that seem to come through.
     rate: f64,
+    blame: Blame,
+    slack_ms: u64,
+    most_slack_ms: u64,
+    /// Somebody answered after his round was over, since the last one ended.
+    was_late: bool,
+}
+
+/// Why answers are lost. Loss by noise is no reason to ask more slowly.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Blame {
+    Unknown,
+    /// Slowed down, because of a round that came through with this chance.
+    Speed {
+        chance: f64,
+    },
+    /// Slower was no better.
+    Noise {
+        chance: f64,
+    },
 }
 
 impl Pace {
     pub(super) fn new(config: &Config) -> Pace {
-        let first_ms = f64::from(config.first_window_ms.max(1));
-        let mut pace = Pace { first_ms, max_ms: first_ms, capacity: 0.0, rate: FIRST_RATE };
+        let mut pace = Pace {
+            least_ms: 1.0,
+            max_ms: 1.0,
+            capacity: 0.0,
+            speed: DEFAULT_SPEED,
+            rate: FIRST_RATE,
+            blame: Blame::Unknown,
+            slack_ms: LEAST_SLACK_MS,
+            most_slack_ms: LEAST_SLACK_MS,
+            was_late: false,
+        };
         pace.set_receive_buffer(DEFAULT_BUFFER);
         pace.restart(config);
         pace
     }
 
     pub(super) fn restart(&mut self, config: &Config) {
-        self.max_ms = f64::from(config.max_window_ms).max(self.first_ms);
+        self.least_ms = f64::from(config.least_window_ms.max(1));
+        self.max_ms = f64::from(config.max_window_ms).max(self.least_ms);
         self.rate = FIRST_RATE;
+        self.blame = Blame::Unknown;
+        // How far appliances are is the same as in the last discovery, so the slack stays.
+        self.most_slack_ms = u64::from(config.slack_ms).max(LEAST_SLACK_MS);
+        self.slack_ms = self.slack_ms.min(self.most_slack_ms);
     }
 
     pub(super) fn set_receive_buffer(&mut self, bytes: usize) {
         self.capacity = (bytes / BUFFER_PER_ANSWER) as f64;
     }
 
-    /// Learns from a round that is over.
-    pub(super) fn learn(&mut self, round: Option<&Round>) {
-        let Some(round) = round.filter(|round| round.is_lossy() && round.window_ms > 0) else { return };
-        let counts = round.counts();
-        // What was offered, not what came through: the network may have been asked for far more than it carries.
-        let offered = (counts.answered + counts.fresh) as f64 / counts.chance();
-        let offered_rate = offered * round.waves() as f64 * 1_000.0 / f64::from(round.window_ms);
-        self.rate = (self.rate.min(offered_rate) / 2.0).max(LEAST_RATE);
+    pub(super) fn set_speed(&mut self, answers_per_s: u32) {
+        self.speed = f64::from(answers_per_s).max(LEAST_RATE);
     }
 
-    /// The window of `next`.
-    pub(super) fn window(&self, before: &[Round], found: usize, next: &Round) -> u16 {
-        let measured = before.iter().any(|round| !round.sample.is_empty());
-        // One round says nothing about its own loss: expect as many again.
-        let unheard = if measured { super::round::unheard(before) } else { found as f64 };
-        let unheard = unheard.min(super::MAX_APPLIANCES as f64);
-        let answers = (unheard + next.sample.len() as f64) * next.waves() as f64;
-        let carried_ms = answers * 1_000.0 / self.rate;
-        let read_ms = (answers - self.capacity).max(0.0) * 1_000.0 / READ_PER_S;
-        carried_ms.max(read_ms).clamp(self.first_ms, self.max_ms) as u16
+    /// How much silence after its windows ends a round.
+    pub(super) fn slack_ms(&self) -> u64 {
+        self.slack_ms
+    }
+
+    /// An answer came so long after the windows of a round that was over.
+    pub(super) fn came_late(&mut self, by_ms: u64) {
+        self.was_late = true;
+        self.slack_ms = self.slack_ms.max(by_ms + by_ms / 4).min(self.most_slack_ms);
+    }
+
+    /// A round is over: where nobody was late, less silence will do.
+    pub(super) fn calm_down(&mut self) {
+        if !std::mem::take(&mut self.was_late) {
+            self.slack_ms = (self.slack_ms - self.slack_ms / 8).max(LEAST_SLACK_MS);
+        }
+    }
+
+    /// Learns from a round that is over: what its sample says, and how many were heard for the first time in the time its
+    /// answers were spread over. Loss may come from asking for too much at once, or from noise. Only an experiment tells:
+    /// the next round is asked for half as much, and if that does not help, speed was not the reason.
+    pub(super) fn learn(&mut self, sampled: &Stretch, fresh: usize, span_ms: u64) {
+        if sampled.sample < LEAST_SAMPLE {
+            return;
+        }
+        let chance = sampled.chance();
+        // What was offered, not what came through: the network may have been asked for far more than it carries.
+        let offered = (sampled.answered + fresh) as f64 / chance * 1_000.0 / span_ms.max(1) as f64;
+        match self.blame {
+            _ if chance >= 0.9 || offered < LEAST_RATE => {}
+            Blame::Speed { chance: before } if chance < before + BETTER => {
+                self.blame = Blame::Noise { chance };
+                self.rate = FIRST_RATE;
+            }
+            Blame::Noise { chance: noise } if chance >= noise - BETTER => {}
+            _ => {
+                self.blame = Blame::Speed { chance };
+                self.rate = (self.rate.min(offered) / 2.0).max(LEAST_RATE);
+            }
+        }
+    }
+
+    /// The window for so many answers as are expected, or in bad luck.
+    pub(super) fn window(&self, expected: f64, at_most: f64) -> u16 {
+        let carried_ms = expected * 1_000.0 / self.rate.min(self.speed * 2.0);
+        let read_ms = (at_most - self.capacity).max(0.0) * 1_000.0 / self.speed;
+        carried_ms.max(read_ms).clamp(self.least_ms, self.max_ms) as u16
     }
 }
 
@@ -68,48 +141,85 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn round(sample: u8, answered: u8, fresh: usize) -> Round {
-        let uids = |n: u8| (0..n).map(|i| crate::id::Uid([i; 20])).collect();
-        Round { window_ms: 250, sample: uids(sample), answered: vec![uids(answered)], fresh }
+    fn pace() -> Pace {
+        Pace::new(&Config::default())
+    }
+
+    fn sampled(answered: usize) -> Stretch {
+        Stretch { waves: 1, sample: 32, answered }
     }
 
     #[test]
-    fn the_first_window_is_the_configured_one() {
-        let pace = Pace::new(&Config::default());
-        assert_eq!(pace.window(&[], 0, &round(0, 0, 0)), 250);
+    fn few_answers_need_a_narrow_window_and_many_a_wide_one() {
+        let pace = pace();
+        let least = Config::default().least_window_ms;
+        assert_eq!(pace.window(0.0, 0.0), least);
+        assert_eq!(pace.window(100.0, 100.0), least);
+        assert!(pace.window(3_200.0, 3_200.0) >= 200);
+        assert_eq!(pace.window(1e12, 1e12), Config::default().max_window_ms);
     }
 
     #[test]
-    fn many_answers_and_a_small_buffer_widen_the_window() {
-        let mut pace = Pace::new(&Config::default());
-        let first = round(0, 0, 3_000);
-        let small = pace.window(std::slice::from_ref(&first), 3_000, &round(32, 0, 0));
+    fn a_small_buffer_or_a_slow_console_widens_the_window() {
+        let mut pace = pace();
+        let small = pace.window(500.0, 3_000.0);
         pace.set_receive_buffer(8 << 20);
-        let large = pace.window(&[first], 3_000, &round(32, 0, 0));
-        assert!(small > large && large > 250, "{small} and {large}");
+        let large = pace.window(500.0, 3_000.0);
+        assert!(small > 2 * large, "{small} and {large}");
+        pace.set_speed(1_000);
+        assert!(pace.window(500.0, 3_000.0) > 2 * large);
     }
 
     #[test]
-    fn loss_widens_the_window_up_to_the_limit() {
-        let mut pace = Pace::new(&Config::default());
-        let rounds = [round(0, 0, 500), round(32, 16, 400)];
-        let before = pace.window(&rounds, 900, &round(32, 0, 0));
-        pace.learn(rounds.last());
-        let after = pace.window(&rounds, 900, &round(32, 0, 0));
-        assert!(after > before, "{before} then {after}");
-        for _ in 0..50 {
-            pace.learn(rounds.last());
+    fn loss_that_slowing_down_cures_keeps_the_network_slow() {
+        let mut pace = pace();
+        let before = pace.window(1_000.0, 0.0);
+        pace.learn(&sampled(8), 500, 100);
+        let slower = pace.window(1_000.0, 0.0);
+        assert!(slower > before, "{before} then {slower}");
+        pace.learn(&sampled(20), 500, 200);
+        let slowest = pace.window(1_000.0, 0.0);
+        assert!(slowest > slower, "{slower} then {slowest}");
+        pace.learn(&sampled(31), 500, 400);
+        assert_eq!(pace.window(1_000.0, 0.0), slowest);
+    }
+
+    #[test]
+    fn loss_that_slowing_down_does_not_cure_is_noise() {
+        let mut pace = pace();
+        let before = pace.window(1_000.0, 0.0);
+        for _ in 0..10 {
+            pace.learn(&sampled(16), 500, 100);
+            pace.learn(&sampled(17), 500, 200);
         }
-        assert_eq!(pace.window(&rounds, 60_000, &round(32, 0, 0)), 4_000);
-        // A quiet network stays quick, whatever was lost.
-        assert!(pace.window(&[round(0, 0, 3), round(2, 1, 0), round(2, 2, 0)], 3, &round(2, 0, 0)) <= 300);
+        assert_eq!(pace.window(1_000.0, 0.0), before);
+        // Unless it becomes much worse.
+        pace.learn(&sampled(3), 500, 100);
+        assert!(pace.window(1_000.0, 0.0) > before);
     }
 
     #[test]
-    fn a_round_without_loss_teaches_nothing() {
-        let mut pace = Pace::new(&Config::default());
-        pace.learn(Some(&round(32, 31, 500)));
-        pace.learn(None);
-        assert_eq!(pace.rate, FIRST_RATE);
+    fn answers_that_come_late_are_waited_for_longer_and_in_time_less_again() {
+        let mut pace = pace();
+        assert_eq!(pace.slack_ms(), LEAST_SLACK_MS);
+        pace.came_late(60);
+        assert_eq!(pace.slack_ms(), 75);
+        pace.calm_down();
+        assert_eq!(pace.slack_ms(), 75, "that round had a late one");
+        for _ in 0..50 {
+            pace.calm_down();
+        }
+        assert_eq!(pace.slack_ms(), LEAST_SLACK_MS);
+        pace.came_late(u64::MAX / 2);
+        assert_eq!(pace.slack_ms(), u64::from(Config::default().slack_ms));
+    }
+
+    #[test]
+    fn little_loss_few_answers_and_small_samples_teach_nothing() {
+        let mut pace = pace();
+        pace.learn(&sampled(30), 500, 100);
+        pace.learn(&sampled(10), 2, 250);
+        pace.learn(&Stretch { waves: 1, sample: 8, answered: 1 }, 500, 100);
+        assert_eq!((pace.rate, pace.blame), (FIRST_RATE, Blame::Unknown));
     }
 }
