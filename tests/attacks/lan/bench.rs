@@ -1,0 +1,138 @@
+//! Appliances, their owner and an attacker on one link.
+
+use std::time::Duration;
+use system_tests::attacker::Attacker;
+use system_tests::attacker::frame::Mail;
+use system_tests::attacker::owner::{Owner, Subject, ask};
+use system_tests::attacker::station::{Station, WAYS};
+use system_tests::lab::{Before, Lab};
+use system_tests::wait::until;
+
+const SITE: &[&str] = &[
+    "--pool",
+    "10.20.0.100-10.20.0.180",
+    "--netmask",
+    "255.255.255.0",
+    "--gateway",
+    "10.20.0.1",
+    "--domain",
+    "lab.example.net",
+    "--host-name",
+    "lab-{n:02}",
+    "--beat-interval",
+    "5",
+    "--confirm",
+    "kick-start",
+    "--window",
+    "30",
+];
+
+/// The lab of one attack. `owner` sends from the console's host by `desk`.
+pub(crate) struct Bench {
+    pub(crate) lab: Lab,
+    pub(crate) attacker: Attacker,
+    pub(crate) owner: Owner,
+    pub(crate) desk: Station,
+    pub(crate) subjects: Vec<Subject>,
+}
+
+impl Bench {
+    /// Unconfigured appliances whose agents run, and an owner by hand: no NOC, no console program.
+    pub(crate) fn by_hand(name: &str, appliances: usize) -> Bench {
+        Bench::new(name, appliances, |_, _| Owner::new(1))
+    }
+
+    /// The same with a NOC that has them in its inventory, and the console enrolled; the owner has the keys of both.
+    pub(crate) fn with_console(name: &str, appliances: usize) -> Bench {
+        Bench::new(name, appliances, |lab, manifest| {
+            lab.start_noc(SITE, manifest);
+            Owner::of(lab)
+        })
+    }
+
+    fn new(name: &str, appliances: usize, owner: impl FnOnce(&mut Lab, &str) -> Owner) -> Bench {
+        let mut lab = Lab::new(name);
+        let attacker = Attacker::join(&mut lab);
+        let mut manifest = String::new();
+        for _ in 0..appliances {
+            let number = lab.add_appliance(Before { address: None, rp_filter: 0 });
+            let image = lab.appliances[number - 1].root.join("etc/muster");
+            std::fs::create_dir_all(&image).expect("the image");
+            std::fs::write(image.join("agent.toml"), "probe_ms = 300\n").expect("the image");
+            let lines = lab.label(number);
+            manifest =
+                if manifest.is_empty() { lines } else { format!("{manifest}{}\n", lines.lines().last().unwrap_or("")) };
+        }
+        let owner = owner(&mut lab, &manifest);
+        let desk = Station::open(&lab.netns_file("console"));
+        let subjects = (1..=appliances).map(|number| Subject::of(&lab, number)).collect();
+        let mut bench = Bench { lab, attacker, owner, desk, subjects };
+        (1..=appliances).for_each(|number| bench.start(number));
+        bench
+    }
+
+    /// Starts an agent; it listens when this returns.
+    pub(crate) fn start(&mut self, number: usize) {
+        let before = self.times_logged(number, "listening");
+        self.lab.start_agent(number);
+        self.wait_for_log(number, "listening", before);
+    }
+
+    /// Cuts the power of an appliance and gives it back.
+    pub(crate) fn reboot(&mut self, number: usize) {
+        self.lab.cut_power(number);
+        self.start(number);
+    }
+
+    /// A factory reset at the appliance.
+    pub(crate) fn reset(&mut self, number: usize) {
+        let before = self.times_logged(number, "listening");
+        self.lab.reset_appliance(number);
+        self.wait_for_log(number, "listening", before);
+        self.wait_for_state(number, "unconfigured", Duration::from_secs(5));
+    }
+
+    pub(crate) fn times_logged(&self, number: usize, word: &str) -> usize {
+        self.lab.agent_log(number).matches(word).count()
+    }
+
+    pub(crate) fn wait_for_log(&self, number: usize, word: &str, before: usize) {
+        until(&format!("the agent to log `{word}`"), Duration::from_secs(15), || {
+            if self.times_logged(number, word) > before { Ok(()) } else { Err(self.lab.agent_log(number)) }
+        });
+    }
+
+    pub(crate) fn wait_for_state(&self, number: usize, state: &str, patience: Duration) {
+        until(&format!("appliance {number} to be {state}"), patience, || {
+            let status = self.lab.agent_status(number);
+            if status["state"] == state { Ok(()) } else { Err(status.to_string()) }
+        });
+    }
+
+    /// Everything of an appliance that an attack could change: addresses, routes, files, what the agent has stored.
+    pub(crate) fn picture(&self, number: usize) -> Vec<String> {
+        let appliance = &self.lab.appliances[number - 1];
+        let status = self.lab.agent_status(number);
+        let mut lines = vec![
+            self.lab.ip(&appliance.host, "-4 -o addr show dev eth0 scope global"),
+            self.lab.ip(&appliance.host, "-4 route show"),
+            format!("{} {} {}", status["state"], status["seq"], status["settings"]),
+            self.lab.host_name(number),
+        ];
+        for file in ["etc/hostname", "etc/hosts", "etc/resolv.conf"] {
+            lines.push(std::fs::read_to_string(appliance.root.join(file)).unwrap_or_default());
+        }
+        lines
+    }
+
+    /// What an appliance sent to a port after a mark of the wiretap. The owner's questions behind everything else, one by each
+    /// family, make sure that it has read what came before.
+    pub(crate) fn answers(&self, mark: usize, subject: &Subject, port: u16) -> Vec<Mail> {
+        for way in WAYS {
+            ask(&self.desk, subject, way).expect("it still answers its owner");
+        }
+        let mut mails = self.attacker.wire.since(mark);
+        mails.retain(|mail| mail.source == subject.mac.0 && mail.to.port() == port);
+        mails
+    }
+}
