@@ -62,7 +62,8 @@ pub(crate) struct Report {
 pub(crate) struct Known {
     pub(crate) uid: Uid,
     pub(crate) mac: Mac,
-    pub(crate) claim: ClaimKey,
+    /// Absent for an appliance that accepts anybody: nobody has read its label.
+    pub(crate) claim: Option<ClaimKey>,
 }
 
 /// A row of the store.
@@ -341,7 +342,7 @@ impl Noc {
         log!(io, "the NOC grants {} to appliance {appliance} under {seq}", grant.parameters.network.address());
         let row = &mut self.store.rows[appliance];
         row.grants.insert(seq, (interval_s, None));
-        let claim = (!row.pinned).then(|| known.claim.clone());
+        let claim = known.claim.clone().filter(|_| !row.pinned);
         Granted { appliance, signed: sign(&self.root, Purpose::Grant, to_cbor(&grant)), seq, claim }
     }
 

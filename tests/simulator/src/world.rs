@@ -87,7 +87,11 @@ impl World {
             .collect();
         let mut consoles: Vec<console::Host> =
             (0..plan.consoles).map(|number| console::Host::new(number, &mut keys)).collect();
-        let known = appliances.iter().map(|a| Known { uid: a.uid(), mac: a.mac(), claim: a.claim() });
+        let known = appliances.iter().map(|appliance| Known {
+            uid: appliance.uid(),
+            mac: appliance.mac(),
+            claim: Some(appliance.claim()).filter(|_| appliance.proof() == Proof::Claim),
+        });
         let noc = Noc::new(&mut keys, known.collect(), consoles.iter().map(console::Host::public).collect());
         for (number, console) in consoles.iter_mut().enumerate() {
             console.enrol(noc.credential(number));
