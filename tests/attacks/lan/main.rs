@@ -4,5 +4,7 @@
 
 mod bench;
 mod confirm;
+mod floods;
+mod malformed;
 mod misdirected;
 mod replay;

@@ -73,7 +73,11 @@ fn a_grant_of_another_site_noc_or_console_is_refused() {
     let mut lie = foreign.grant(&one, 6);
     lie.root = owner.root.public();
     let by_lie = foreign.packet(&one, &here, &lie);
-    assert_eq!(refusal(&bench, &by_lie), Some(Reason::WrongRoot), "a grant that names our root and is not signed by it");
+    assert_eq!(
+        refusal(&bench, &by_lie),
+        Some(Reason::WrongRoot),
+        "a grant that names our root and is not signed by it"
+    );
     owner.configure(&bench.desk, &one, 6);
 }
 
@@ -100,7 +104,13 @@ fn the_same_request_with_another_body_is_refused() {
     let reused = |key, seq| {
         let mut to = address(&one, key);
         to.request = sent.request;
-        owner.seal(Some(&one.claim), here.device_key, Seq(seq), &to, &order(&owner.signed(&owner.grant(&one, seq)), &to))
+        owner.seal(
+            Some(&one.claim),
+            here.device_key,
+            Seq(seq),
+            &to,
+            &order(&owner.signed(&owner.grant(&one, seq)), &to),
+        )
     };
     let fresh = ask(&bench.desk, &one, Way::Six).expect("an answer").one_time_key;
     for other in [reused(here.one_time_key, 1), reused(fresh, 1), reused(fresh, 2)] {

@@ -19,7 +19,8 @@ async fn an_appliance_enrols_only_as_itself_and_only_when_granted() {
     noc.import_devices(&devices);
     let (console, http) = (noc.console(site).await, noc.anybody(site).await);
     let seq = console.configure(site, &devices[..1]).await[0];
-    let refused = async |request: &EnrolAppliance| code(http.post::<ApplianceEnrolled>("appliances/enrol", request).await);
+    let refused =
+        async |request: &EnrolAppliance| code(http.post::<ApplianceEnrolled>("appliances/enrol", request).await);
     let (victim, thief, stranger) = (&devices[0], &devices[1], Device::new(9));
 
     assert_eq!(refused(&thief.enrolment(&thief.key, Seq(1)).1).await, "not_granted", "in the inventory, never granted");

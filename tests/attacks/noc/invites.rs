@@ -35,10 +35,12 @@ async fn an_invite_that_was_used_ended_or_guessed_lets_nobody_in() {
 
     // Guesses near a good one, and anything else; the good one stays good.
     let good = noc.token(site, "1h");
-    let mut guesses: Vec<String> = (0..good.len()).map(|at| {
-        let other = if &good[at..=at] == "A" { "B" } else { "A" };
-        format!("{}{other}{}", &good[..at], &good[at + 1..])
-    }).collect();
+    let mut guesses: Vec<String> = (0..good.len())
+        .map(|at| {
+            let other = if &good[at..=at] == "A" { "B" } else { "A" };
+            format!("{}{other}{}", &good[..at], &good[at + 1..])
+        })
+        .collect();
     guesses.extend([String::new(), "%".into(), "' OR 1=1 --".into(), good[1..].to_owned(), "A".repeat(20_000)]);
     let mut tries = JoinSet::new();
     for guess in guesses {
