@@ -4,12 +4,15 @@
 //! A delivery sends only what was stored before ([`Jobs::stored`]); a console that is killed goes on from there.
 
 mod active;
+mod error;
 mod outcome;
+mod window;
 
 use crate::problem::problem;
 use crate::store::{Change, StoredGrant, StoredItem, StoredJob};
 use crate::view::{JobItemView, JobStep, JobView, ProblemView, is_under_way};
-use active::Active;
+use active::{Active, Waits};
+pub use error::JobError;
 use muster_protocol::api::{GrantItem, Granted};
 use muster_protocol::crypto::Entropy;
 use muster_protocol::crypto::keys::{SealKey, SecretKey};
@@ -23,9 +26,8 @@ use muster_protocol::wire::result::ResultPacket;
 use muster_protocol::{Token, delivery::Outcome};
 pub(crate) use outcome::job_view;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use window::Window;
 
-/// Deliveries that wait for an answer to a packet at the same time.
-const MOST_SENDING: usize = 64;
 /// Grants that are fetched at once, and ahead of need.
 const GRANT_BATCH: usize = 200;
 /// An appliance keeps a one-time key for 120 s; one that is nearly over is not used any more.
@@ -66,54 +68,11 @@ pub(crate) struct GrantOrder {
     pub(crate) items: Vec<GrantItem>,
 }
 
-/// Why a job cannot be changed as asked.
-#[derive(Debug, thiserror::Error)]
-pub enum JobError {
-    /// No such job.
-    #[error("there is no job {id}")]
-    Unknown {
-        /// The number asked for.
-        id: u32,
-    },
-    /// None of the appliances can be retried.
-    #[error("job {id} has no failed appliance to retry among those named")]
-    NothingToRetry {
-        /// The job.
-        id: u32,
-    },
-    /// An appliance cannot be in two unfinished jobs.
-    #[error("{uid} is being configured by job {job}")]
-    Busy {
-        /// The appliance.
-        uid: Uid,
-        /// The job.
-        job: u32,
-    },
-}
-
-impl crate::problem::Explain for JobError {
-    fn code(&self) -> String {
-        match self {
-            JobError::Unknown { .. } => "no_such_job",
-            JobError::NothingToRetry { .. } => "nothing_to_retry",
-            JobError::Busy { .. } => "already_in_job",
-        }
-        .to_owned()
-    }
-
-    fn remedy(&self) -> String {
-        match self {
-            JobError::Unknown { .. } => "List the jobs (`muster job list`) and use one of their numbers.",
-            JobError::NothingToRetry { .. } => "Only appliances that failed or were cancelled can be retried.",
-            JobError::Busy { .. } => "Wait until that job has ended, or cancel it.",
-        }
-        .to_owned()
-    }
-}
-
 /// All jobs.
 pub(crate) struct Jobs {
     jobs: BTreeMap<u32, StoredJob>,
+    /// Unfinished items of each job, so that an end of one costs the same however many there are.
+    unfinished: BTreeMap<u32, usize>,
     /// Where each appliance is in its job; only of unfinished items.
     open: BTreeMap<Uid, (u32, usize)>,
     /// Items without a grant; an appliance whose grant was used up stands in front.
@@ -123,6 +82,7 @@ pub(crate) struct Jobs {
     /// Asked for at the moment.
     asked: BTreeSet<Uid>,
     active: BTreeMap<Uid, Active>,
+    window: Window,
     deadlines: BTreeSet<(Millis, Uid)>,
     /// One-time keys of the last answers, and how each appliance stood.
     keys: BTreeMap<Uid, (SealKey, State, Millis)>,
@@ -138,11 +98,13 @@ impl Jobs {
     pub(crate) fn load(stored: Vec<StoredJob>, entropy: fn() -> Entropy) -> Jobs {
         let mut jobs = Jobs {
             jobs: BTreeMap::new(),
+            unfinished: BTreeMap::new(),
             open: BTreeMap::new(),
             ungranted: VecDeque::new(),
             ready: VecDeque::new(),
             asked: BTreeSet::new(),
             active: BTreeMap::new(),
+            window: Window::new(),
             deadlines: BTreeSet::new(),
             keys: BTreeMap::new(),
             changes: Vec::new(),
@@ -164,6 +126,7 @@ impl Jobs {
         for (at, item) in job.items.iter().enumerate() {
             if is_under_way(item.step) {
                 self.open.insert(item.uid, (id, at));
+                *self.unfinished.entry(id).or_default() += 1;
                 // Those that had begun go first: an appliance may be waiting for its kick-start.
                 match (&item.grant, &item.saved) {
                     (Some(_), Some(_)) => self.ready.push_front((id, item.uid)),
@@ -240,6 +203,7 @@ impl Jobs {
             self.effects.push_back(Effect::Item { job: id, item: Box::new(outcome::item_view(item)) });
             self.changes.push(Change::Retry { job: id, uid });
             self.open.insert(uid, (id, at));
+            *self.unfinished.entry(id).or_default() += 1;
             self.ungranted.push_back((id, uid));
         }
         self.changes.push(Change::Finished { job: id, at: None });
@@ -250,8 +214,7 @@ impl Jobs {
 
     /// Begins deliveries as far as the pace allows.
     pub(crate) fn begin(&mut self, now: Millis, at: UnixTime, console: &SecretKey) {
-        let mut sending = self.active.values().filter(|active| active.waits_for_packet()).count();
-        while sending < MOST_SENDING {
+        while self.window.has_room() {
             let Some((id, uid)) = self.ready.pop_front() else { return };
             if self.active.contains_key(&uid) || self.busy(&uid) != Some(id) {
                 continue;
@@ -277,8 +240,8 @@ impl Jobs {
                 Some(Err(_)) | None => Delivery::new(now, order, console, (self.entropy)()),
             };
             self.active.insert(uid, Active::new(delivery));
+            self.window.moved(Waits::Nothing, Waits::Answer);
             self.drain(now, at, &uid);
-            sending += 1;
         }
     }
 
@@ -339,9 +302,8 @@ impl Jobs {
             self.input(now, at, &uid, delivery::Input::Persisted(token), console);
         }
         for (id, finished) in batch.finished {
-            if let Some(job) = self.jobs.get_mut(&id)
-                && job.items.iter().all(|item| !is_under_way(item.step))
-            {
+            let is_done = self.is_done(id);
+            if let Some(job) = self.jobs.get_mut(&id).filter(|_| is_done) {
                 job.finished = Some(finished);
                 self.marks(id);
             }
@@ -365,22 +327,20 @@ impl Jobs {
             return None;
         }
         let mut order: Option<GrantOrder> = None;
-        let mut rest = VecDeque::new();
         while let Some((id, uid)) = self.ungranted.pop_front() {
             let Some((job, item)) = self.jobs.get(&id).zip(self.item(&uid)) else { continue };
             if self.busy(&uid) != Some(id) {
                 continue;
             }
             let order = order.get_or_insert_with(|| GrantOrder { site: job.site, items: Vec::new() });
-            if order.site == job.site && order.items.len() < GRANT_BATCH {
-                let refusal = self.active.get(&uid).and_then(|active| active.refusal(&item.device_key));
-                order.items.push(GrantItem { uid, settings: item.settings.clone(), refusal });
-                self.asked.insert(uid);
-            } else {
-                rest.push_back((id, uid));
+            if order.site != job.site || order.items.len() == GRANT_BATCH {
+                self.ungranted.push_front((id, uid));
+                break;
             }
+            let refusal = self.active.get(&uid).and_then(|active| active.refusal(&item.device_key));
+            order.items.push(GrantItem { uid, settings: item.settings.clone(), refusal });
+            self.asked.insert(uid);
         }
-        self.ungranted = rest;
         order
     }
 
@@ -452,7 +412,14 @@ impl Jobs {
                 delivery::Output::Transmit { bytes, everywhere } => {
                     self.effects.push_back(Effect::Transmit { uid: *uid, bytes, everywhere });
                 }
-                delivery::Output::AskKey => self.effects.push_back(Effect::AskKey(*uid)),
+                delivery::Output::AskKey => {
+                    if let Some(active) = self.active.get_mut(uid) {
+                        let former = active.waits();
+                        active.asked += 1;
+                        self.window.moved(former, active.waits());
+                    }
+                    self.effects.push_back(Effect::AskKey(*uid));
+                }
                 delivery::Output::AskGrant => {
                     if let Some(job) = self.busy(uid) {
                         self.ungranted.push_front((job, *uid));
@@ -482,7 +449,15 @@ impl Jobs {
 
     fn progress(&mut self, uid: &Uid, progress: &delivery::Progress) {
         let Some(active) = self.active.get_mut(uid) else { return };
+        let former = active.waits();
         active.note(progress);
+        self.window.moved(former, active.waits());
+        match progress {
+            delivery::Progress::Sending { .. } if active.was_lost() => self.window.lost(),
+            delivery::Progress::Sending { .. } => {}
+            _ if former == Waits::Answer => self.window.answered(),
+            _ => {}
+        }
         let (step, percent, attempts) = (active.step, active.percent, active.attempts);
         let Some(job) = self.busy(uid) else { return };
         let Some(item) = self.item_mut(uid) else { return };
@@ -506,10 +481,16 @@ impl Jobs {
     }
 
     fn close(&mut self, at: UnixTime, uid: &Uid, ending: outcome::Ending) {
-        if let Some(deadline) = self.active.remove(uid).and_then(|active| active.deadline) {
-            self.deadlines.remove(&(deadline, *uid));
+        if let Some(active) = self.active.remove(uid) {
+            self.window.moved(active.waits(), Waits::Nothing);
+            if let Some(deadline) = active.deadline {
+                self.deadlines.remove(&(deadline, *uid));
+            }
         }
         let Some((id, index)) = self.open.remove(uid) else { return };
+        if let Some(left) = self.unfinished.get_mut(&id) {
+            *left -= 1;
+        }
         let Some(item) = self.jobs.get_mut(&id).and_then(|job| job.items.get_mut(index)) else { return };
         let outcome::Ending { step, problem, report } = ending;
         (item.step, item.problem, item.grant, item.saved) = (step, problem.clone(), None, None);
@@ -521,11 +502,15 @@ impl Jobs {
 
     fn finish_if_done(&mut self, id: u32, at: UnixTime) {
         let Some(job) = self.jobs.get(&id) else { return };
-        if job.finished.is_none() && job.items.iter().all(|item| !is_under_way(item.step)) {
+        if job.finished.is_none() && self.is_done(id) {
             let at = at.0.max(job.started);
             self.changes.push(Change::Finished { job: id, at: Some(at) });
             self.finishing.push((id, at));
         }
+    }
+
+    fn is_done(&self, id: u32) -> bool {
+        self.unfinished.get(&id).is_none_or(|left| *left == 0)
     }
 
     fn marks(&mut self, id: u32) {

@@ -7,17 +7,33 @@ use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::delivery::{Delivery, Progress};
 use muster_protocol::time::Millis;
 
+/// Packets without an answer after which an appliance no longer counts as being about to answer: three seconds.
+const MOST_ATTEMPTS: u32 = 2;
+
+/// What a delivery waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// The appliance's answer to a packet.
+    Answer,
+    /// The first beat after the kick-start, or the answer to the kick-start.
+    Beat,
+    /// Neither: an installation, or an appliance that is silent.
+    Nothing,
+}
+
 pub(super) struct Active {
     pub(super) delivery: Delivery,
     pub(super) deadline: Option<Millis>,
     pub(super) step: JobStep,
     pub(super) percent: u8,
     pub(super) attempts: u32,
+    /// Directed pings for a one-time key.
+    pub(super) asked: u32,
 }
 
 impl Active {
     pub(super) fn new(delivery: Delivery) -> Active {
-        Active { delivery, deadline: None, step: JobStep::Waiting, percent: 0, attempts: 0 }
+        Active { delivery, deadline: None, step: JobStep::Waiting, percent: 0, attempts: 0, asked: 0 }
     }
 
     /// What the appliance signed when it used up the last grant, for the NOC.
@@ -41,8 +57,19 @@ impl Active {
         }
     }
 
-    /// Its packets count against the pace; one that installs or confirms is only waited for.
-    pub(super) fn waits_for_packet(&self) -> bool {
-        matches!(self.step, JobStep::Waiting | JobStep::Sending)
+    /// What it waits for. One that installs takes its time, and one that has been silent for a while may be switched off:
+    /// neither keeps others from beginning.
+    pub(super) fn waits(&self) -> Waits {
+        match self.step {
+            JobStep::Waiting if self.asked <= MOST_ATTEMPTS => Waits::Answer,
+            JobStep::Sending if self.attempts <= MOST_ATTEMPTS => Waits::Answer,
+            JobStep::KickStarting | JobStep::Confirming => Waits::Beat,
+            _ => Waits::Nothing,
+        }
+    }
+
+    /// Its first packet, or the answer to it, was lost. Later packets say nothing new about the network.
+    pub(super) fn was_lost(&self) -> bool {
+        self.step == JobStep::Sending && self.attempts == 2
     }
 }

@@ -2,7 +2,7 @@
 
 use super::appliances::{self, Appliance, json};
 use super::consoles::Console;
-use super::holdings::{self, Holdings};
+use super::holdings::{self, Holdings, Wish};
 use super::plans::policy;
 use crate::api::ApiError;
 use crate::error::StoreError;
@@ -73,7 +73,8 @@ pub(crate) fn decide(
     }
     let batch: BTreeMap<i64, usize> =
         wanted.iter().enumerate().filter_map(|(i, w)| w.as_ref().map(|w| (w.appliance.id, i))).collect();
-    let mut holdings = holdings::load(db, site, |holder| batch.contains_key(&holder))?;
+    let wishes: Vec<_> = wanted.iter().flatten().map(Wanted::wish).collect();
+    let mut holdings = holdings::load_for(db, site, &wishes)?;
     same_in_batch(&wanted, &mut errors);
     against_others(db, &mut holdings, &batch, &wanted, &mut errors)?;
 
@@ -96,6 +97,13 @@ pub(crate) fn decide(
 struct Wanted {
     appliance: Appliance,
     settings: NetworkSettings,
+}
+
+impl Wanted {
+    fn wish(&self) -> Wish<'_> {
+        let (address, host_name) = (self.settings.address().into(), self.settings.host_name());
+        Wish { appliance: self.appliance.id, address, host_name }
+    }
 }
 
 fn want(

@@ -6,7 +6,7 @@ use crate::error::StoreError;
 use crate::policy::allocation::{Allocation, Book};
 use muster_protocol::id::SiteId;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Gives back what abandoned plans and unused grants held.
 pub(crate) fn expire(db: &Connection, now: u64) -> Result<(), StoreError> {
@@ -23,8 +23,8 @@ pub(crate) struct Holdings {
     pub(crate) leases: BTreeMap<i64, Allocation>,
 }
 
-/// Loads a site's holdings; leases that `batch` names stay out of the book.
-pub(crate) fn load(db: &Connection, site: SiteId, batch: impl Fn(i64) -> bool) -> Result<Holdings, StoreError> {
+/// Loads all of a site's holdings, to find what is free.
+pub(crate) fn load(db: &Connection, site: SiteId) -> Result<Holdings, StoreError> {
     let mut book = Book::default();
     let mut addresses = BTreeMap::new();
     let mut leases = BTreeMap::new();
@@ -35,9 +35,7 @@ pub(crate) fn load(db: &Connection, site: SiteId, batch: impl Fn(i64) -> bool) -
         if until.is_some() {
             addresses.insert(appliance, address);
         }
-        if until.is_none() || !batch(appliance) {
-            book.hold_address(address, appliance);
-        }
+        book.hold_address(address, appliance);
     }
     let mut statement =
         db.prepare_cached("SELECT host_name, number, appliance, until FROM host_names WHERE site = ?1")?;
@@ -45,11 +43,53 @@ pub(crate) fn load(db: &Connection, site: SiteId, batch: impl Fn(i64) -> bool) -
     while let Some(row) = rows.next()? {
         let (host_name, number, appliance): (String, Option<u32>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let until: Option<u64> = row.get(3)?;
-        if until.is_none() || !batch(appliance) {
-            book.hold_name(&host_name, number, appliance);
-        }
+        book.hold_name(&host_name, number, appliance);
         if let (Some(_), Some(&address)) = (until, addresses.get(&appliance)) {
             leases.insert(appliance, Allocation { address, host_name, number });
+        }
+    }
+    Ok(Holdings { book, leases })
+}
+
+/// What an appliance of a batch shall have.
+pub(crate) struct Wish<'a> {
+    pub(crate) appliance: i64,
+    pub(crate) address: u32,
+    pub(crate) host_name: &'a str,
+}
+
+/// Loads what a batch touches: the leases of its appliances, and who else holds what they shall have. What the site holds
+/// besides costs nothing, so that the thousandth batch of a job takes as long as the first.
+pub(crate) fn load_for(db: &Connection, site: SiteId, wishes: &[Wish<'_>]) -> Result<Holdings, StoreError> {
+    let batch: BTreeSet<i64> = wishes.iter().map(|wish| wish.appliance).collect();
+    let mut leased = db.prepare_cached(
+        "SELECT a.address, h.host_name, h.number FROM addresses a JOIN host_names h ON h.appliance = a.appliance
+         WHERE a.appliance = ?1 AND a.site = ?2 AND h.site = ?2 AND a.until IS NOT NULL AND h.until IS NOT NULL",
+    )?;
+    let mut address_of =
+        db.prepare_cached("SELECT appliance, until FROM addresses WHERE site = ?1 AND address = ?2")?;
+    let mut name_of =
+        db.prepare_cached("SELECT appliance, until, number FROM host_names WHERE site = ?1 AND host_name = ?2")?;
+    let (mut book, mut leases) = (Book::default(), BTreeMap::new());
+    // The batch's own leases stay out of the book.
+    let counts = |holder: i64, until: Option<u64>| until.is_none() || !batch.contains(&holder);
+    for wish in wishes {
+        let lease = leased.query_row(params![wish.appliance, site.0], |row| {
+            Ok(Allocation { address: row.get(0)?, host_name: row.get(1)?, number: row.get(2)? })
+        });
+        leases.extend(lease.optional()?.map(|lease| (wish.appliance, lease)));
+        let holder = address_of.query_row(params![site.0, wish.address], |row| Ok((row.get(0)?, row.get(1)?)));
+        if let Some((holder, until)) = holder.optional()?
+            && counts(holder, until)
+        {
+            book.hold_address(wish.address, holder);
+        }
+        let holder =
+            name_of.query_row(params![site.0, wish.host_name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        if let Some((holder, until, number)) = holder.optional()?
+            && counts(holder, until)
+        {
+            book.hold_name(wish.host_name, number, holder);
         }
     }
     Ok(Holdings { book, leases })

@@ -38,7 +38,7 @@ pub(crate) fn plan(
     console.may_use(site)?;
     let policy = policy(db, site)?;
     holdings::expire(db, now)?;
-    let mut holdings = holdings::load(db, site, |_| false)?;
+    let mut holdings = holdings::load(db, site)?;
     let expires = now + LEASE_S;
     let mut rows = Vec::with_capacity(asked.len());
     for one in asked {
