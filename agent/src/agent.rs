@@ -331,10 +331,13 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
     fn report_to(&mut self, now: Millis, enrolment: Enrolment) {
         self.epoch += 1;
         let beat = self.beat.get_or_insert_with(|| Beat::new(enrolment.interval_s, self.boot, OsEntropy::boxed()));
-        // Start anew, and soon: a configuration may be waiting for its first beat.
         beat.stop();
-        if !self.muted {
-            beat.start(now);
+        // While settings are provisional, they and the console wait for the first beat, and the console has only so many
+        // appliances wait at once. Any other start may be that of a whole site.
+        match self.appliance.state() {
+            _ if self.muted => {}
+            State::Provisional => beat.start_at_once(now),
+            _ => beat.start(now),
         }
         self.reporting = Some(enrolment);
         let noc = self.noc.clone();

@@ -1,7 +1,8 @@
 //! The appliance's clock for SecureBeat: when to report (seed, status daemon 54).
 //!
-//! The first beat comes soon after the kick-start, later ones an interval apart, all a little off the beat so that a
-//! fleet that started together spreads out. A beat that the NOC did not take is repeated under its own counter until it
+//! The first beat comes at once where a configuration waits for it: whoever kick-starts sees to it that not all of a fleet
+//! do so together. Otherwise, as when the power comes back to a site, it comes within seconds, at random. Later ones are an
+//! interval apart, a little off the beat so that a fleet that started together spreads out. A beat that the NOC did not take is repeated under its own counter until it
 //! is taken, ever more slowly, so that a NOC that comes back is not run over; but never more slowly than beats come, so that
 //! nobody is taken for silent because the NOC was away.
 
@@ -11,7 +12,7 @@ use crate::parameters::BEAT_INTERVAL_S;
 use crate::time::Millis;
 use std::collections::VecDeque;
 
-/// The first beat comes within this time of the kick-start.
+/// The first beat comes within this time of a start that nobody spread out.
 const FIRST_WITHIN_MS: u64 = 10_000;
 /// Retries are never closer than this, whatever the dice say.
 const QUICKEST_RETRY_MS: u64 = 500;
@@ -85,12 +86,22 @@ impl Beat {
         }
     }
 
-    /// Begins to report. Does nothing if it already does.
+    /// Begins to report. Does nothing if it already does. A whole fleet may start at this moment, as when the power comes
+    /// back, so the first beat is spread out.
     pub fn start(&mut self, now: Millis) {
+        let within = if self.interval_ms < 2 * FIRST_WITHIN_MS { self.interval_ms / 2 } else { FIRST_WITHIN_MS };
+        self.start_within(now, within);
+    }
+
+    /// Begins to report with a beat now, because a configuration waits for it. Does nothing if it already reports.
+    pub fn start_at_once(&mut self, now: Millis) {
+        self.start_within(now, 0);
+    }
+
+    fn start_within(&mut self, now: Millis, within_ms: u64) {
         self.now = self.now.max(now);
         if self.phase == Phase::Stopped {
-            let within = if self.interval_ms < 2 * FIRST_WITHIN_MS { self.interval_ms / 2 } else { FIRST_WITHIN_MS };
-            self.phase = Phase::Waiting(self.now + uniform(&mut self.rng, within + 1));
+            self.phase = Phase::Waiting(self.now + uniform(&mut self.rng, within_ms + 1));
         }
     }
 
@@ -210,6 +221,17 @@ mod tests {
         assert!(firsts(60).any(|ms| ms < 3_000) && firsts(60).any(|ms| ms > 7_000));
         assert!(firsts(5).all(|ms| ms <= 2_500));
         assert!(firsts(86_400).all(|ms| ms <= 10_000));
+    }
+
+    #[test]
+    fn a_beat_that_a_configuration_waits_for_comes_at_once() {
+        for seed in 0..10 {
+            let mut beat = beat(60, seed);
+            beat.start_at_once(Millis(1_000));
+            assert_eq!(step(&mut beat), (Millis(1_000), Some(Output::Send { counter: 1 })));
+            beat.start_at_once(Millis(2_000));
+            assert_eq!(beat.poll_output(), None, "it reports already");
+        }
     }
 
     #[test]
