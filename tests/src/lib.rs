@@ -1,6 +1,7 @@
 //! What several tests of the whole need: programs under test, the network lab, waiting.
 
 pub mod attacker;
+pub mod bench;
 pub mod desktop;
 pub mod fleet;
 pub mod lab;
