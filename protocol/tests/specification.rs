@@ -1,0 +1,122 @@
+//! docs/protocol.md against the messages: its CDDL is read, and every vector's message must fit it. So the document cannot rot.
+
+use cddl_cat::{ValidateError, validate_cbor_bytes};
+use muster_protocol::wire::result::Reason;
+use serde_json::Value;
+use std::path::Path;
+
+fn file(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The ```cddl blocks of both documents, one after the other: together they are one specification.
+fn cddl() -> String {
+    let mut rules = String::new();
+    let mut blocks = 0;
+    for document in ["../docs/protocol.md", "../docs/protocol-noc.md"] {
+        let text = file(document);
+        for block in text.split("```cddl\n").skip(1) {
+            rules += block.split_once("```").expect("a block that ends").0;
+            blocks += 1;
+        }
+    }
+    assert!(blocks >= 10, "only {blocks} blocks were found");
+    rules
+}
+
+fn vectors(name: &str) -> Vec<Value> {
+    let parsed: Value = serde_json::from_str(&file(&format!("tests/versions/1/{name}"))).expect("JSON");
+    parsed["vectors"].as_array().expect("vectors").clone()
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    data_encoding::HEXLOWER.decode(value.as_str().expect("text").as_bytes()).expect("hexadecimal")
+}
+
+/// The rule of a datagram's body.
+const PACKETS: [&str; 6] = ["", "ping-packet", "here-packet", "config-packet", "result-packet", "kick-packet"];
+
+fn fits(rule: &str, cddl: &str, cbor: &[u8]) -> bool {
+    match validate_cbor_bytes(rule, cddl, cbor) {
+        Ok(()) => true,
+        Err(ValidateError::Mismatch(_) | ValidateError::MapCut(_) | ValidateError::ValueError(_)) => false,
+        Err(error) => panic!("the rule {rule} cannot be used: {error}"),
+    }
+}
+
+#[test]
+fn every_message_of_the_vectors_fits_the_cddl_of_the_document() {
+    let cddl = cddl();
+    let holds = |rule: &str, cbor: &[u8], name: &Value| {
+        validate_cbor_bytes(rule, &cddl, cbor).unwrap_or_else(|error| panic!("{name} is no {rule}: {error}"));
+    };
+    let mut datagrams = 0;
+    for name in ["ping.json", "here.json", "config.json", "result.json", "kick-start.json"] {
+        for vector in vectors(name) {
+            let datagram = bytes(&vector["datagram"]);
+            holds(PACKETS[usize::from(datagram[5])], &datagram[6..], &vector["name"]);
+            datagrams += 1;
+        }
+    }
+    assert!(datagrams >= 20);
+    for vector in vectors("config.json") {
+        holds("signed-order", &bytes(&vector["hpke"]["plaintext"]), &vector["name"]);
+        holds("order", &bytes(&vector["order"]), &vector["name"]);
+        holds("address", &bytes(&vector["hpke"]["aad"]), &vector["name"]);
+    }
+    for vector in vectors("here.json").iter().filter(|vector| vector.get("hpke").is_some()) {
+        holds("settings", &bytes(&vector["hpke"]["plaintext"]), &vector["name"]);
+    }
+    for (file, rule) in
+        [("grant.json", "grant"), ("credential.json", "credential"), ("enrolment.json", "enrolment-proof")]
+    {
+        for vector in vectors(file) {
+            holds(rule, &bytes(&vector["cose"]["payload"]), &vector["name"]);
+        }
+    }
+}
+
+#[test]
+fn what_is_malformed_does_not_fit_it() {
+    // What a schema cannot say: the encoding, what fits together, multiples of four.
+    const BEYOND: [&str; 9] = [
+        "a trailing byte",
+        "the map of indefinite length",
+        "the length of the map in two bytes",
+        "a key in two bytes",
+        "the length of the uid in two bytes",
+        "a duplicate key",
+        "keys out of order",
+        "a trailing byte in the ping",
+        "a heard list that is no multiple of four",
+    ];
+    let cddl = cddl();
+    let mut refused = 0;
+    for vector in vectors("refused.json") {
+        let (name, stage, reason) = (&vector["name"], &vector["stage"], &vector["reason"]);
+        let is_body = stage == "datagram" && reason == "body" || stage == "message" && reason != "grant";
+        if !is_body || BEYOND.iter().any(|beyond| name == beyond) {
+            continue;
+        }
+        let datagram = bytes(&vector["datagram"]);
+        assert!(!fits(PACKETS[usize::from(datagram[5])], &cddl, &datagram[6..]), "{name}");
+        refused += 1;
+    }
+    assert!(refused >= 12, "only {refused} were tried");
+}
+
+#[test]
+fn the_table_of_reasons_is_the_codes() {
+    let text = file("../docs/protocol.md");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ") && line.contains("| `")).collect();
+    let mut number = 0;
+    while let Ok(reason) = muster_protocol::wire::from_cbor::<Reason>(&muster_protocol::wire::to_cbor(&number)) {
+        let row = format!("| {number} | `{}` |", reason.code());
+        assert!(rows.iter().any(|line| line.starts_with(&row)), "the document lacks the row `{row}`");
+        number += 1;
+    }
+    assert!(number > 16);
+    let text = text.as_str();
+    assert!(text.contains(&format!("reason = 0..{}", number - 1)), "reasons go up to {}", number - 1);
+}

@@ -1,0 +1,277 @@
+//! Reads vectors with the parsers and machines that the programs run.
+
+use crate::make::parties::{
+    MAC, claim_key, console, device, one_time_key, one_time_secret, open_key, reply_secret, root, uid,
+};
+use crate::make::{Given, hex, messages};
+use crate::{array, bytes, text};
+use muster_protocol::appliance::{Appliance, Input, Output, Profile};
+use muster_protocol::crypto::keys::{PublicKey, SealKey};
+use muster_protocol::crypto::seal::ExportedKey;
+use muster_protocol::crypto::sign::{self, Purpose};
+use muster_protocol::grant::{Credential, EnrolmentProof, Grant};
+use muster_protocol::id::{BootId, PingId, RequestId, Uid};
+use muster_protocol::time::Millis;
+use muster_protocol::wire::config::{OpenError, PacketHash};
+use muster_protocol::wire::here::Proof;
+use muster_protocol::wire::result::{ConfigResult, ResultPacket, Status};
+use muster_protocol::wire::{self, DecodeError, Message, Peer};
+use serde_json::Value;
+use std::net::SocketAddr;
+
+fn decoded(vector: &Value) -> Message {
+    let datagram = bytes(vector, "datagram");
+    let message = wire::decode(&datagram).unwrap_or_else(|error| panic!("{}: {error}", vector["name"]));
+    assert_eq!(wire::encode(&message), datagram);
+    message
+}
+
+/// The public key named in `cose`, which must be what `signer` has.
+fn payload(vector: &Value, signer: PublicKey, purpose: Purpose) -> Vec<u8> {
+    let cose = &vector["cose"];
+    assert_eq!(signer.0, array(cose, "public_key"));
+    let payload = sign::verify(&signer, purpose, &bytes(cose, "bytes")).expect("it verifies");
+    assert_eq!(payload, bytes(cose, "payload"));
+    payload
+}
+
+pub(crate) fn pings(vectors: &[Value]) {
+    for vector in vectors {
+        let Message::Ping(packet) = decoded(vector) else { panic!("another kind") };
+        let (ping, meaning) = (packet.question().expect("well-formed"), &vector["meaning"]);
+        assert_eq!(ping.id, PingId(array(meaning, "id")));
+        assert_eq!(u64::from(ping.window_ms), meaning["window_ms"].as_u64().expect("a number"));
+        assert_eq!(ping.only, meaning["only"].as_str().map(|uid| uid.parse().expect("a UID")));
+        assert_eq!(Some(ping.asks(&uid())), meaning["asks_the_appliance"].as_bool());
+        let asker = packet.asker(&root().public());
+        assert_eq!(asker.is_some(), vector.get("cose").is_some(), "signed pings name who asks");
+        if let Some(asker) = asker {
+            assert_eq!(asker.credential, messages::credential());
+            assert_eq!(asker.reply_key, SealKey(array(meaning, "reply_key")));
+        }
+    }
+}
+
+pub(crate) fn answers(vectors: &[Value]) {
+    for vector in vectors {
+        let Message::Here(packet) = decoded(vector) else { panic!("another kind") };
+        let (here, meaning) = (packet.verify().expect("it verifies"), &vector["meaning"]);
+        assert_eq!(packet.claimed_ping(), Some(here.ping));
+        assert_eq!(here.device_key.0, array(meaning, "device_key"));
+        assert_eq!(here.uid().to_string(), text(meaning, "uid"));
+        assert_eq!(here.mac.to_string(), text(meaning, "mac"));
+        assert_eq!(here.one_time_key.0, array(meaning, "one_time_key"));
+        assert_eq!((here.state as u64, here.proof as u64), (number(meaning, "state"), number(meaning, "proof")));
+        let settings = here.settings.map(|sealed| sealed.open(&open_key(reply_secret()), &uid()).expect("it opens"));
+        let opened = settings.map(|settings| settings.to_raw());
+        assert_eq!(opened, meaning["settings"].is_array().then(messages::settings));
+    }
+}
+
+fn number(value: &Value, field: &str) -> u64 {
+    value[field].as_u64().unwrap_or_else(|| panic!("{field} of {value}"))
+}
+
+pub(crate) fn statements(grants: &[Value], credentials: &[Value], enrolments: &[Value]) {
+    for vector in grants {
+        let grant: Grant =
+            wire::from_cbor(&payload(vector, root().public(), Purpose::Grant)).expect("a grant that is well-formed");
+        let (meaning, raw) = (&vector["meaning"], grant.parameters.network.to_raw());
+        assert_eq!(
+            (raw.host_name.as_str(), raw.domain.as_str()),
+            (text(meaning, "host_name"), text(meaning, "domain"))
+        );
+        assert_eq!((raw.address.as_str(), raw.gateway.as_str()), (text(meaning, "address"), text(meaning, "gateway")));
+        assert_eq!((raw.dns1.as_str(), raw.dns2.as_str()), (text(meaning, "dns1"), text(meaning, "dns2")));
+        assert_eq!(grant.seq.0.to_string(), text(meaning, "seq"));
+        assert_eq!(grant.expires.0.to_string(), text(meaning, "expires"));
+        assert_eq!((grant.noc.as_str(), grant.ca_pin), (text(meaning, "noc"), array(meaning, "ca_pin")));
+    }
+    for vector in credentials {
+        let credential: Credential =
+            wire::from_cbor(&payload(vector, root().public(), Purpose::Credential)).expect("a credential");
+        assert_eq!(credential, messages::credential());
+    }
+    for vector in enrolments {
+        let proof: EnrolmentProof =
+            wire::from_cbor(&payload(vector, device().public(), Purpose::Enrolment)).expect("a proof");
+        assert_eq!(proof.csr_hash, array(&vector["meaning"], "csr_hash"));
+    }
+}
+
+pub(crate) fn configs(vectors: &[Value]) {
+    for (vector, made) in vectors.iter().zip(messages::packets()) {
+        let Message::Config(packet) = decoded(vector) else { panic!("another kind") };
+        assert_eq!(PacketHash::of(&bytes(vector, "datagram")).0, array(vector, "datagram_sha256"));
+        let key = open_key(array(&vector["hpke"], "recipient_secret"));
+        assert_eq!(key.public().0, array(&vector["meaning"], "one_time_key"));
+        let claim = (number(&vector["hpke"], "mode") == 1).then(claim_key);
+        let opened = packet.open(&key, claim.as_ref(), None).expect("it opens");
+        assert_eq!(opened.grant, made.grant);
+        assert_eq!(packet.to.request.0, array(&vector["meaning"], "request"));
+        assert_eq!(&wire::to_cbor(&opened.exported)[2..], bytes(&vector["hpke"], "exported_key"));
+        payload(vector, console().public(), Purpose::Config);
+        assert!(packet.open(&key, claim.as_ref(), Some(&console().public())).is_err(), "another root");
+    }
+}
+
+fn exported(of: &Value) -> ExportedKey {
+    let bytes = [&[0x58, 0x20][..], &bytes(of, "exported_key")].concat();
+    wire::from_cbor(&bytes).expect("32 bytes")
+}
+
+pub(crate) fn results(vectors: &[Value], configs: &[Value]) {
+    for vector in vectors {
+        let Message::Result(packet) = decoded(vector) else { panic!("another kind") };
+        assert_eq!(packet.claimed_uid(), Some(uid()));
+        let answered = configs.iter().find(|config| config["name"] == vector["answers"]).expect("its packet");
+        let result = packet.verify(&device().public(), &exported(&answered["hpke"])).expect("it verifies");
+        let meaning = &vector["meaning"];
+        assert_eq!(result.packet.0, array(answered, "datagram_sha256"));
+        assert_eq!(result.request, RequestId(array(meaning, "request")));
+        assert_eq!(result.boot, BootId(array(meaning, "boot")));
+        let status = &meaning["status"];
+        match result.status {
+            Status::Success { committed } => assert_eq!(status["committed"].as_bool(), Some(committed)),
+            Status::Failed { reason, detail, next_key } => {
+                assert_eq!(reason.code(), text(status, "code"));
+                assert_eq!(detail.as_deref(), status["detail"].as_str());
+                assert_eq!(next_key.map(|key| hex(&key.0)).as_deref(), status["next_key"].as_str());
+            }
+            Status::Unconfigured { stage, percent, ask_again_ms } => {
+                assert_eq!((stage as u64, u64::from(percent)), (number(status, "stage"), number(status, "percent")));
+                assert_eq!(u64::from(ask_again_ms), number(status, "ask_again_ms"));
+            }
+        }
+        payload(vector, device().public(), Purpose::Result);
+    }
+}
+
+pub(crate) fn kick_starts(vectors: &[Value], configs: &[Value]) {
+    for (vector, config) in vectors.iter().zip(configs) {
+        let Message::KickStart(packet) = decoded(vector) else { panic!("another kind") };
+        let kick = packet.verify(&console().public(), &exported(&config["hpke"])).expect("it verifies");
+        assert_eq!(kick.request.0, array(&vector["meaning"], "request"));
+        assert_eq!(kick.seq.0.to_string(), text(&vector["meaning"], "seq"));
+        payload(vector, console().public(), Purpose::KickStart);
+    }
+}
+
+pub(crate) fn refused_datagram(vector: &Value) -> Option<String> {
+    let reason = match wire::decode(&bytes(vector, "datagram")).err()? {
+        DecodeError::TooLong(_) => "too_long",
+        DecodeError::Magic => "magic",
+        DecodeError::Version(_) => "version",
+        DecodeError::Kind(_) => "kind",
+        DecodeError::Body => "body",
+    };
+    Some(reason.to_owned())
+}
+
+pub(crate) fn refused_message(vector: &Value) -> Option<String> {
+    match decoded(vector) {
+        Message::Ping(packet) => {
+            packet.question().err()?;
+            Some(text(vector, "reason").to_owned())
+        }
+        Message::Config(packet) => match packet.open(&one_time_key(0), Some(&claim_key()), None) {
+            Err(OpenError::Grant) => Some("grant".to_owned()),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn refused_signature(vector: &Value) -> Option<String> {
+    let (_, exported) = messages::packets()[0].build();
+    let refused = match decoded(vector) {
+        Message::Here(packet) => packet.verify().is_err(),
+        Message::Result(packet) => packet.verify(&device().public(), &exported).is_err(),
+        Message::KickStart(packet) => packet.verify(&console().public(), &exported).is_err(),
+        other => panic!("{other:?}"),
+    };
+    refused.then(|| text(vector, "reason").to_owned())
+}
+
+/// An appliance with the keys of `keys.json`, to talk to.
+pub(crate) struct Bench {
+    appliance: Appliance,
+    pub(crate) now: Millis,
+}
+
+pub(crate) fn peer() -> Peer {
+    Peer { interface: 1, address: SocketAddr::from(([192, 0, 2, 200], 40_000)) }
+}
+
+impl Bench {
+    /// One that has answered the first ping of `ping.json`.
+    pub(crate) fn new() -> Bench {
+        let profile = Profile {
+            device: device(),
+            mac: MAC,
+            boot: crate::make::parties::BOOT,
+            proof: Proof::Claim,
+            claim: Some(claim_key()),
+        };
+        let entropy = Box::new(Given::new([one_time_secret(0), one_time_secret(1)]));
+        let appliance = Appliance::new(Millis(0), profile, None, entropy).expect("a new one");
+        let mut bench = Bench { appliance, now: Millis(0) };
+        assert_eq!(bench.give(&messages::plain_ping().to_plain()).len(), 1);
+        bench
+    }
+
+    /// One that was configured by the first packet of `config.json`, and has answered a second ping.
+    pub(crate) fn configured() -> Bench {
+        let mut bench = Bench::new();
+        let (packet, exported) = messages::packets()[0].build();
+        bench.give(&packet);
+        let kick = muster_protocol::wire::kick::KickStart {
+            uid: uid(),
+            request: messages::packets()[0].request,
+            seq: messages::first_grant().seq,
+        };
+        let last = bench.give(&kick.to_datagram(&console(), &exported)).pop().expect("an answer");
+        let Ok(Message::Result(result)) = wire::decode(&last) else { panic!("no result") };
+        let result = result.verify(&device().public(), &exported).expect("it verifies");
+        assert_eq!(result.status, Status::Success { committed: true });
+        let ping = muster_protocol::wire::ping::Ping { id: PingId([7; 16]), ..messages::plain_ping() };
+        assert_eq!(bench.give(&ping.to_plain()).len(), 1);
+        bench
+    }
+
+    /// Gives it a datagram, does at once what it asks for, and returns what it sends.
+    pub(crate) fn give(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        self.appliance.handle_input(self.now, Input::Datagram { peer: peer(), bytes });
+        let mut sent = Vec::new();
+        while let Some(output) = self.appliance.poll_output() {
+            match output {
+                Output::Persist { token, .. } => self.appliance.handle_input(self.now, Input::Persisted(token)),
+                Output::Apply { .. } => self.appliance.handle_input(self.now, Input::Applied(Ok(()))),
+                Output::RollBack { .. } => self.appliance.handle_input(self.now, Input::RolledBack),
+                Output::Transmit { bytes, .. } => sent.push(bytes),
+                Output::Commit { .. } | Output::StartBeats { .. } | Output::StopBeats | Output::Notify(_) => {}
+            }
+        }
+        sent
+    }
+}
+
+pub(crate) fn refused_by_appliance(vector: &Value) -> Option<String> {
+    let is_configured = vector["configured"].as_bool().expect("a bool");
+    let mut bench = if is_configured { Bench::configured() } else { Bench::new() };
+    let sent = bench.give(&bytes(vector, "datagram"));
+    let [answer] = sent.as_slice() else { panic!("{} answers", sent.len()) };
+    let Ok(Message::Result(packet)) = wire::decode(answer) else { panic!("no result") };
+    let result = untagged(&packet);
+    assert_eq!(result.uid, Uid::of(&device().public()));
+    let Status::Failed { reason, next_key, .. } = result.status else { panic!("{:?}", result.status) };
+    assert_eq!(reason as u64, number(vector, "reason_number"));
+    assert!(next_key.is_some());
+    Some(reason.code().to_owned())
+}
+
+/// A result that carries no tag: FAILED is believed, whatever exported key is tried.
+fn untagged(packet: &ResultPacket) -> ConfigResult {
+    let nobodys: ExportedKey = wire::from_cbor(&[&[0x58, 0x20][..], &[0; 32]].concat()).expect("32 bytes");
+    packet.verify(&device().public(), &nobodys).expect("FAILED without a tag")
+}
