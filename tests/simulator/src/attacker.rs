@@ -11,7 +11,7 @@ use crate::world::Io;
 use muster_protocol::crypto::claim::{ClaimKey, ClaimSecret};
 use muster_protocol::crypto::keys::{OpenKey, SealKey, SecretKey};
 use muster_protocol::crypto::seal::{self, Seal};
-use muster_protocol::crypto::sign::{Purpose, sign};
+use muster_protocol::crypto::sign::{Purpose, Unverified, sign};
 use muster_protocol::grant::{Credential, Grant};
 use muster_protocol::id::{BootId, ConsoleId, PingId, RequestId, Seq, SiteId};
 use muster_protocol::parameters::{Confirm, Parameters, RawSettings};
@@ -106,9 +106,9 @@ impl Attacker {
     /// Something was sent to it.
     pub(crate) fn datagram(&mut self, io: &mut Io, bytes: &[u8]) {
         if let Ok(Message::Here(packet)) = wire::decode(bytes)
+            && packet.claimed_ping().is_some_and(|ping| self.pings.contains(&ping))
             && let Ok(here) = packet.verify()
             && here.settings.is_some()
-            && self.pings.contains(&here.ping)
         {
             io.fail(Invariant::SettingsTold, format!("by {}", here.mac));
         }
@@ -412,7 +412,11 @@ fn observed_request(io: &mut Io, attacker: &mut Attacker) -> RequestId {
 fn sniff(io: &mut Io, attacker: &mut Attacker) -> Option<Here> {
     let recorded = io.overheard.any(&mut attacker.dice, 2)?;
     match wire::decode(&recorded.bytes) {
-        Ok(Message::Here(packet)) => packet.verify().ok(),
+        Ok(Message::Here(packet)) => {
+            // Whether it is genuine is not the stranger's worry.
+            let unverified = Unverified::parse(&packet.signed).ok()?;
+            wire::from_cbor(unverified.untrusted_payload()).ok()
+        }
         _ => None,
     }
 }

@@ -324,7 +324,7 @@ impl Noc {
         let confirm = if io.dice.chance(io.plan.first_beat) { Confirm::FirstBeat } else { Confirm::KickStart };
         let interval_s = io.dice.choose([10, 30, 60]);
         let parameters =
-            Parameters { network, confirm, window_s: io.dice.choose([30, 60, 120]), beat_interval_s: interval_s };
+            Parameters { network, confirm, window_s: io.dice.choose([30, 30, 30, 60, 120]), beat_interval_s: interval_s };
         let grant = Grant {
             uid: known.uid,
             mac: known.mac,

@@ -254,21 +254,21 @@ impl Plan {
             apply_failed: rate(dice, 80),
             slow_apply: rate(dice, 150),
             address_taken: rate(dice, 60),
-            wrong_gateway: rate(dice, 60),
+            wrong_gateway: rate(dice, 20),
             strike_every_s: if calm { 0 } else { dice.between(10, 120) },
         };
         Plan {
             appliances: appliances as usize,
             consoles: if dice.chance(300) { 2 } else { 1 },
-            signed_pings: dice.chance(200),
+            signed_pings: dice.chance(100),
             open: if dice.chance(100) { 500 } else { 0 },
-            jobs: dice.between(2, 6),
+            jobs: dice.between(2, 8),
             job_every_ms: dice.between(15_000, 150_000),
-            attack_every_ms: if dice.chance(600) { dice.between(300, 6_000) } else { 0 },
+            attack_every_ms: if dice.chance(500) { dice.between(500, 10_000) } else { 0 },
             attacks_on: dice.chance(300),
             bad_links: if calm { 0 } else { dice.between(100, 1_000) as u32 },
             rates,
-            first_beat: dice.choose([0, 300, 1_000]),
+            first_beat: dice.choose([0, 0, 100, 300]),
         }
     }
 

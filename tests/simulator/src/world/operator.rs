@@ -16,7 +16,7 @@ impl World {
         }
         let host = &mut consoles[console];
         let free = host.free();
-        let misses = free.len() < appliances.len() && io.dice.chance(300);
+        let misses = free.len() < appliances.len() && io.dice.chance(100);
         if free.is_empty() || misses {
             host.discover(io);
             let wait = io.dice.between(1_000, 8_000);
