@@ -15,13 +15,13 @@ pub struct ParseIdError {
     pub what: &'static str,
     /// The form it should have.
     pub expected: &'static str,
-    /// What was given, cut to 64 characters.
+    /// What was given, cut to 64 characters, control characters escaped: it may end in a terminal or a log.
     pub text: String,
 }
 
 impl ParseIdError {
     fn new(what: &'static str, expected: &'static str, text: &str) -> Self {
-        Self { what, expected, text: text.chars().take(64).collect() }
+        Self { what, expected, text: text.chars().take(64).flat_map(char::escape_debug).collect() }
     }
 }
 
@@ -244,5 +244,11 @@ mod tests {
             assert_eq!(text.parse::<Mac>().expect(text), mac);
         }
         assert!("AA:BB".parse::<Mac>().is_err());
+    }
+
+    #[test]
+    fn an_error_quotes_no_control_character() {
+        let error = "ABCD\u{1b}[2J\n".parse::<Uid>().expect_err("not a UID").to_string();
+        assert!(!error.contains(char::is_control) && error.contains("ABCD\\u{1b}[2J"), "{error}");
     }
 }

@@ -26,7 +26,7 @@ pub(crate) enum TemplateError {
     Open,
     #[error("every appliance would get the same name: add {{n}}, {{serial}} or {{mac}}")]
     NotUnique,
-    #[error("`{0}` cannot be part of a host name: use letters, digits and dashes")]
+    #[error("`{}` cannot be part of a host name: use letters, digits and dashes", .0.escape_debug())]
     Letters(char),
 }
 
@@ -107,7 +107,7 @@ impl Part {
         }
         let width =
             name.strip_prefix("n:0").and_then(|width| width.parse().ok()).filter(|width| (1..=9).contains(width));
-        let unknown = || TemplateError::Placeholder(name.chars().take(32).collect());
+        let unknown = || TemplateError::Placeholder(name.chars().take(32).flat_map(char::escape_debug).collect());
         width.map(|width| Part::Number { width }).ok_or_else(unknown)
     }
 }

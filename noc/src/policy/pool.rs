@@ -27,7 +27,7 @@ impl Pool {
     pub(crate) fn parse(text: &str, prefix: u8) -> Result<Pool, PoolError> {
         let mut ranges = Vec::new();
         for part in text.split(',') {
-            let bad = || PoolError::Form(part.trim().chars().take(64).collect());
+            let bad = || PoolError::Form(part.trim().chars().take(64).flat_map(char::escape_debug).collect());
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let first: Ipv4Addr = first.trim().parse().map_err(|_| bad())?;
             let last: Ipv4Addr = last.trim().parse().map_err(|_| bad())?;
