@@ -49,7 +49,7 @@ fn open(path: &Path) -> std::io::Result<File> {
 }
 
 /// Adds the counters of one file; how many lines were left out.
-fn add(counters: &mut BTreeMap<String, f64>, text: &str) -> usize {
+pub(crate) fn add(counters: &mut BTreeMap<String, f64>, text: &str) -> usize {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut bad = 0;
     for line in lines {

@@ -1,7 +1,7 @@
 //! `muster plan` and `muster configure`.
 
 use super::args::{Choice, ConfigureArgs, PlanArgs};
-use super::claims::{Claims, plan_of_csv, plan_to_csv};
+use super::claims::{codes, plan_of_csv, plan_to_csv};
 use super::{CommandError, Context, Exit, Streams, jobs, table, wait, write_json};
 use crate::engine::{Engine, EngineError};
 use crate::view::{ApplianceRow, Chosen, EditedRow, PlanRowView, PlanView, RowOwnership, RowState, Settings};
@@ -82,7 +82,7 @@ async fn configure_with(
 
 /// Discovers, then plans for those named, or for all that are not configured.
 async fn make_plan(engine: &Engine, choice: &Choice, only: &[String]) -> Result<PlanView, CommandError> {
-    let claims = choice.claims.as_deref().map(Claims::read).transpose()?.unwrap_or_default();
+    let claims = choice.claims.as_deref().map(codes).transpose()?.unwrap_or_default();
     wait::connected(engine).await?;
     wait::discovery(engine).await?;
     let site = site(engine, choice)?;

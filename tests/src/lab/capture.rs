@@ -1,5 +1,7 @@
 //! Recording every datagram of a network, and sending it again.
 
+mod pcap;
+
 use crate::process::Running;
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
@@ -21,29 +23,7 @@ pub fn record(lab: &super::Lab, file: &Path) -> Running {
 
 /// The payloads of all UDP datagrams in a pcap file (Ethernet, IPv4 or IPv6 without extension headers).
 pub fn payloads(file: &Path) -> Vec<Vec<u8>> {
-    let bytes = std::fs::read(file).expect("a recording");
-    let mut rest = bytes.get(24..).unwrap_or_default();
-    let mut payloads = Vec::new();
-    while let Some((header, tail)) = rest.split_at_checked(16) {
-        let mut length = [0; 4];
-        length.copy_from_slice(&header[8..12]);
-        let Some((frame, tail)) = tail.split_at_checked(u32::from_le_bytes(length) as usize) else { break };
-        payloads.extend(payload(frame).map(<[u8]>::to_vec));
-        rest = tail;
-    }
-    payloads
-}
-
-fn payload(frame: &[u8]) -> Option<&[u8]> {
-    let (kind, packet) = (frame.get(12..14)?, frame.get(14..)?);
-    let header = match kind {
-        [0x08, 0x00] => usize::from(packet.first()? & 15) * 4,
-        [0x86, 0xdd] => 40,
-        _ => return None,
-    };
-    let udp = packet.get(header..)?;
-    let length = usize::from(u16::from_be_bytes([*udp.get(4)?, *udp.get(5)?]));
-    udp.get(8..length)
+    pcap::payloads(&std::fs::read(file).expect("a recording"))
 }
 
 /// Sends datagrams to everybody from inside a host: multicast and broadcast on one interface. The `replay` program calls it there.
