@@ -29,7 +29,7 @@ pub struct Attacker {
 }
 
 impl Attacker {
-    /// Adds his host, with 10.20.0.66, to the lab.
+    /// Adds his host, with 10.20.0.66 and fe80::66, to the lab.
     ///
     /// # Panics
     /// If the lab cannot do it.
@@ -37,6 +37,7 @@ impl Attacker {
         // Without a memory for addresses a bridge sends everything everywhere, as a tapped cable or a mirror port does.
         lab.ip("bridge", "link set br0 type bridge ageing_time 0");
         lab.add_lan_host(STRANGER, Some("10.20.0.66/24"));
+        lab.ip(STRANGER, "addr add fe80::66/64 dev eth0");
         let namespace = lab.netns_file(STRANGER);
         Attacker { station: Station::open(&namespace), wire: Wiretap::open(&namespace) }
     }

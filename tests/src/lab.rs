@@ -170,6 +170,14 @@ impl Lab {
         std::fs::read_to_string(log).unwrap_or_default()
     }
 
+    /// The process of an appliance's agent.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn agent_pid(&self, number: usize) -> u32 {
+        self.appliances[number - 1].agent.as_ref().expect("the agent runs").id()
+    }
+
     /// A factory reset as a person makes it: stop, `muster-agent reset`, and a start that finds a network without settings.
     pub fn reset_appliance(&mut self, number: usize) {
         self.cut_power(number);

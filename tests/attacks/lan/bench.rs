@@ -1,5 +1,6 @@
 //! Appliances, their owner and an attacker on one link.
 
+use serde_json::Value;
 use std::time::Duration;
 use system_tests::attacker::Attacker;
 use system_tests::attacker::frame::Mail;
@@ -125,6 +126,22 @@ impl Bench {
         lines
     }
 
+    /// A plan file that gives every appliance of a job another address.
+    pub(crate) fn plan_again(&self, job: &Value, address: &str) -> String {
+        self.plan_for(&job["items"][0], address)
+    }
+
+    /// A plan file for one row of a discovery or job, with this address.
+    pub(crate) fn plan_for(&self, row: &Value, address: &str) -> String {
+        let (uid, settings) = (row["uid"].as_str().expect("a UID"), &row["settings"]);
+        let name = settings["host_name"].as_str().filter(|name| !name.is_empty()).unwrap_or("planned");
+        let header = "uid,host_name,domain,address,netmask,gateway,dns1,dns2";
+        let line = format!("{uid},{name},lab.example.net,{address},255.255.255.0,10.20.0.1,,");
+        let file = self.lab.folder().join("plan.csv");
+        std::fs::write(&file, format!("{header}\n{line}\n")).expect("a plan");
+        file.to_str().expect("UTF-8").to_owned()
+    }
+
     /// What an appliance sent to a port after a mark of the wiretap. The owner's questions behind everything else, one by each
     /// family, make sure that it has read what came before.
     pub(crate) fn answers(&self, mark: usize, subject: &Subject, port: u16) -> Vec<Mail> {
@@ -135,4 +152,42 @@ impl Bench {
         mails.retain(|mail| mail.source == subject.mac.0 && mail.to.port() == port);
         mails
     }
+}
+
+/// A `muster` command that runs beside the attack.
+pub(crate) struct Command {
+    child: std::process::Child,
+}
+
+impl Command {
+    /// `muster ARGS --json` at the console.
+    pub(crate) fn start(lab: &Lab, args: &[&str]) -> Command {
+        let mut command = lab.muster_command(args);
+        command.stdin(std::process::Stdio::null());
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        Command { child: command.spawn().expect("muster starts") }
+    }
+
+    /// The process, which is `muster` itself.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its exit code and what it printed on both streams.
+    pub(crate) fn wait(self) -> (i32, String, String) {
+        let output = self.child.wait_with_output().expect("muster ends");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    }
+}
+
+/// How far each appliance of a job is.
+pub(crate) fn steps(job: &Value) -> Vec<String> {
+    let items = job["items"].as_array().into_iter().flatten();
+    items.map(|item| item["step"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// How many config packets each appliance of a job was sent.
+pub(crate) fn attempts(job: &Value) -> Vec<u64> {
+    job["items"].as_array().into_iter().flatten().filter_map(|item| item["attempts"].as_u64()).collect()
 }

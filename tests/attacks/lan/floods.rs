@@ -180,21 +180,27 @@ fn no_answer_is_longer_than_its_question() {
 }
 
 #[test]
-fn what_was_recorded_makes_an_appliance_answer_a_few_times_a_second_only() {
+fn what_was_recorded_does_not_amplify_either() {
     let bench = Bench::by_hand("lk", 1);
     let one = &bench.subjects[0];
     let sent = bench.owner.configure(&bench.desk, one, 1);
-    let (mac, kick, packet) = (bench.attacker.wire.mac, bench.owner.kick(&sent), sent.bytes.clone());
-    let mark = bench.attacker.wire.mark();
-    let flood = Flood::start(&bench, 1_000, move |n| {
-        let payload = if n % 2 == 0 { kick.clone() } else { packet.clone() };
-        to_everybody(mac, "fe80::66".parse().expect("an address"), payload)
-    });
-    std::thread::sleep(Duration::from_secs(3));
-    let (_, _, seconds) = flood.end();
-    std::thread::sleep(Duration::from_millis(300));
-    let (answers, _) = came_out(&bench, mark);
-    assert!(answers > 0 && (answers as f64) <= 20.0 + 5.0 * (seconds + 1.0), "{answers} answers in {seconds} s");
+    let recorded = [("kick-start", bench.owner.kick(&sent)), ("config packet", sent.bytes.clone())];
+    for (name, payload) in recorded {
+        let mac = bench.attacker.wire.mac;
+        let mark = bench.attacker.wire.mark();
+        let copy = payload.clone();
+        let flood = Flood::start(&bench, 500, move |_| {
+            to_everybody(mac, "fe80::66".parse().expect("an address"), copy.clone())
+        });
+        std::thread::sleep(Duration::from_secs(2));
+        let (came, came_bytes, seconds) = flood.end();
+        std::thread::sleep(Duration::from_millis(300));
+        let (answers, bytes) = came_out(&bench, mark);
+        assert!(answers > 0 && bytes <= came_bytes, "{name}: {answers} answers, {bytes} of {came_bytes} bytes");
+        // The answer to a kick-start is longer than the kick-start, so there are few of them.
+        let allowed = if name == "kick-start" { 30.0 + 10.0 * (seconds + 1.0) } else { came as f64 };
+        assert!((answers as f64) <= allowed, "{name}: {answers} answers in {seconds} s");
+    }
     bench.owner.configure(&bench.desk, one, 2);
 }
 
@@ -221,8 +227,8 @@ fn claim_codes_are_guessed_ten_at_once_and_one_a_second_however_many_guess() {
     std::thread::sleep(Duration::from_secs(6));
     let (tried, _, seconds) = flood.end();
     std::thread::sleep(Duration::from_millis(500));
-    let opened = bench.times_logged(1, "reason=\"not_opened\"");
-    let refused = bench.times_logged(1, "reason=\"too_many_attempts\"");
+    let opened = bench.times_logged(1, "\"not_opened\"");
+    let refused = bench.times_logged(1, "\"too_many_attempts\"");
     assert!(opened >= 10, "the first are tried: {opened}");
     assert!(opened as f64 <= 10.0 + seconds + 1.0, "{opened} openings in {seconds} s");
     assert!(refused + opened > tried as usize / 2, "{tried} came, {opened} opened, {refused} refused");

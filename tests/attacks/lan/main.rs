@@ -4,6 +4,7 @@
 
 mod bench;
 mod confirm;
+mod console;
 mod floods;
 mod malformed;
 mod misdirected;

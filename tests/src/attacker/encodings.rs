@@ -42,8 +42,7 @@ pub fn others(item: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 /// Every form of [`others`] of a datagram's body, and other headers.
 pub fn other_datagrams(datagram: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let (header, body) = datagram.split_at(6);
-    let mut forms: Vec<_> =
-        others(body).into_iter().map(|(name, body)| (name, [header, &body[..]].concat())).collect();
+    let mut forms: Vec<_> = others(body).into_iter().map(|(name, body)| (name, [header, &body[..]].concat())).collect();
     let edited = |at: usize, value: u8| {
         let mut edited = datagram.to_vec();
         edited[at] = value;

@@ -141,14 +141,7 @@ impl Owner {
     ///
     /// # Panics
     /// If the key is no point of the curve.
-    pub fn seal(
-        &self,
-        claim: Option<&ClaimKey>,
-        device_key: PublicKey,
-        seq: Seq,
-        to: &Address,
-        order: &[u8],
-    ) -> Sent {
+    pub fn seal(&self, claim: Option<&ClaimKey>, device_key: PublicKey, seq: Seq, to: &Address, order: &[u8]) -> Sent {
         let signed = sign::sign(&self.console, Purpose::Config, order.to_vec());
         let aad = to_cbor(to);
         let sealed = seal::seal(&mut OsEntropy, Seal::Config, &to.one_time_key, claim, &aad, &signed);

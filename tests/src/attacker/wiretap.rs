@@ -5,7 +5,7 @@ use super::station::inside;
 use nix::sys::socket::{LinkAddr, MsgFlags, SockaddrLike, bind, recvfrom, sendto};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,8 +15,9 @@ const EVERYTHING: i32 = (3_u16.to_be()) as i32;
 /// `PACKET_OUTGOING`: what this host sent itself.
 const OWN: u8 = 4;
 
-/// A packet socket on `eth0` of a host.
+/// Packet sockets on `eth0` of a host.
 pub struct Wiretap {
+    namespace: PathBuf,
     socket: Arc<Socket>,
     place: LinkAddr,
     /// MAC of that host.
@@ -31,20 +32,10 @@ impl Wiretap {
     /// # Panics
     /// If it cannot.
     pub fn open(namespace: &Path) -> Wiretap {
-        let (socket, place) = inside(namespace, || {
-            let mut interfaces = nix::ifaddrs::getifaddrs().expect("interfaces");
-            let place = interfaces.find_map(|found| {
-                found.address.filter(|_| found.interface_name == "eth0")?.as_link_addr().copied()
-            });
-            let place = place.expect("eth0 has a link address");
-            let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(EVERYTHING))).expect("root");
-            (socket, place)
-        });
-        bind(socket.as_raw_fd(), &place).expect("bound to eth0");
-        let _ = nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::RcvBufForce, &(32 << 20));
-        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        let (socket, place) = open(namespace);
         let mac = place.addr().expect("a MAC");
-        let wire = Wiretap { socket: Arc::new(socket), place, mac, mails: Arc::default(), ended: Arc::default() };
+        let (socket, namespace) = (Arc::new(socket), namespace.to_owned());
+        let wire = Wiretap { namespace, socket, place, mac, mails: Arc::default(), ended: Arc::default() };
         let mails = Arc::clone(&wire.mails);
         wire.watch(move |bytes| {
             if let Some(mail) = frame::mail(bytes) {
@@ -54,9 +45,9 @@ impl Wiretap {
         wire
     }
 
-    /// Calls `see` for every frame of others, on a thread of its own, until the wiretap is gone.
+    /// Calls `see` for every frame of others, on a thread and from a socket of its own, until the wiretap is gone.
     pub fn watch(&self, mut see: impl FnMut(&[u8]) + Send + 'static) {
-        let (socket, ended) = (self.second_socket(), Arc::clone(&self.ended));
+        let ((socket, _), ended) = (open(&self.namespace), Arc::clone(&self.ended));
         std::thread::spawn(move || {
             let mut buffer = vec![0; 65_536];
             while !ended.load(Ordering::Relaxed) {
@@ -112,17 +103,27 @@ impl Wiretap {
         }
         None
     }
-
-    /// The first socket sends, so that what a watcher does with each frame never blocks it.
-    fn second_socket(&self) -> Arc<Socket> {
-        Arc::clone(&self.socket)
-    }
 }
 
 impl Drop for Wiretap {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
     }
+}
+
+fn open(namespace: &Path) -> (Socket, LinkAddr) {
+    let (socket, place) = inside(namespace, || {
+        let mut interfaces = nix::ifaddrs::getifaddrs().expect("interfaces");
+        let place = interfaces
+            .find_map(|found| found.address.filter(|_| found.interface_name == "eth0")?.as_link_addr().copied());
+        let place = place.expect("eth0 has a link address");
+        let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(EVERYTHING))).expect("root");
+        (socket, place)
+    });
+    bind(socket.as_raw_fd(), &place).expect("bound to eth0");
+    let _ = nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::RcvBufForce, &(32 << 20));
+    socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+    (socket, place)
 }
 
 fn send(socket: &Socket, place: &LinkAddr, frame: &[u8]) {
