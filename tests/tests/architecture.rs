@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("muster-desktop", &["muster-console", "muster-noc", "muster-protocol"]),
     ("muster-simulator", &["muster-protocol"]),
     ("muster-model", &["muster-protocol"]),
+    ("muster-fuzz-harness", &["muster-protocol"]),
     ("system-tests", &["muster-agent", "muster-console", "muster-desktop", "muster-noc", "muster-protocol"]),
 ];
 
