@@ -14,6 +14,7 @@ use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::crypto::sign::{self, Purpose};
 use muster_protocol::grant::EnrolmentProof;
 use muster_protocol::id::Uid;
+use muster_protocol::text::misleads;
 use muster_protocol::wire::to_cbor;
 use reqwest::{Client, Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -266,7 +267,7 @@ async fn accept(mut answer: Response, noc: &str) -> Result<Vec<u8>, NocError> {
         || ("http".to_owned(), status.canonical_reason().unwrap_or("no reason given").to_owned()),
         |problem| (problem.code, problem.title),
     );
-    let printable = |text: String| text.chars().filter(|c| !c.is_control()).take(200).collect();
+    let printable = |text: String| text.chars().filter(|c| !misleads(*c)).take(200).collect();
     Err(NocError::Refused {
         status: status.as_u16(),
         code: printable(code),

@@ -7,6 +7,7 @@ mod public;
 mod request;
 
 pub(crate) use problem::ApiError;
+pub(crate) use request::Uploads;
 
 use crate::noc::Inner;
 use crate::watch::Notice;
@@ -30,6 +31,7 @@ pub(crate) struct App {
     pub(crate) notices: UnboundedSender<Notice>,
     /// Ends long polls when the NOC stops.
     pub(crate) stop: CancellationToken,
+    pub(crate) uploads: Uploads,
 }
 
 impl App {

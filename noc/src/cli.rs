@@ -6,6 +6,7 @@ use muster_noc::{Noc, Options, SiteSpec};
 use muster_protocol::api::Site;
 use muster_protocol::id::{ConsoleId, Uid};
 use muster_protocol::parameters::Confirm;
+use muster_protocol::text::printable;
 use serde::Serialize;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -197,7 +198,7 @@ impl Muster {
             Command::Serve { folder, listen } => serve(&folder.dir, listen),
             Command::Site(SiteCommand::Add { folder, site, output }) => {
                 let site = Noc::open(&folder.dir)?.add_site(site.into())?;
-                answer(output, &site, |site| println!("Site {} is number {}.", site.name, site.id))
+                answer(output, &site, |site| println!("Site {} is number {}.", printable(&site.name), site.id))
             }
             Command::Site(SiteCommand::List { folder, output }) => {
                 answer(output, &Noc::open(&folder.dir)?.sites()?, |sites| sites.iter().for_each(print_site))
@@ -301,7 +302,11 @@ fn list_inventory(dir: &Path, output: Output) -> anyhow::Result<()> {
             let address = a.settings.as_ref().map_or("-", |s| s.address.as_str());
             println!(
                 "{}  {}  site {site}  {:?}  {:?}  {address}  {}",
-                a.uid, a.mac, a.provisioning, a.health, a.serial
+                a.uid,
+                a.mac,
+                a.provisioning,
+                a.health,
+                printable(&a.serial)
             );
         }
     })
@@ -312,7 +317,7 @@ fn list_consoles(dir: &Path, output: Output) -> anyhow::Result<()> {
         for c in consoles {
             let sites: Vec<_> = c.sites.iter().map(ToString::to_string).collect();
             let state = if c.revoked.is_some() { "revoked" } else { "enrolled" };
-            println!("{}  {state}  sites {}  {}", c.id, sites.join(","), c.name);
+            println!("{}  {state}  sites {}  {}", c.id, sites.join(","), printable(&c.name));
         }
     })
 }
@@ -339,7 +344,12 @@ fn invite(dir: &Path, names: &[String], valid: Duration, output: Output) -> anyh
 fn print_site(site: &Site) {
     println!(
         "{}  {}  {} {}  gateway {}  {}",
-        site.id, site.name, site.pool, site.netmask, site.gateway, site.host_name
+        site.id,
+        printable(&site.name),
+        site.pool,
+        site.netmask,
+        site.gateway,
+        printable(&site.host_name)
     );
 }
 

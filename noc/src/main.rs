@@ -7,6 +7,7 @@ mod cli;
 use clap::Parser;
 use muster_noc::{AsProblem, ImportError};
 use muster_protocol::api::Problem;
+use muster_protocol::text::printable;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -24,20 +25,20 @@ fn main() -> ExitCode {
 
 /// What happened, why, and what to do.
 fn tell(error: &anyhow::Error) {
-    eprintln!("muster-noc: {error}");
+    eprintln!("muster-noc: {}", printable(&error.to_string()));
     for cause in error.chain().skip(1) {
-        eprintln!("  because: {cause}");
+        eprintln!("  because: {}", printable(&cause.to_string()));
     }
     if let Some(ImportError::Lines { count, lines }) = error.downcast_ref() {
         for line in lines {
-            eprintln!("  line {}: {} [{}]", line.line, line.message, line.code);
+            eprintln!("  line {}: {} [{}]", line.line, printable(&line.message), line.code);
         }
         if lines.len() < *count {
             eprintln!("  and {} more", count - lines.len());
         }
     }
     if let Some(problem) = problem(error) {
-        eprintln!("  what to do: {} [{}]", problem.detail, problem.code);
+        eprintln!("  what to do: {} [{}]", printable(&problem.detail), problem.code);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Serving: the listener, the status daemon and housekeeping, started and stopped together.
 
-use crate::api::{self, App};
+use crate::api::{self, App, Uploads};
 use crate::clock;
 use crate::error::{AsProblem, StoreError, problem};
 use crate::noc::Inner;
@@ -140,7 +140,7 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
     let handle = Handle::new();
     let mut tasks = JoinSet::new();
     let (notices, inbox) = unbounded_channel();
-    let app = App { noc: noc.clone(), notices, stop: stop.clone() };
+    let app = App { noc: noc.clone(), notices, stop: stop.clone(), uploads: Uploads::default() };
     let acceptor = RustlsAcceptor::new(tls.clone()).handshake_timeout(HANDSHAKE);
     let mut server = axum_server::from_tcp(listener)
         .map_err(|source| ServeError::Listen { address: listen, source })?
@@ -224,7 +224,7 @@ async fn keep_house(app: App, tls: RustlsConfig) {
     let (noc, stop) = (&app.noc, &app.stop);
     let mut foreign = tokio::time::interval(FOREIGN);
     let mut prune = tokio::time::interval(PRUNE);
-    let mut renew = tokio::time::interval_at(tokio::time::Instant::now() + RENEW, RENEW);
+    let mut renewed = clock::now();
     foreign.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -233,6 +233,17 @@ async fn keep_house(app: App, tls: RustlsConfig) {
                 if let Err(error) = look_around(&app).await {
                     tracing::debug!(%error, "changes of other processes could not be read");
                 }
+                // By the wall clock, in both directions: a machine may learn the time only after it has started.
+                let now = clock::now();
+                if now.abs_diff(renewed) >= RENEW.as_secs() {
+                    match noc.authority.server_config(&names(noc)) {
+                        Ok(config) => {
+                            tls.reload_from_config(config);
+                            renewed = now;
+                        }
+                        Err(error) => tracing::error!(%error, "the server's certificate was not renewed"),
+                    }
+                }
             }
             _ = prune.tick() => {
                 // In steps, so that beats get in between.
@@ -240,10 +251,6 @@ async fn keep_house(app: App, tls: RustlsConfig) {
                     tokio::task::yield_now().await;
                 }
             }
-            _ = renew.tick() => match noc.authority.server_config(&names(noc)) {
-                Ok(config) => tls.reload_from_config(config),
-                Err(error) => tracing::error!(%error, "the server's certificate was not renewed"),
-            },
         }
     }
 }

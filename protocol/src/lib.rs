@@ -10,7 +10,7 @@
 //! - [`crypto`]: keys, COSE signatures, HPKE sealing, claim codes.
 //! - [`grant`]: what the NOC signs: grants and console credentials.
 //! - [`discovery`], [`delivery`]: the console's machines. [`appliance`], [`beat`]: the appliance's. [`beat_watch`]: the NOC's.
-//! - [`api`]: the JSON bodies of the NOC's HTTPS interface.
+//! - [`api`]: the JSON bodies of the NOC's HTTPS interface. [`text`]: what in a text misleads people.
 //!
 //! # Machine contract
 //! Every machine has `handle_input(now, input)`, `handle_timeout(now)`, `poll_output()` and `poll_timeout()`. The driver
@@ -28,6 +28,7 @@ pub mod discovery;
 pub mod grant;
 pub mod id;
 pub mod parameters;
+pub mod text;
 pub mod time;
 pub mod wire;
 

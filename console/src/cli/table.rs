@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 /// Text from elsewhere without what a terminal would obey.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    muster_protocol::text::printable(text)
 }
 
 /// Columns as wide as their widest cell.

@@ -8,6 +8,7 @@ use crate::watch::Notice;
 use axum::Json;
 use axum::extract::State;
 use muster_protocol::api::{Beat, BeatAnswer};
+use muster_protocol::text::misleads;
 
 /// Most counters of a beat, and the longest name of one or of the agent's version, in bytes.
 const MAX_COUNTERS: usize = 64;
@@ -17,7 +18,7 @@ const MAX_NAME: usize = 64;
 pub(super) async fn beats(
     State(app): State<App>,
     AsAppliance(uid): AsAppliance,
-    Body(beat): Body<Beat, SMALL>,
+    Body(beat, _room): Body<Beat, SMALL>,
 ) -> Result<Json<BeatAnswer>, ApiError> {
     check(&beat)?;
     let kept = app.noc.store.write(move |db| beats::keep(db, clock::now(), &uid, &beat)).await;
@@ -42,7 +43,7 @@ fn check(beat: &Beat) -> Result<(), ApiError> {
         return Err(ApiError::TooMany { what: "counters", count, limit: MAX_COUNTERS });
     }
     let names = values.counters.keys().chain([&values.agent]);
-    if names.into_iter().any(|name| name.len() > MAX_NAME || name.chars().any(char::is_control)) {
+    if names.into_iter().any(|name| name.len() > MAX_NAME || name.chars().any(misleads)) {
         let why = format!("a name is longer than {MAX_NAME} bytes or holds control characters");
         return Err(ApiError::Malformed { why });
     }

@@ -82,7 +82,7 @@ pub(super) async fn history(
 pub(super) async fn plan(
     State(app): State<App>,
     AsConsole(console): AsConsole,
-    Body(request): Body<PlanRequest, LARGE>,
+    Body(request, _room): Body<PlanRequest, LARGE>,
 ) -> Result<Json<Plan>, ApiError> {
     at_most(request.appliances.len())?;
     let mut asked = Vec::with_capacity(request.appliances.len());
@@ -103,7 +103,7 @@ pub(super) async fn plan(
 pub(super) async fn grants(
     State(app): State<App>,
     AsConsole(console): AsConsole,
-    Body(request): Body<GrantRequest, LARGE>,
+    Body(request, _room): Body<GrantRequest, LARGE>,
 ) -> Result<Json<Grants>, ApiError> {
     at_most(request.items.len())?;
     let issuer = Issuer { root: app.noc.signer.root(), noc: app.noc.public_address(), ca_pin: app.noc.authority.pin() };
@@ -164,7 +164,7 @@ fn sign(signer: &crate::signer::Signer, decision: Decision) -> Result<Granted, A
 pub(super) async fn results(
     State(app): State<App>,
     AsConsole(console): AsConsole,
-    Body(request): Body<ResultReport, LARGE>,
+    Body(request, _room): Body<ResultReport, LARGE>,
 ) -> Result<StatusCode, ApiError> {
     at_most(request.items.len())?;
     let kept = app.noc.store.write(move |db| {

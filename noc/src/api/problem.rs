@@ -3,7 +3,7 @@
 use crate::error::{AsProblem, StoreError, problem};
 use crate::random::NoEntropy;
 use crate::tls::CsrError;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use muster_protocol::api::Problem;
 use muster_protocol::id::{SiteId, Uid};
@@ -49,6 +49,10 @@ pub(crate) enum ApiError {
     Malformed { why: String },
     #[error("the request is longer than {limit} bytes")]
     TooLarge { limit: usize },
+    #[error("the rest of the request did not come in time")]
+    TooSlow,
+    #[error("this console sends more than {limit} large requests at the same time")]
+    TooManyAtOnce { limit: usize },
     #[error("the request names {count} {what}; at most {limit} go together")]
     TooMany { what: &'static str, count: usize, limit: usize },
     #[error("there is no site {site} for this console")]
@@ -113,6 +117,8 @@ impl AsProblem for ApiError {
             Malformed { .. } => (400, "malformed", "Use programs of the same version at both ends."),
             TooLarge { .. } => (413, "too_large", "Send it in smaller parts."),
             TooMany { .. } => (413, "too_many", "Send it in smaller parts."),
+            TooSlow => (408, "too_slow", "Check the connection, then send it again."),
+            TooManyAtOnce { .. } => (429, "too_many_at_once", "Wait until some are answered, then send the rest."),
             UnknownSite { .. } => {
                 (404, "unknown_site", "Choose one of the console's sites, or ask for an invite to this one.")
             }
@@ -139,6 +145,10 @@ impl IntoResponse for ApiError {
         }
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&problem).unwrap_or_default();
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }

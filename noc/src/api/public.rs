@@ -16,6 +16,7 @@ use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::crypto::sign::{Purpose, Unverified, verify as verify_signature};
 use muster_protocol::grant::{ConsoleProof, Credential, EnrolmentProof};
 use muster_protocol::id::Uid;
+use muster_protocol::text::misleads;
 use muster_protocol::time::UnixTime;
 use muster_protocol::wire::{from_cbor, to_cbor};
 use rusqlite::{OptionalExtension, params};
@@ -35,10 +36,10 @@ pub(super) async fn ca(State(app): State<App>) -> Response {
 /// `POST /v1/consoles/enrol`
 pub(super) async fn enrol_console(
     State(app): State<App>,
-    Body(request): Body<EnrolConsole, SMALL>,
+    Body(request, _room): Body<EnrolConsole, SMALL>,
 ) -> Result<Json<ConsoleEnrolled>, ApiError> {
     let name = request.name.trim().to_owned();
-    if name.is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
+    if name.is_empty() || name.chars().count() > 64 || name.chars().any(misleads) {
         return Err(ApiError::BadName);
     }
     let key = PublicKey::from_base64(&request.public_key)
@@ -82,7 +83,7 @@ pub(super) async fn enrol_console(
 /// `POST /v1/appliances/enrol`
 pub(super) async fn enrol_appliance(
     State(app): State<App>,
-    Body(request): Body<EnrolAppliance, SMALL>,
+    Body(request, _room): Body<EnrolAppliance, SMALL>,
 ) -> Result<Json<ApplianceEnrolled>, ApiError> {
     tls::check_csr(&request.csr)?;
     let proof = verify(&request)?;

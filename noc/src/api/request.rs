@@ -9,7 +9,9 @@ use axum_server::tls::TlsInfo;
 use futures_util::StreamExt;
 use muster_protocol::id::{ConsoleId, Uid};
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Largest body of enrolments and beats.
 pub(super) const SMALL: usize = 32 << 10;
@@ -22,8 +24,47 @@ pub(super) struct AsConsole(pub(super) ConsoleId);
 /// The appliance whose certificate TLS has verified.
 pub(super) struct AsAppliance(pub(super) Uid);
 
-/// A JSON body of at most `LIMIT` bytes.
-pub(super) struct Json<T, const LIMIT: usize>(pub(super) T);
+/// Until a body goes on that has begun.
+const IDLE_BODY: Duration = Duration::from_secs(10);
+/// Bodies above [`SMALL`] that one console may have here at the same time. The real one sends one or two.
+const MAX_UPLOADS: usize = 8;
+
+/// A JSON body of at most `LIMIT` bytes, and the place it takes until the request is answered.
+pub(super) struct Json<T, const LIMIT: usize>(pub(super) T, pub(super) Option<Upload>);
+
+/// Who has how many large bodies here: what bounds the memory that one console can take.
+#[derive(Clone, Default)]
+pub(crate) struct Uploads(Arc<Mutex<BTreeMap<ConsoleId, usize>>>);
+
+/// One of them; it makes room when it is dropped.
+pub(super) struct Upload {
+    uploads: Uploads,
+    console: ConsoleId,
+}
+
+impl Uploads {
+    fn begin(&self, console: ConsoleId) -> Result<Upload, ApiError> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(console).or_default();
+        if *count >= MAX_UPLOADS {
+            return Err(ApiError::TooManyAtOnce { limit: MAX_UPLOADS });
+        }
+        *count += 1;
+        Ok(Upload { uploads: self.clone(), console })
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let mut counts = self.uploads.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.console) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.console);
+            }
+        }
+    }
+}
 
 /// A query string.
 pub(super) struct Asked<T>(pub(super) T);
@@ -56,24 +97,30 @@ fn identity(parts: &Parts) -> Result<Option<Identity>, ApiError> {
 
 impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<App> for Json<T, LIMIT> {
     type Rejection = ApiError;
-    async fn from_request(request: Request, _: &App) -> Result<Self, ApiError> {
-        let bytes = read(request.into_body(), LIMIT).await?;
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let upload = match identity(&parts) {
+            Ok(Some(Identity::Console(console))) if LIMIT > SMALL => Some(app.uploads.begin(console)?),
+            _ => None,
+        };
+        let bytes = read(body, LIMIT).await?;
         let value = serde_json::from_slice(&bytes).map_err(|e| ApiError::Malformed { why: describe(&e) })?;
-        Ok(Json(value))
+        Ok(Json(value, upload))
     }
 }
 
 async fn read(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
-    while let Some(chunk) = stream.next().await {
+    loop {
+        let next = tokio::time::timeout(IDLE_BODY, stream.next()).await.map_err(|_| ApiError::TooSlow)?;
+        let Some(chunk) = next else { return Ok(bytes) };
         let chunk = chunk.map_err(|_| ApiError::Malformed { why: "the body was cut short".to_owned() })?;
         if bytes.len() + chunk.len() > limit {
             return Err(ApiError::TooLarge { limit });
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
 }
 
 /// Where and of what kind, without repeating what was sent: it may hold a token or a label code.

@@ -6,6 +6,7 @@ use crate::error::{AsProblem, StoreError, problem};
 use muster_protocol::api::{Problem, Site};
 use muster_protocol::id::{Mac, SiteId};
 use muster_protocol::parameters::{BEAT_INTERVAL_S, Confirm, Field, RawSettings, WINDOW_S};
+use muster_protocol::text::misleads;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -131,7 +132,7 @@ impl Policy {
         let mut fault = |field: &str, code: &str, message: String| {
             faults.push(SiteFault { field: field.to_owned(), code: code.to_owned(), message });
         };
-        if site.name.is_empty() || site.name.chars().count() > 64 || site.name.chars().any(char::is_control) {
+        if site.name.is_empty() || site.name.chars().count() > 64 || site.name.chars().any(misleads) {
             fault("name", "bad_name", "the name needs 1 to 64 characters, no control characters".to_owned());
         }
         if !BEAT_INTERVAL_S.contains(&site.beat_interval_s) {

@@ -16,13 +16,17 @@ const MAX_ROWS: usize = 10_000;
 /// Rows that go in one step, so that deletion never holds up beats.
 const STEP: i64 = 2_000;
 
+/// Boots of an appliance that ended and are remembered: a month of one an hour.
+const MOST_BOOTS: i64 = 720;
+
 /// What a beat comes to.
 pub(crate) struct Kept {
     pub(crate) interval_s: u32,
     pub(crate) notices: Vec<Notice>,
 }
 
-/// Keeps a beat. One that was counted before (a repeat after a lost answer) is answered alike and changes nothing.
+/// Keeps a beat. One that was counted before (a repeat after a lost answer), or that is of a boot that has ended, is answered
+/// alike and changes nothing.
 pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<Kept, ApiError> {
     let appliance = appliances::find(db, uid)?.ok_or(ApiError::ApplianceUnknown)?;
     let interval_s = interval(db, &appliance)?;
@@ -31,7 +35,12 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
         .prepare_cached(sql)?
         .query_row([appliance.id], |row| Ok((row.get(0)?, row.get(1)?)))
         .map_err(StoreError::from)?;
-    if last.0 == Some(beat.boot.0) && beat.counter <= last.1 {
+    let replayed = match last.0 {
+        Some(boot) if boot == beat.boot.0 => beat.counter <= last.1,
+        Some(boot) => !begins(db, appliance.id, &boot, &beat.boot.0)?,
+        None => false,
+    };
+    if replayed {
         return Ok(Kept { interval_s, notices: Vec::new() });
     }
     // A console can die between kick-start and report. A beat under a grant proves that it is in force.
@@ -62,6 +71,20 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
     Ok(Kept { interval_s, notices })
 }
 
+/// Whether a boot is a new one; the one before it has ended then.
+fn begins(db: &Connection, appliance: i64, ended: &[u8; 16], boot: &[u8; 16]) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM ended_boots WHERE appliance = ?1 AND boot = ?2";
+    if db.prepare_cached(sql)?.query_row(params![appliance, boot], |_| Ok(())).optional()?.is_some() {
+        return Ok(false);
+    }
+    db.prepare_cached("INSERT OR IGNORE INTO ended_boots (appliance, boot) VALUES (?1, ?2)")?
+        .execute(params![appliance, ended])?;
+    let sql = "DELETE FROM ended_boots WHERE appliance = ?1 AND id <=
+               (SELECT id FROM ended_boots WHERE appliance = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+    db.prepare_cached(sql)?.execute(params![appliance, MOST_BOOTS])?;
+    Ok(true)
+}
+
 /// A console's view of one appliance's history since a time, oldest first.
 pub(crate) fn history(db: &Connection, console: ConsoleId, uid: &Uid, since: u64) -> Result<Vec<BeatRecord>, ApiError> {
     let sql =
@@ -80,10 +103,12 @@ pub(crate) fn history(db: &Connection, console: ConsoleId, uid: &Uid, since: u64
     Ok(found)
 }
 
-/// Deletes one step of history older than [`HISTORY_S`]; true when there may be more.
+/// Deletes one step of history older than [`HISTORY_S`]; true when there may be more. What a clock that was wrong wrote
+/// into the far future goes as well: it would stay in front of all later beats and keep them from being deleted.
 pub(crate) fn prune(db: &Connection, now: u64) -> Result<bool, StoreError> {
-    let sql = "DELETE FROM beats WHERE id IN (SELECT id FROM beats ORDER BY id LIMIT ?2) AND time < ?1";
-    let gone = db.prepare_cached(sql)?.execute(params![now.saturating_sub(HISTORY_S), STEP])?;
+    let sql = "DELETE FROM beats WHERE id IN (SELECT id FROM beats ORDER BY id LIMIT ?2)
+               AND (time < ?1 OR time > ?3)";
+    let gone = db.prepare_cached(sql)?.execute(params![now.saturating_sub(HISTORY_S), STEP, now + HISTORY_S])?;
     Ok(gone as i64 == STEP)
 }
 

@@ -9,6 +9,7 @@ use crate::watch::Notice;
 use muster_protocol::api::{Health, Provisioning, ResultItem};
 use muster_protocol::id::{Seq, SiteId};
 use muster_protocol::parameters::RawSettings;
+use muster_protocol::text::misleads;
 use muster_protocol::wire::result::Reason;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -57,7 +58,7 @@ pub(super) fn keep(
     if known == Some(configured) {
         return Ok(None);
     }
-    let reason: String = reason.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect();
+    let reason: String = reason.chars().filter(|c| !misleads(*c)).take(MAX_REASON).collect();
     db.prepare_cached(
         "UPDATE grants SET configured = ?3, reason = ?4, reported = ?5 WHERE appliance = ?1 AND seq = ?2",
     )?

@@ -186,10 +186,15 @@ impl Http {
     }
 
     pub(crate) fn with(&self, certificate: &str, key: &KeyPair) -> Http {
+        self.try_with(certificate, key).expect("key and certificate belong together")
+    }
+
+    /// None when the certificate is for another key.
+    pub(crate) fn try_with(&self, certificate: &str, key: &KeyPair) -> Option<Http> {
         let pem = format!("{certificate}\n{}", key.serialize_pem());
         let identity = Identity::from_pem(pem.as_bytes()).expect("identity");
-        let client = builder().tls_certs_only([self.ca.clone()]).identity(identity).build().expect("client");
-        Http { base: self.base.clone(), ca: self.ca.clone(), client }
+        let client = builder().tls_certs_only([self.ca.clone()]).identity(identity).build().ok()?;
+        Some(Http { base: self.base.clone(), ca: self.ca.clone(), client })
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
