@@ -12,7 +12,9 @@ export RUSTUP_TOOLCHAIN
 endif
 
 APPLIANCES ?= 24
-BENCH_APPLIANCES ?= 100 1000
+BENCH_APPLIANCES ?= 100 1000 4000 10000
+FUZZ_SECONDS ?= 10
+FUZZ_TARGETS ?=
 SOAK_MINUTES ?= 60
 SOAK_APPLIANCES ?= 100
 
@@ -33,7 +35,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run practice test lint fmt ui rust doc architecture lab attacks e2e screenshot bench bench-job soak deny setup-run setup-test programs bindings icons oui clean
+.PHONY: help run practice test lint fmt ui rust fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-peers soak deny setup-run setup-test setup-bench programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -67,6 +69,15 @@ ui: setup-test ui/node_modules/.package-lock.json ## UI unit, accessibility and 
 rust: setup-test programs ## Rust tests of the workspace (some start the programs), architecture and bindings among them
 	$(NEXTEST) --workspace -E 'not ($(APART))'
 
+fuzz: setup-test ## every fuzz target for FUZZ_SECONDS (10), or only FUZZ_TARGETS; 3600 for a long look
+	scripts/fuzz run $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+fuzz-seeds: setup-test ## rewrite the fuzz targets' first inputs from real messages
+	cargo run --locked -p muster-fuzz-harness --example seeds
+
+fuzz-corpus: setup-test ## keep what was found by fuzzing here, minimised, in tests/fuzz/corpus
+	scripts/fuzz corpus $(FUZZ_TARGETS)
+
 doc: setup-test ## examples in the documentation of the protocol
 	cargo test --locked --doc -p muster-protocol
 
@@ -86,11 +97,15 @@ screenshot: e2e ## docs/screenshot.png from the end-to-end test
 	cp tests/artifacts/configured.png docs/screenshot.png
 
 bench: setup-test programs ## a short run of the benchmarks, unoptimised: shows that they work
-	$(TARGET)/debug/bench-job --appliances 100
+	$(TARGET)/debug/bench-job --appliances 100 --operations 50
 
-bench-job: setup-test ## from first ping to first beat for 100 and 1,000 appliances, one JSON line each
+bench-job: setup-test ## from first ping to first beat for BENCH_APPLIANCES (100 1000 4000 10000), one JSON line each
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
 	for count in $(BENCH_APPLIANCES); do $(TARGET)/release/bench-job --appliances $$count || exit 1; done
+
+bench-peers: setup-test setup-bench ## the same settings by Muster, an Ansible playbook and a parallel ssh loop (root, network namespaces)
+	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
+	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/release/bench-peers
 
 soak: setup-run ## a practice fleet for SOAK_MINUTES (60): appliances go quiet and come back, every alert must follow
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
@@ -117,6 +132,9 @@ setup-run:
 
 setup-test:
 	@scripts/setup test
+
+setup-bench:
+	@scripts/setup bench
 
 # The window's contents come first: the app is compiled around them. Always the whole workspace, because cargo would compile
 # the dependencies again for another selection of crates with other features.
