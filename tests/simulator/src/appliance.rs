@@ -433,7 +433,10 @@ impl Host {
         let (boot, entropy) = (running.boot, &mut self.entropy);
         let beat = running.beat.get_or_insert_with(|| Beat::new(enrolment.interval_s, boot, entropy.entropy()));
         beat.stop();
-        beat.start(now);
+        match running.machine.state() {
+            State::Provisional => beat.start_at_once(now),
+            _ => beat.start(now),
+        }
         running.reporting = Some(enrolment);
     }
 

@@ -222,8 +222,9 @@ impl Noc {
             answer(io, &request, Some(Reply::Granted(signed)), 1);
         }
         if io.sabotage == Some(Sabotage::AnswersBeforeCommit)
-            && let Request::Beat { appliance, epoch, boot, counter, run, .. } = request
+            && let Request::Beat { appliance, epoch, boot, counter, run, seq } = request
         {
+            io.ledger.beat_answered(appliance, seq);
             self.answered[appliance].last = Some((boot, counter));
             let accepted = Answer::Beat { epoch, accepted: Some(self.store.rows[appliance].interval_s) };
             io.queue.push(io.now + 1, Event::Answered { to: Node::Appliance(appliance), run, answer: accepted });
