@@ -17,6 +17,7 @@ FUZZ_SECONDS ?= 10
 FUZZ_TARGETS ?=
 SOAK_MINUTES ?= 60
 SOAK_APPLIANCES ?= 100
+SIMULATIONS ?= 100000
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 NEXTEST := cargo nextest run --locked
@@ -35,7 +36,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run practice test lint fmt ui rust fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-peers soak deny setup-run setup-test setup-bench programs bindings icons oui clean
+.PHONY: help run practice test lint fmt ui rust fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-peers soak simulate soak-simulate deny setup-run setup-test setup-bench programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -51,7 +52,7 @@ practice: setup-run ## the same NOC and fleet without a window: a shell in which
 	@scripts/practice $(APPLIANCES)
 
 test: ## run every check and test below, and stop at the first that fails
-	@scripts/steps lint ui rust doc lab attacks e2e bench
+	@scripts/steps lint ui rust simulate doc lab attacks e2e bench
 
 lint: setup-test ui/dist/index.html ## formatting, clippy, Biome, TypeScript, missing texts
 	cargo fmt --all --check
@@ -77,6 +78,12 @@ fuzz-seeds: setup-test ## rewrite the fuzz targets' first inputs from real messa
 
 fuzz-corpus: setup-test ## keep what was found by fuzzing here, minimised, in tests/fuzz/corpus
 	scripts/fuzz corpus $(FUZZ_TARGETS)
+
+simulate: setup-test programs ## SIMULATIONS (100,000) simulated provisionings on hostile networks, always the same ones
+	$(TARGET)/debug/muster-simulator --provisionings $(SIMULATIONS)
+
+soak-simulate: setup-test programs ## other worlds for SOAK_MINUTES (60), from a seed that it prints
+	$(TARGET)/debug/muster-simulator --minutes $(SOAK_MINUTES)
 
 doc: setup-test ## examples in the documentation of the protocol
 	cargo test --locked --doc -p muster-protocol
