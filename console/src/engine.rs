@@ -121,7 +121,7 @@ impl Engine {
             let shared = Arc::clone(&shared);
             async move { shared.feed().await }
         };
-        spawn(&tasks, &stop, lan_task.run());
+        spawn_thread(&tasks, &stop, lan_task.run()).map_err(|source| EngineError::Sockets { source })?;
         spawn(&tasks, &stop, sync);
         spawn(&tasks, &stop, feed);
         if run_jobs {
@@ -249,6 +249,20 @@ fn lock(folder: &Path) -> Result<File, EngineError> {
 fn spawn(tasks: &TaskTracker, stop: &CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
     let stop = stop.clone();
     tasks.spawn(async move { stop.run_until_cancelled(task).await });
+}
+
+/// Runs a task that computes a lot on a thread of its own.
+fn spawn_thread(
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let (stop, token, runtime) = (stop.clone(), tasks.token(), tokio::runtime::Handle::current());
+    let run = move || {
+        runtime.block_on(stop.run_until_cancelled(task));
+        drop(token);
+    };
+    std::thread::Builder::new().name("lan".to_owned()).spawn(run).map(drop)
 }
 
 /// The system's random numbers.

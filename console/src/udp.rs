@@ -6,7 +6,7 @@
 mod os;
 
 use muster_protocol::wire::{GROUP, MAX_DATAGRAM, PORT, Peer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use tokio::sync::mpsc;
 
 /// What is asked of the kernel; `rmem_max` may clamp it (`design.md` §4).
 const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Datagrams that are taken in one go.
+const MOST_AT_ONCE: usize = 64;
 
 /// A datagram that came in.
 pub(crate) type Received = (Peer, Vec<u8>);
@@ -32,19 +35,14 @@ pub(crate) struct Udp {
 }
 
 /// Where a datagram for everybody went.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reached {
     /// It went out somewhere.
     pub(crate) anybody: bool,
+    /// The interfaces it went out on.
+    pub(crate) interfaces: BTreeSet<u32>,
     /// One line an interface: its name, and what failed if all did.
     pub(crate) report: Vec<String>,
-}
-
-impl Reached {
-    fn yes(&mut self, name: String) {
-        self.anybody = true;
-        self.report.push(name);
-    }
 }
 
 /// A network interface that is up.
@@ -126,16 +124,23 @@ impl Udp {
 
     /// Sends to the group, by broadcast, and to every target.
     pub(crate) async fn everywhere(&self, bytes: &[u8]) -> Reached {
-        let mut reached = Reached { anybody: false, report: self.problems.clone() };
+        let mut reached = Reached { report: self.problems.clone(), ..Reached::default() };
         for (index, interface) in &self.interfaces {
             match self.on_interface(*index, interface, bytes).await {
-                Ok(()) => reached.yes(interface.name.clone()),
+                Ok(()) => {
+                    reached.anybody = true;
+                    reached.interfaces.insert(*index);
+                    reached.report.push(interface.name.clone());
+                }
                 Err(error) => reached.report.push(format!("{}: {error}", interface.name)),
             }
         }
         for target in &self.targets {
             match self.send(&Peer { interface: 0, address: *target }, bytes).await {
-                Ok(()) => reached.yes(target.to_string()),
+                Ok(()) => {
+                    reached.anybody = true;
+                    reached.report.push(target.to_string());
+                }
                 Err(error) => reached.report.push(format!("{target}: {error}")),
             }
         }
@@ -178,25 +183,30 @@ impl Udp {
     }
 }
 
+/// Takes datagrams out of the kernel as fast as they come: who handles them may be busy, and the kernel's buffer is small.
 async fn read(socket: Arc<UdpSocket>, into: mpsc::Sender<Received>) {
     // One byte more than a datagram may have, so that a longer one is told from one that fits.
     let mut buffer = vec![0; MAX_DATAGRAM + 1];
+    let mut batch = Vec::with_capacity(MOST_AT_ONCE);
     loop {
-        let received = tokio::select! {
-            received = os::receive(&socket, &mut buffer) => received,
+        let mut failed = tokio::select! {
+            ready = socket.readable() => ready.err(),
             () = into.closed() => return,
         };
-        match received {
-            Ok((length, peer)) => {
-                if into.send((peer, buffer[..length].to_vec())).await.is_err() {
-                    return;
-                }
+        while failed.is_none() && batch.len() < MOST_AT_ONCE {
+            match os::receive_now(&socket, &mut buffer) {
+                Ok((length, peer)) => batch.push((peer, buffer[..length].to_vec())),
+                Err(error) => failed = Some(error),
             }
-            // An ICMP error to something sent earlier shows up here. It says nothing about what comes next.
-            Err(error) => {
-                tracing::debug!(%error, "a receive failed");
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-            }
+        }
+        if !batch.is_empty() {
+            let Ok(permits) = into.reserve_many(batch.len()).await else { return };
+            permits.zip(batch.drain(..)).for_each(|(permit, received)| permit.send(received));
+        }
+        // An ICMP error to something sent earlier shows up here. It says nothing about what comes next.
+        if let Some(error) = failed.filter(|error| error.kind() != io::ErrorKind::WouldBlock) {
+            tracing::debug!(%error, "a receive failed");
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
     }
 }
@@ -239,7 +249,8 @@ mod tests {
         let (sender, mut received) = mpsc::channel(10);
         udp.spawn_readers(&sender);
         let reached = udp.everywhere(b"question").await;
-        assert_eq!(reached, Reached { anybody: true, report: vec![target.to_string()] });
+        let expected = Reached { anybody: true, report: vec![target.to_string()], ..Reached::default() };
+        assert_eq!(reached, expected);
         let mut buffer = [0; 100];
         let (length, from) = appliance.recv_from(&mut buffer).await.expect("the question");
         assert_eq!(&buffer[..length], b"question");

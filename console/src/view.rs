@@ -165,6 +165,12 @@ pub struct DiscoveryView {
     pub unheard: f64,
     /// Seconds since its start.
     pub seconds: f64,
+    /// Seconds from its start until the last one was heard for the first time.
+    pub last_found: f64,
+    /// Pings of this discovery; each leaves by multicast and broadcast on every interface.
+    pub pings: u32,
+    /// The receive buffer of the sockets in bytes, as the system gave it.
+    pub receive_buffer: u32,
     /// Interfaces it went out on, and why others did not, as `eth0` or `eth1: Permission denied`.
     pub interfaces: Vec<String>,
     /// A problem that ended it, if any.

@@ -216,6 +216,18 @@ unheard: number,
  */
 seconds: number,
 /**
+ * Seconds from its start until the last one was heard for the first time.
+ */
+last_found: number,
+/**
+ * Pings of this discovery; each leaves by multicast and broadcast on every interface.
+ */
+pings: number,
+/**
+ * The receive buffer of the sockets in bytes, as the system gave it.
+ */
+receive_buffer: number,
+/**
  * Interfaces it went out on, and why others did not, as `eth0` or `eth1: Permission denied`.
  */
 interfaces: Array<string>,

@@ -22,12 +22,15 @@ pub(super) async fn discover(context: &Context, streams: &mut Streams<'_>) -> Re
     )?;
     writeln!(
         streams.err,
-        "{} appliances in {:.1} s, {} rounds, about {:.0} unheard. Interfaces: {}",
+        "{} appliances in {:.1} s (the last new one after {:.1} s), {} rounds, about {:.0} unheard. Interfaces: {}. \
+         Receive buffer: {} KiB",
         discovery.found,
         discovery.seconds,
+        discovery.last_found,
         discovery.round,
         discovery.unheard,
-        discovery.interfaces.join(", ")
+        discovery.interfaces.join(", "),
+        discovery.receive_buffer / 1_024
     )?;
     Ok(Exit::Success)
 }

@@ -1,6 +1,11 @@
 //! The task that owns the sockets: discovery, and the deliveries of all jobs.
+//!
+//! It has a thread of its own, because it checks signatures: some 15,000 answers a second would hold up everything else
+//! that the async threads do. Sockets are read by other tasks, so that the kernel's buffer is emptied meanwhile
+//! (docs/decisions/0014).
 
 mod pace;
+mod speed;
 mod view;
 
 use super::state::Shared;
@@ -19,6 +24,7 @@ use muster_protocol::time::Millis;
 use muster_protocol::wire::here::State as Stand;
 use muster_protocol::wire::{self, Message};
 use pace::Pace;
+use speed::Speed;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,10 +35,12 @@ use view::Progress;
 
 /// How often interfaces are looked for while nothing else happens.
 const REFRESH: Duration = Duration::from_secs(5);
+/// How often at most while a discovery runs: what is plugged in meanwhile is asked by the next ping.
+const REFRESH_RUNNING: Duration = Duration::from_millis(50);
 /// After the disk was full, or the NOC not reachable.
 const AGAIN: Duration = Duration::from_secs(2);
-/// Datagrams handled before anything else gets its turn.
-const MOST_AT_ONCE: usize = 256;
+/// Datagrams handled before anything else gets its turn: some milliseconds.
+const MOST_AT_ONCE: usize = 128;
 
 /// What the task is told.
 pub(super) enum Command {
@@ -83,6 +91,7 @@ pub(super) struct Lan {
     outbox: watch::Sender<()>,
     udp: Udp,
     packets: mpsc::Receiver<Received>,
+    speed: Speed,
     started: Instant,
     discovery: Discovery,
     progress: Progress,
@@ -92,7 +101,7 @@ pub(super) struct Lan {
     asking: bool,
     store_again: Option<Instant>,
     grants_again: Option<Instant>,
-    refresh_at: Instant,
+    refreshed: Instant,
     outgoing: VecDeque<(Uid, Vec<u8>, bool)>,
     pace: Pace,
 }
@@ -115,6 +124,7 @@ impl Lan {
             outbox: parts.outbox,
             udp,
             packets,
+            speed: Speed::default(),
             started: now,
             progress: Progress::default(),
             jobs: parts.jobs,
@@ -122,7 +132,7 @@ impl Lan {
             asking: false,
             store_again: None,
             grants_again: None,
-            refresh_at: now + REFRESH,
+            refreshed: now,
             outgoing: VecDeque::new(),
             pace: Pace::new(now),
         };
@@ -132,17 +142,16 @@ impl Lan {
     }
 
     pub(super) async fn run(mut self) {
+        let mut received = Vec::with_capacity(MOST_AT_ONCE);
         loop {
             self.work().await;
             let wake = self.wake_at();
             tokio::select! {
-                received = self.packets.recv() => {
-                    let Some(received) = received else { return };
-                    self.received(&received);
-                    for _ in 0..MOST_AT_ONCE {
-                        let Ok(received) = self.packets.try_recv() else { break };
-                        self.received(&received);
+                count = self.packets.recv_many(&mut received, MOST_AT_ONCE) => {
+                    if count == 0 {
+                        return;
                     }
+                    self.received_all(&mut received);
                 }
                 command = self.commands.recv() => {
                     let Some(command) = command else { return };
@@ -155,7 +164,7 @@ impl Lan {
 
     /// Everything that is due, and everything that follows from it.
     async fn work(&mut self) {
-        if self.refresh_at <= Instant::now() {
+        if self.refreshed.elapsed() >= REFRESH {
             self.refresh();
         }
         let now = self.now();
@@ -180,11 +189,23 @@ impl Lan {
         let machines = machines.map(|at| self.started + Duration::from_millis(at.0));
         let own = [self.store_again, self.grants_again].into_iter().flatten();
         let sending = (!self.outgoing.is_empty()).then(|| self.pace.next());
-        machines.chain(own).chain(sending).chain([self.refresh_at]).min().unwrap_or(self.refresh_at)
+        machines.chain(own).chain(sending).chain([self.refreshed + REFRESH]).min().unwrap_or(self.refreshed)
     }
 
     fn now(&self) -> Millis {
         Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn received_all(&mut self, received: &mut Vec<Received>) {
+        let (began, count) = (Instant::now(), received.len());
+        for received in received.drain(..) {
+            self.received(&received);
+        }
+        self.take_heard();
+        if let Some(answers_per_s) = self.speed.measured(count, began.elapsed()) {
+            let now = self.now();
+            self.discovery.handle_input(now, discovery::Input::Speed { answers_per_s });
+        }
     }
 
     fn received(&mut self, (peer, bytes): &Received) {
@@ -192,9 +213,10 @@ impl Lan {
         match wire::decode(bytes) {
             Ok(Message::Here(packet)) => {
                 self.discovery.handle_input(now, discovery::Input::Here { peer: *peer, packet: &packet });
-                self.take_heard();
             }
             Ok(Message::Result(packet)) => {
+                // In the order in which they came.
+                self.take_heard();
                 if let Some(console) = &self.console {
                     self.jobs.packet(now, unix_now(), &packet, console);
                 }
@@ -210,7 +232,7 @@ impl Lan {
             Command::Discover => {
                 self.refresh();
                 self.discovery.start(now);
-                self.progress.begin(Instant::now());
+                self.progress.begin(Instant::now(), self.udp.receive_buffer());
                 self.show_discovery();
             }
             Command::StopDiscovery => self.discovery.stop(now),
@@ -311,37 +333,53 @@ impl Lan {
     async fn drain_discovery(&mut self) {
         self.take_heard();
         while let Some(bytes) = self.progress.ping() {
-            let reached = self.udp.everywhere(&bytes).await;
-            if self.progress.went_out(reached) {
-                self.show_discovery();
+            if self.discovery.is_running() && self.refreshed.elapsed() >= REFRESH_RUNNING {
+                self.refresh();
             }
-            if self.progress.is_stranded() {
-                self.discovery.stop(self.now());
+            let reached = self.udp.everywhere(&bytes).await;
+            let sent = self.progress.went_out(reached);
+            let now = self.now();
+            if sent.new_interface {
+                self.discovery.handle_input(now, discovery::Input::NewInterface);
+            }
+            if sent.stranded {
+                self.discovery.stop(now);
                 self.take_heard();
+            }
+            if sent.show {
+                self.show_discovery();
             }
         }
     }
 
     /// Takes what discovery puts out; pings are kept for [`Self::drain_discovery`].
     fn take_heard(&mut self) {
+        let (now, at) = (self.now(), Instant::now());
         let mut show = false;
+        let mut all = Vec::new();
         while let Some(output) = self.discovery.poll_output() {
             match output {
                 discovery::Output::Transmit { bytes } => self.progress.add_ping(bytes),
                 discovery::Output::Notify(discovery::Event::Heard(heard)) => {
-                    let now = self.now();
                     if let Some(console) = &self.console {
                         self.jobs.heard(now, unix_now(), &heard, console);
                     }
-                    show |= self.progress.heard(&heard);
+                    show |= self.progress.heard(at, &heard);
                     let place = self.udp.place(&heard.peer);
-                    self.shared.change(|state| state.roster.heard(heard, place));
+                    all.push((heard, place));
                 }
                 discovery::Output::Notify(event) => {
-                    self.progress.note(Instant::now(), &event);
+                    self.progress.note(at, &event);
                     show = true;
                 }
             }
+        }
+        if !all.is_empty() {
+            self.shared.change(|state| {
+                for (heard, place) in all {
+                    state.roster.heard(heard, place);
+                }
+            });
         }
         if show {
             self.show_discovery();
@@ -404,12 +442,13 @@ impl Lan {
 
     fn refresh(&mut self) {
         self.udp.refresh();
-        self.refresh_at = Instant::now() + REFRESH;
+        self.refreshed = Instant::now();
     }
 
     fn tell_capacity(&mut self) {
         let now = self.now();
         let receive_buffer = self.udp.receive_buffer();
+        tracing::info!(receive_buffer, "sockets are open");
         self.discovery.handle_input(now, discovery::Input::Capacity { receive_buffer });
     }
 }

@@ -35,9 +35,9 @@ pub(super) fn receive_buffer(socket: &UdpSocket) -> usize {
     SockRef::from(socket).recv_buffer_size().unwrap_or(0) / 2
 }
 
-/// The next datagram: its length, and where it came from.
-pub(super) async fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Peer)> {
-    socket.async_io(Interest::READABLE, || receive_now(socket, buffer)).await
+/// The next datagram that is there: its length, and where it came from.
+pub(super) fn receive_now(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Peer)> {
+    socket.try_io(Interest::READABLE, || receive(socket, buffer))
 }
 
 /// Sends out of an interface, whatever the routing table says; 0 leaves the choice to it.
@@ -70,7 +70,7 @@ fn open(domain: Domain, receive_buffer: usize) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn receive_now(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Peer)> {
+fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Peer)> {
     let mut control = nix::cmsg_space!(libc::in_pktinfo);
     let mut parts = [IoSliceMut::new(buffer)];
     let message =

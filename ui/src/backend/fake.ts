@@ -21,6 +21,7 @@ import {
   beatAt,
   INSTALL_FAILED,
   makeAwkward,
+  makeHostile,
   makeWorld,
   random,
   type Simulated,
@@ -44,6 +45,8 @@ export interface FakeOptions {
   practice: boolean
   /** Every state and health there is, long names, conflicts. */
   awkward: boolean
+  /** Texts that would act if they were taken for more than texts. */
+  hostile: boolean
 }
 
 const DEFAULTS: FakeOptions = {
@@ -57,6 +60,7 @@ const DEFAULTS: FakeOptions = {
   lost: false,
   practice: true,
   awkward: false,
+  hostile: false,
 }
 
 /** What `main.tsx` calls: options from the address, as `?appliances=10000&heard=1`. */
@@ -76,6 +80,7 @@ export function connect(): Backend {
     lost: flag('lost', DEFAULTS.lost),
     practice: flag('practice', DEFAULTS.practice),
     awkward: flag('awkward', DEFAULTS.awkward),
+    hostile: flag('hostile', DEFAULTS.hostile),
   })
 }
 
@@ -113,6 +118,9 @@ export class Fake implements Backend {
     found: 0,
     unheard: 0,
     seconds: 0,
+    last_found: 0,
+    pings: 0,
+    receive_buffer: 4 << 20,
     interfaces: [],
     problem: null,
   }
@@ -129,6 +137,7 @@ export class Fake implements Backend {
     const { appliances, seed, configured, unclaimed } = this.options
     this.world = makeWorld({ appliances, seed, configured, unclaimed, beatInterval: 5 }, now())
     if (this.options.awkward) makeAwkward(this.world)
+    if (this.options.hostile) makeHostile(this.world)
     this.byUid = new Map(this.world.map((one) => [one.row.uid, one]))
     this.random = random(seed + 1)
     this.joined = !this.options.first
@@ -213,6 +222,9 @@ export class Fake implements Backend {
       found: 0,
       unheard: this.world.length,
       seconds: 0,
+      last_found: 0,
+      pings: 1,
+      receive_buffer: 4 << 20,
       interfaces: ['eth0', 'wlan0: Network is down'],
       problem: null,
     }
@@ -467,6 +479,8 @@ export class Fake implements Backend {
       found: done ? this.world.length : found,
       unheard: done ? 0 : (this.world.length - found) * 1.1,
       seconds,
+      last_found: done ? this.discovery.last_found : seconds,
+      pings: 1 + Math.floor(seconds / 0.1),
     }
     return { kind: 'discovery', discovery: this.discovery }
   }

@@ -213,7 +213,18 @@ class ChangeSet {
 
 const EMPTY: Snapshot = {
   ready: false,
-  discovery: { running: false, round: 0, found: 0, unheard: 0, seconds: 0, interfaces: [], problem: null },
+  discovery: {
+    running: false,
+    round: 0,
+    found: 0,
+    unheard: 0,
+    seconds: 0,
+    last_found: 0,
+    pings: 0,
+    receive_buffer: 0,
+    interfaces: [],
+    problem: null,
+  },
   alerts: [],
   jobs: [],
   noc: { kind: 'not_joined' },
