@@ -22,6 +22,7 @@ import {
   INSTALL_FAILED,
   makeAwkward,
   makeHostile,
+  makeHostile,
   makeWorld,
   random,
   type Simulated,
@@ -47,6 +48,8 @@ export interface FakeOptions {
   awkward: boolean
   /** Texts that would act if they were taken for more than texts. */
   hostile: boolean
+  /** Texts that would act if they were taken for more than texts. */
+  hostile: boolean
 }
 
 const DEFAULTS: FakeOptions = {
@@ -60,6 +63,7 @@ const DEFAULTS: FakeOptions = {
   lost: false,
   practice: true,
   awkward: false,
+  hostile: false,
   hostile: false,
 }
 
@@ -80,6 +84,7 @@ export function connect(): Backend {
     lost: flag('lost', DEFAULTS.lost),
     practice: flag('practice', DEFAULTS.practice),
     awkward: flag('awkward', DEFAULTS.awkward),
+    hostile: flag('hostile', DEFAULTS.hostile),
     hostile: flag('hostile', DEFAULTS.hostile),
   })
 }
@@ -137,6 +142,7 @@ export class Fake implements Backend {
     const { appliances, seed, configured, unclaimed } = this.options
     this.world = makeWorld({ appliances, seed, configured, unclaimed, beatInterval: 5 }, now())
     if (this.options.awkward) makeAwkward(this.world)
+    if (this.options.hostile) makeHostile(this.world)
     if (this.options.hostile) makeHostile(this.world)
     this.byUid = new Map(this.world.map((one) => [one.row.uid, one]))
     this.random = random(seed + 1)

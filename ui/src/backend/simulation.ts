@@ -12,6 +12,7 @@ import type {
 } from '../bindings.ts'
 import { formatIp } from '../domain/ipv4.ts'
 import { NO_SETTINGS } from '../domain/settings.ts'
+import { HOSTILE } from './hostile.ts'
 
 export interface WorldOptions {
   appliances: number
@@ -112,6 +113,24 @@ export function makeAwkward(world: readonly Simulated[]): void {
       health: healths[i % healths.length] as RowHealth,
       heard: state !== 'not_heard',
       conflicts: i % 3 === 0 ? ['address 10.20.1.0 with ABCD-EFGH', 'host name mail-01 with IJKL-MNOP'] : [],
+    }
+    one.nextBeat = Number.POSITIVE_INFINITY
+  })
+}
+
+/** Gives the appliances texts that are not meant to be read only. The NOC refuses some of them; the page trusts nobody. */
+export function makeHostile(world: readonly Simulated[]): void {
+  world.forEach((one, i) => {
+    const text = HOSTILE[i % HOSTILE.length] as string
+    const settings = { ...one.row.settings, host_name: text, domain: text }
+    one.row = {
+      ...one.row,
+      maker: text,
+      model: text,
+      serial: text,
+      conflicts: [text],
+      heard_at: [text],
+      settings,
     }
     one.nextBeat = Number.POSITIVE_INFINITY
   })

@@ -97,9 +97,8 @@ function Details({ row }: { row: ApplianceRow }) {
             <strong>
               <Plural value={row.conflicts.length} one="# conflict" other="# conflicts" />
             </strong>{' '}
-            <Trans>
-              It shares what should be its own: {row.conflicts.join('; ')}. Configure one of them anew.
-            </Trans>
+            {/* Not `Trans`: it would take markup in a value for one of its own elements. */}
+            {t`It shares what should be its own: ${row.conflicts.join('; ')}. Configure one of them anew.`}
           </div>
         </div>
       ) : null}

@@ -70,12 +70,7 @@ export function DiscoveryStatus() {
             <Plural value={discovery.found} one="# answered" other="# answered" /> in {seconds} s,{' '}
             <Plural value={discovery.round} one="# round" other="# rounds" />
           </Trans>
-          {used.length > 0 ? (
-            <>
-              {' '}
-              <Trans>on {used.join(', ')}</Trans>
-            </>
-          ) : null}
+          {used.length > 0 ? <> {t`on ${used.join(', ')}`}</> : null}
         </span>
       )}
       {discovery.problem ? (

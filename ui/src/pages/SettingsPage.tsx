@@ -56,9 +56,8 @@ export function SettingsPage() {
         {sites.map((site) => (
           <section className={page.card} key={site.id}>
             <div className={page.cardHead}>
-              <h2>
-                <Trans>Site: {site.name}</Trans>
-              </h2>
+              {/* Not `Trans`: it would take markup in a value for one of its own elements. */}
+              <h2>{t`Site: ${site.name}`}</h2>
             </div>
             <div className={page.cardBody}>
               {site.policy.map((line) => (

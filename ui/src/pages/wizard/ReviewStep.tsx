@@ -1,4 +1,4 @@
-import { Plural, Trans, useLingui } from '@lingui/react/macro'
+import { Plural, useLingui } from '@lingui/react/macro'
 import type { ColDef } from 'ag-grid-community'
 import { useMemo } from 'react'
 import type { PlanView, Settings } from '../../bindings.ts'
@@ -82,10 +82,8 @@ export function ReviewStep({ draft, plan }: { draft: Draft; plan: PlanView }) {
           </b>
         ) : null}
         <span className="quiet">
-          <Trans>
-            Site {site}. An appliance that cannot be confirmed goes back to what it had, and is shown as
-            failed.
-          </Trans>
+          {/* Not `Trans`: it would take markup in a value for one of its own elements. */}
+          {t`Site ${site}. An appliance that cannot be confirmed goes back to what it had, and is shown as failed.`}
         </span>
       </div>
       <div className={classes.gridBox}>
