@@ -40,18 +40,23 @@ pub(crate) struct Bench {
 impl Bench {
     /// Unconfigured appliances whose agents run, and an owner by hand: no NOC, no console program.
     pub(crate) fn by_hand(name: &str, appliances: usize) -> Bench {
-        Bench::new(name, appliances, |_, _| Owner::new(1))
+        Bench::new(name, appliances, "", |_, _| Owner::new(1))
     }
 
     /// The same with a NOC that has them in its inventory, and the console enrolled; the owner has the keys of both.
     pub(crate) fn with_console(name: &str, appliances: usize) -> Bench {
-        Bench::new(name, appliances, |lab, manifest| {
+        Bench::with_console_and(name, appliances, "")
+    }
+
+    /// The same with more lines in the inventory (serial, MAC, UID, claim code, model).
+    pub(crate) fn with_console_and(name: &str, appliances: usize, others: &str) -> Bench {
+        Bench::new(name, appliances, others, |lab, manifest| {
             lab.start_noc(SITE, manifest);
             Owner::of(lab)
         })
     }
 
-    fn new(name: &str, appliances: usize, owner: impl FnOnce(&mut Lab, &str) -> Owner) -> Bench {
+    fn new(name: &str, appliances: usize, others: &str, owner: impl FnOnce(&mut Lab, &str) -> Owner) -> Bench {
         let mut lab = Lab::new(name);
         let attacker = Attacker::join(&mut lab);
         let mut manifest = String::new();
@@ -64,7 +69,7 @@ impl Bench {
             manifest =
                 if manifest.is_empty() { lines } else { format!("{manifest}{}\n", lines.lines().last().unwrap_or("")) };
         }
-        let owner = owner(&mut lab, &manifest);
+        let owner = owner(&mut lab, &format!("{}\n{others}", manifest.trim_end()));
         let desk = Station::open(&lab.netns_file("console"));
         let subjects = (1..=appliances).map(|number| Subject::of(&lab, number)).collect();
         let mut bench = Bench { lab, attacker, owner, desk, subjects };
@@ -126,16 +131,30 @@ impl Bench {
         lines
     }
 
-    /// A plan file that gives every appliance of a job another address.
-    pub(crate) fn plan_again(&self, job: &Value, address: &str) -> String {
-        self.plan_for(&job["items"][0], address)
+    /// Discovers until all have answered at once.
+    pub(crate) fn discover_all(&self) -> Value {
+        until("all to answer", Duration::from_secs(20), || {
+            let found = self.lab.muster(&["discover"]);
+            let heard = found["appliances"].as_array().into_iter().flatten().filter(|row| row["heard"] == true).count();
+            if heard >= self.subjects.len() { Ok(found) } else { Err(found.to_string()) }
+        })
     }
 
-    /// A plan file for one row of a discovery or job, with this address.
-    pub(crate) fn plan_for(&self, row: &Value, address: &str) -> String {
-        let (uid, settings) = (row["uid"].as_str().expect("a UID"), &row["settings"]);
-        let name = settings["host_name"].as_str().filter(|name| !name.is_empty()).unwrap_or("planned");
+    /// The job of `muster configure --all-unconfigured`.
+    pub(crate) fn configure_all(&self) -> Value {
+        until("somebody to configure", Duration::from_secs(60), || {
+            let (_, out, err) = Command::start(&self.lab, &["configure", "--all-unconfigured"]).wait();
+            // A machine that is busy with other things may let a short discovery end before anybody could answer.
+            if err.contains("nothing_to_configure") { Err(err) } else { Ok(serde_json::from_str(&out).expect("a job")) }
+        })
+    }
+
+    /// A plan file that gives the first appliance of a job another address.
+    pub(crate) fn plan_again(&self, job: &Value, address: &str) -> String {
+        let (uid, settings) = (&job["items"][0]["uid"], &job["items"][0]["settings"]);
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let header = "uid,host_name,domain,address,netmask,gateway,dns1,dns2";
+        let (uid, name) = (text(uid), text(&settings["host_name"]));
         let line = format!("{uid},{name},lab.example.net,{address},255.255.255.0,10.20.0.1,,");
         let file = self.lab.folder().join("plan.csv");
         std::fs::write(&file, format!("{header}\n{line}\n")).expect("a plan");
@@ -164,6 +183,15 @@ impl Command {
     pub(crate) fn start(lab: &Lab, args: &[&str]) -> Command {
         let mut command = lab.muster_command(args);
         command.stdin(std::process::Stdio::null());
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        Command { child: command.spawn().expect("muster starts") }
+    }
+
+    /// `muster ARGS` at the console, as a person types it, with all that it logs.
+    pub(crate) fn logging(lab: &Lab, args: &[&str]) -> Command {
+        let mut command = lab.at("console", "muster");
+        command.arg("--data-dir").arg(lab.folder().join("console")).args(args);
+        command.env("MUSTER_KEYRING", "off").env("RUST_LOG", "debug").stdin(std::process::Stdio::null());
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         Command { child: command.spawn().expect("muster starts") }
     }

@@ -48,7 +48,7 @@ fn unverified_packets_burn_neither_the_key_nor_the_number_of_a_job() {
             }
         }
     });
-    let job = bench.lab.muster(&["configure", "--all-unconfigured"]);
+    let job = bench.configure_all();
     assert!(sent.load(Ordering::Relaxed) >= 2 && bench.times_logged(1, "not_opened") >= 1, "the stranger was first");
     assert_eq!((steps(&job), attempts(&job)), (vec!["configured".to_owned()], vec![1]), "{job}");
     assert_eq!(bench.lab.agent_status(1)["seq"], 1);
@@ -58,7 +58,7 @@ fn unverified_packets_burn_neither_the_key_nor_the_number_of_a_job() {
 fn success_is_neither_forged_nor_replayed() {
     let bench = Bench::with_console("ks", 1);
     let one = bench.subjects[0].clone();
-    let job = bench.lab.muster(&["configure", "--all-unconfigured"]);
+    let job = bench.configure_all();
     assert_eq!(steps(&job), ["configured"]);
     let recorded: Vec<_> = bench.attacker.wire.recorded().into_iter().filter(|p| matches!(p[5], 2 | 4)).collect();
     assert!(recorded.iter().any(|payload| payload[5] == 4));
@@ -131,8 +131,9 @@ fn an_old_grant_in_the_consoles_hands_is_refused_and_replaced() {
     let bench = Bench::with_console("ko", 1);
     // Somebody with the same keys has configured it before, with a number that this NOC has not come to yet.
     bench.owner.configure(&bench.desk, &bench.subjects[0], 50);
-    let found = bench.lab.muster(&["discover"]);
-    let plan = bench.plan_for(&found["appliances"][0], "10.20.0.151");
+    let plan = bench.lab.folder().join("plan.csv").display().to_string();
+    bench.discover_all();
+    bench.lab.muster(&["plan", "--only", &bench.subjects[0].uid.to_string(), "--out", &plan]);
     let job = bench.lab.muster(&["configure", "--plan", &plan]);
     assert!(bench.times_logged(1, "old_sequence") >= 1, "the NOC's first number is an old one");
     assert_eq!(steps(&job), ["configured"], "{job}");
@@ -154,7 +155,11 @@ fn of_two_claimants_of_one_mac_only_the_known_one_is_configured() {
     });
     let found = until("both claimants", Duration::from_secs(20), || {
         let found = bench.lab.muster(&["discover"]);
-        if found["appliances"].as_array().is_some_and(|rows| rows.len() == 2) { Ok(found) } else { Err(found.to_string()) }
+        if found["appliances"].as_array().is_some_and(|rows| rows.len() == 2) {
+            Ok(found)
+        } else {
+            Err(found.to_string())
+        }
     });
     for row in found["appliances"].as_array().expect("rows") {
         let real = row["uid"] == one.uid.to_string();
@@ -212,7 +217,7 @@ fn no_other_encoding_of_an_answer_makes_an_appliance() {
 fn an_appliance_whose_address_is_always_taken_keeps_what_it_had() {
     let bench = Bench::with_console("ka", 1);
     let one = bench.subjects[0].clone();
-    let job = bench.lab.muster(&["configure", "--all-unconfigured"]);
+    let job = bench.configure_all();
     assert_eq!(steps(&job), ["configured"]);
     let before = bench.picture(1);
     let plan = bench.plan_again(&job, "10.20.0.152");

@@ -7,6 +7,7 @@ use muster_protocol::crypto::random;
 use muster_protocol::id::Seq;
 use muster_protocol::wire::result::Status;
 use muster_protocol::wire::{GROUP, PORT, to_cbor};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -78,11 +79,14 @@ fn to_everybody(mac: [u8; 6], from: IpAddr, payload: Vec<u8>) -> Mail {
     Mail { source: mac, target, from: SocketAddr::new(from, FLOOD_PORT), to, payload }
 }
 
-/// Datagrams and payload bytes that the appliance sent to the flood's port.
+/// Answers and payload bytes that the appliance sent to the flood's port. By IPv4 one answer may be two datagrams, to the
+/// asker and to everybody, as long as an appliance cannot know which of them arrives.
 fn came_out(bench: &Bench, mark: usize) -> (u64, u64) {
     let mut mails = bench.attacker.wire.since(mark);
     mails.retain(|mail| mail.source == bench.subjects[0].mac.0 && mail.to.port() == FLOOD_PORT);
-    (mails.len() as u64, mails.iter().map(|mail| mail.payload.len() as u64).sum())
+    let bytes = mails.iter().map(|mail| mail.payload.len() as u64).sum();
+    let answers: BTreeSet<_> = mails.into_iter().map(|mail| mail.payload).collect();
+    (answers.len() as u64, bytes)
 }
 
 #[test]
@@ -235,15 +239,5 @@ fn claim_codes_are_guessed_ten_at_once_and_one_a_second_however_many_guess() {
     assert_eq!(bench.picture(1), before);
 
     // The owner waits for the next opening, as his console does.
-    let begun = Instant::now();
-    let status = loop {
-        let here = ask(&bench.desk, one, Way::Six).expect("an answer");
-        let sent = owner.packet(one, &here, &owner.grant(one, 1));
-        let status = deliver(&bench.desk, &sent.bytes, &sent);
-        if reason(status.clone()).is_none() || begun.elapsed() > Duration::from_secs(10) {
-            break status;
-        }
-        std::thread::sleep(Duration::from_secs(1));
-    };
-    assert_eq!(status, Some(Status::Success { committed: false }), "after {:?}", begun.elapsed());
+    owner.configure(&bench.desk, one, 1);
 }

@@ -3,9 +3,12 @@
 //! appliance, over the same wire: what was refused was not merely lost.
 
 mod bench;
+mod clock;
 mod confirm;
 mod console;
+mod crowd;
 mod floods;
 mod malformed;
 mod misdirected;
 mod replay;
+mod texts;

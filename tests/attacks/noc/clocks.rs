@@ -9,10 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use system_tests::wait;
 
-const LIBRARIES: [&str; 2] = [
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
-];
+const LIBRARIES: [&str; 2] =
+    ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"];
 
 /// The clock of one server.
 struct Clock(PathBuf);
@@ -56,7 +54,8 @@ async fn invites_and_leases_follow_the_nocs_clock_and_nothing_else_breaks_when_i
     let site = noc.site("Bern");
     let http = noc.anybody(site).await;
     let console = noc.console(site).await;
-    let enrol = async |token: &str| http.post::<ConsoleEnrolled>("consoles/enrol", &NewConsole::new().body(token)).await;
+    let enrol =
+        async |token: &str| http.post::<ConsoleEnrolled>("consoles/enrol", &NewConsole::new().body(token)).await;
     let token = noc.token(site, "1h");
     clock.set("+2h");
     assert_eq!(code(enrol(&token).await), "invite_expired");
@@ -86,11 +85,8 @@ async fn invites_and_leases_follow_the_nocs_clock_and_nothing_else_breaks_when_i
         }
         assert_eq!(console.appliance(devices[0].uid).await.last_beat, Some(answer.time), "{offset}");
     }
-    let history: Vec<BeatRecord> = console
-        .http
-        .get(&format!("console/appliances/{}/beats?since=0", devices[0].uid))
-        .await
-        .expect("history");
+    let history: Vec<BeatRecord> =
+        console.http.get(&format!("console/appliances/{}/beats?since=0", devices[0].uid)).await.expect("history");
     assert_eq!(history.len(), 4, "no beat was lost");
 }
 

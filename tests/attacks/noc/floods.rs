@@ -19,7 +19,8 @@ const LITTLE_MIB: u64 = 64;
 /// An appliance and a console at their work; how long the slower of them waited.
 async fn served(world: &Beating, counter: u64) -> Duration {
     let begun = Instant::now();
-    let answer = world.appliances[0].post::<BeatAnswer>("appliances/beats", &beat(1, counter, world.seqs[0]));
+    let body = beat(1, counter, world.seqs[0]);
+    let answer = world.appliances[0].post::<BeatAnswer>("appliances/beats", &body);
     let beat = async { answer.await.map(|_| begun.elapsed()) };
     let sites = async { world.console.http.get::<Vec<Site>>("console/sites").await.map(|_| begun.elapsed()) };
     let (beat, sites) = tokio::join!(beat, sites);
@@ -90,7 +91,8 @@ async fn what_is_too_large_too_deep_or_too_many_is_refused_with_a_reason() {
     let gzip = [&[0x1f_u8, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3][..], &[0x63; 2_000]].concat();
     let endless = [b"400\r\n".to_vec(), vec![b' '; 0x400], b"\r\n".to_vec()].concat().repeat(64);
     let chunked = [head("POST", enrol, &["transfer-encoding: chunked"]).into_bytes(), endless].concat();
-    let boasting = [head("POST", enrol, &["content-length: 9223372036854775807"]).into_bytes(), vec![b' '; 64 << 10]].concat();
+    let boasting =
+        [head("POST", enrol, &["content-length: 9223372036854775807"]).into_bytes(), vec![b' '; 64 << 10]].concat();
     let requests: [(&str, Vec<u8>, u16, &str); 11] = [
         ("a huge header", head("GET", "/v1/ca", &[&format!("x-huge: {long}")]).into_bytes(), 431, ""),
         ("ten thousand headers", head("GET", "/v1/ca", &many).into_bytes(), 431, ""),

@@ -100,7 +100,11 @@ async fn neither_agents_nor_consoles_talk_to_somebody_else_at_the_nocs_address()
         ("another CA of the same name", shown((imitated.0.clone(), imitated.1.clone_key()), &other), "wrong_noc"),
         ("the right CA's certificate, the leaf of another", shown(imitated, &ca), "wrong_noc"),
         ("a leaf that expired", shown(ca.leaf(here(), 1970..2025), &ca), "noc_certificate"),
-        ("a leaf for another host", shown(ca.leaf(SanType::DnsName("noc.example".try_into().expect("a name")), 2020..2040), &ca), "noc_certificate"),
+        (
+            "a leaf for another host",
+            shown(ca.leaf(SanType::DnsName("noc.example".try_into().expect("a name")), 2020..2040), &ca),
+            "noc_certificate",
+        ),
         ("a console's certificate", shown((insiders, insiders_key), &ca), "noc_certificate"),
         ("TLS 1.2", Shown { old_tls: true, ..shown(ca.leaf(here(), 2020..2040), &ca) }, "noc_unreachable"),
     ];
@@ -157,7 +161,10 @@ fn an_invite_is_shown_to_nobody_but_its_noc() {
         let rogue = Rogue::listen(noc.port, shown(), pem);
         assert_eq!(muster.problem(&["join", &invite]), code);
         let said = String::from_utf8_lossy(&rogue.seen().said).into_owned();
-        assert!(said.contains("GET /v1/ca") || said.contains("PRI * HTTP/2"), "the console asked him for the CA: {said}");
+        assert!(
+            said.contains("GET /v1/ca") || said.contains("PRI * HTTP/2"),
+            "the console asked him for the CA: {said}"
+        );
         assert!(!said.contains(&token) && !said.contains("enrol"), "{said}");
         assert!(!muster.folder.path().join("identity.json").exists(), "nothing of it is kept");
     }

@@ -156,16 +156,25 @@ impl Owner {
             .to_datagram(&self.console, &sent.exported)
     }
 
-    /// Asks, configures and kick-starts by hand, and insists on SUCCESS: the control that the way is open.
+    /// Asks, configures and kick-starts by hand, and insists on SUCCESS: the control that the way is open. Waits, as a console
+    /// does, while others have used up what the appliance opens at a time.
     ///
     /// # Panics
     /// If it does not succeed.
     pub fn configure(&self, station: &Station, subject: &Subject, seq: u64) -> Sent {
-        let here = ask(station, subject, Way::Six).expect("an answer");
-        let sent = self.packet(subject, &here, &self.grant(subject, seq));
-        assert_eq!(deliver(station, &sent.bytes, &sent), Some(Status::Success { committed: false }));
-        assert_eq!(deliver(station, &self.kick(&sent), &sent), Some(Status::Success { committed: true }));
-        sent
+        let started = Instant::now();
+        loop {
+            let here = ask(station, subject, Way::Six).expect("an answer");
+            let sent = self.packet(subject, &here, &self.grant(subject, seq));
+            let status = deliver(station, &sent.bytes, &sent);
+            if reason(status.clone()) == Some(Reason::TooManyAttempts) && started.elapsed() < Duration::from_secs(10) {
+                std::thread::sleep(Duration::from_secs(1));
+                continue;
+            }
+            assert_eq!(status, Some(Status::Success { committed: false }));
+            assert_eq!(deliver(station, &self.kick(&sent), &sent), Some(Status::Success { committed: true }));
+            return sent;
+        }
     }
 }
 

@@ -49,10 +49,7 @@ impl Rogue {
             .expect("key and leaf belong together");
         let (config, listener) = (Arc::new(config), TcpListener::bind(("127.0.0.1", port)).expect("the port is free"));
         let (seen, stop) = (Arc::new(Mutex::new(Seen::default())), Arc::new(AtomicBool::new(false)));
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        );
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
         let (to, ended) = (seen.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
             for connection in listener.incoming() {
