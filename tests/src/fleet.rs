@@ -1,20 +1,23 @@
-//! The practice fleet: many simulated appliances in one process, behind one UDP socket on loopback.
+//! The practice fleet: many simulated appliances in one process, behind one UDP socket, mostly on loopback.
 //!
 //! Each runs the real agent (`muster_agent::agent`): the same machines, the same certificates, the same HTTPS. Only its
-//! network and what it measures are in memory, and its storage unless the fleet is given a folder. Pings go to all of
-//! them, everything else to the appliance that it names.
+//! network and what it measures are in memory, and its storage unless the fleet is given a folder. Pings go to all that
+//! they ask, everything else to the appliance that it names.
 
 mod catalogue;
+mod crew;
 mod health;
 mod members;
+mod question;
 mod rng;
+mod socket;
 mod storage;
 
 pub use members::{Fleet, Stats};
 
 use muster_protocol::id::Uid;
 use serde::Deserialize;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use tokio::net::UdpSocket;
 
 /// How many appliances and who they are.
@@ -22,10 +25,10 @@ use tokio::net::UdpSocket;
 pub struct Options {
     /// How many.
     pub count: usize,
-    /// UDP port on 127.0.0.1, 0 for a free one.
-    pub port: u16,
     /// The same seed makes the same appliances and loses the same packets.
     pub seed: u64,
+    /// The address of the first appliance, and the next one's is the next; absent, they all send from the socket's.
+    pub first_address: Option<Ipv4Addr>,
     /// What goes wrong at first.
     pub knobs: Knobs,
 }
@@ -54,14 +57,14 @@ pub enum Command {
     Stats(bool),
 }
 
-/// The fleet's socket. Asks for a large receive buffer: a whole fleet is configured in one burst.
+/// The fleet's socket on loopback; port 0 is a free one.
 pub fn bind(port: u16) -> std::io::Result<UdpSocket> {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
-    socket.set_recv_buffer_size(8 * 1024 * 1024)?;
-    socket.set_send_buffer_size(8 * 1024 * 1024)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
-    socket.set_nonblocking(true)?;
-    UdpSocket::from_std(socket.into())
+    socket::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
+}
+
+/// The socket of a fleet that has a network, as in the lab, to itself: Muster's port on all addresses.
+pub fn bind_network() -> std::io::Result<UdpSocket> {
+    socket::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, muster_protocol::wire::PORT))
 }
 
 #[cfg(test)]

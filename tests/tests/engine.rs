@@ -60,7 +60,7 @@ impl World {
         let site = noc.add_site(site).expect("a site");
         let running = noc.serve(loopback).await.expect("serves");
         let address = running.local_addr();
-        let options = Options { count, port: 0, seed: 11, knobs };
+        let options = Options { count, seed: 11, first_address: None, knobs };
         let fleet = Fleet::start(&options, bind(0).expect("a socket")).expect("a fleet");
         let manifest = fleet.manifest().to_owned();
         let target = fleet.address().expect("bound");

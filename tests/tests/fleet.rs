@@ -44,7 +44,7 @@ impl World {
         let site = noc.add_site(site).expect("a site");
         let running = noc.serve(loopback).await.expect("serves");
 
-        let options = Options { count, port: 0, seed: 7, knobs };
+        let options = Options { count, seed: 7, first_address: None, knobs };
         let fleet = Fleet::start(&options, bind(0).expect("a socket")).expect("a fleet");
         noc.import_manifest(fleet.manifest()).expect("imported");
         let target = fleet.address().expect("bound");

@@ -6,8 +6,9 @@ use anyhow::Context;
 use clap::Parser;
 use serde_json::json;
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use system_tests::fleet::{Command, Fleet, Knobs, Options, bind};
+use system_tests::fleet::{Command, Fleet, Knobs, Options, bind, bind_network};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
@@ -22,6 +23,10 @@ struct Cli {
     /// UDP port on 127.0.0.1; 0 for a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// Serve a whole network on Muster's port: the first appliance has this address, the next one the next. All of them
+    /// must be addresses of this computer
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "port")]
+    first_address: Option<Ipv4Addr>,
     /// The same seed makes the same appliances
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -47,8 +52,8 @@ async fn main() -> anyhow::Result<()> {
     allow_many_connections();
     let options = Options {
         count: cli.count as usize,
-        port: cli.port,
         seed: cli.seed,
+        first_address: cli.first_address,
         knobs: Knobs {
             install_ms: Some(cli.install_ms),
             fail_percent: Some(cli.fail_percent),
@@ -56,7 +61,10 @@ async fn main() -> anyhow::Result<()> {
             silent: None,
         },
     };
-    let socket = bind(options.port).with_context(|| format!("UDP port {} on 127.0.0.1 is not free", options.port))?;
+    let socket = match cli.first_address {
+        Some(_) => bind_network().context("Muster's UDP port is not free")?,
+        None => bind(cli.port).with_context(|| format!("UDP port {} on 127.0.0.1 is not free", cli.port))?,
+    };
     let fleet = match &cli.state {
         Some(folder) => Fleet::resume(&options, socket, folder)?,
         None => Fleet::start(&options, socket)?,

@@ -1,71 +1,56 @@
-//! The appliances of a fleet, and the one loop that drives them all.
+//! The appliances of a fleet: who they are, and the loop that hands what comes in to the crews.
 
 use super::catalogue::{self, Model};
+use super::crew::{Common, Crew, Mail, Member};
 use super::health::PracticeHealth;
+use super::question::Question;
 use super::rng::SeededRng;
 use super::storage::Kept;
-use super::{Command, Knobs, Options};
-use muster_agent::agent::{Agent, Done, Parts, StartError};
+use super::{Command, Options};
+use muster_agent::agent::{Agent, Parts, StartError};
 use muster_agent::identity::Identity;
 use muster_agent::label::{Label, MANIFEST_HEADER};
 use muster_agent::network::fake::{self, FakeNetwork};
-use muster_agent::status;
 use muster_agent::storage::{FileStorage, MemoryStorage};
 use muster_protocol::id::Uid;
 use muster_protocol::time::Millis;
 use muster_protocol::wire::here::Proof;
-use muster_protocol::wire::{self, Message, Peer};
+use muster_protocol::wire::{self, Message};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::net::UdpSocket;
-use tokio::sync::{Semaphore, mpsc};
-
-type Appliance = Agent<Kept, FakeNetwork, PracticeHealth>;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Handshakes at the same time: more would only queue for the processor.
 const CONNECTIONS: usize = 64;
-
-struct Member {
-    agent: Appliance,
-    due: Option<Millis>,
-    silent: bool,
-}
+/// More loops than this only get into each other's way.
+const MOST_CREWS: usize = 8;
 
 /// The appliances.
 pub struct Fleet {
-    members: Vec<Member>,
-    by_uid: BTreeMap<Uid, usize>,
-    /// When which member is to be woken: one timer for all.
-    wakes: BTreeSet<(Millis, usize)>,
-    started: Instant,
-    socket: UdpSocket,
-    done: mpsc::UnboundedReceiver<Done>,
-    knobs: Arc<fake::Knobs>,
-    loss_percent: u8,
-    loss: SeededRng,
+    crews: Vec<Crew>,
+    socket: Arc<UdpSocket>,
     manifest: String,
-    packets: Packets,
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-struct Packets {
-    packets_in: u64,
-    packets_out: u64,
-    packets_lost: u64,
-    bytes_in: u64,
-    bytes_out: u64,
 }
 
 /// How a fleet stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Stats {
-    #[serde(flatten)]
-    packets: Packets,
+    /// Datagrams that arrived.
+    pub packets_in: u64,
+    /// Datagrams that were sent.
+    pub packets_out: u64,
+    /// Datagrams that were lost on purpose, each way.
+    pub packets_lost: u64,
+    /// Bytes that arrived.
+    pub bytes_in: u64,
+    /// Bytes that were sent.
+    pub bytes_out: u64,
     /// Beats that the NOC accepted.
     pub beats_accepted: u64,
     /// Appliances of which it accepted at least one.
@@ -88,49 +73,45 @@ impl Fleet {
     }
 
     fn of(options: &Options, socket: UdpSocket, folder: Option<&Path>) -> Result<Fleet, StartError> {
-        let (work, done) = mpsc::unbounded_channel();
         let knobs = Arc::new(fake::Knobs::new(options.seed));
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
+        let socket = Arc::new(socket);
+        let common = Common { started: Instant::now(), socket: Arc::clone(&socket), knobs: Arc::clone(&knobs) };
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let crew_size = options.count.div_ceil(processors.min(MOST_CREWS)).max(1);
         let mut manifest = format!("{MANIFEST_HEADER}\n");
-        let mut members = Vec::with_capacity(options.count);
-        for number in 0..options.count {
-            let model = catalogue::model(number);
-            let (identity, label) = make(options.seed, number, model);
-            manifest += &label.manifest_line();
-            manifest.push('\n');
-            let storage = match folder {
-                // By name, not by number: another seed makes other appliances.
-                Some(folder) => Kept::Files(FileStorage::open(&folder.join(identity.uid().short()))?),
-                None => Kept::Memory(MemoryStorage::default()),
-            };
-            let parts = Parts {
-                identity,
-                mac: label.mac,
-                proof: Proof::Claim,
-                storage,
-                network: Arc::new(FakeNetwork::new(knobs.clone())),
-                health: PracticeHealth::new(model, SeededRng::new(options.seed, "health", number)),
-                work: work.clone(),
-                connections: connections.clone(),
-            };
-            members.push(Member { agent: Agent::start(Millis(0), parts)?, due: None, silent: false });
+        let mut crews = Vec::new();
+        let numbers: Vec<usize> = (0..options.count).collect();
+        for numbers in numbers.chunks(crew_size) {
+            let (work, done) = mpsc::unbounded_channel();
+            let mut members = Vec::with_capacity(numbers.len());
+            for number in numbers.iter().copied() {
+                let model = catalogue::model(number);
+                let (identity, label) = make(options.seed, number, model);
+                manifest += &label.manifest_line();
+                manifest.push('\n');
+                let storage = match folder {
+                    // By name, not by number: another seed makes other appliances.
+                    Some(folder) => Kept::Files(FileStorage::open(&folder.join(identity.uid().short()))?),
+                    None => Kept::Memory(MemoryStorage::default()),
+                };
+                let parts = Parts {
+                    identity,
+                    mac: label.mac,
+                    proof: Proof::Claim,
+                    storage,
+                    network: Arc::new(FakeNetwork::new(knobs.clone())),
+                    health: PracticeHealth::new(model, SeededRng::new(options.seed, "health", number)),
+                    work: work.clone(),
+                    connections: connections.clone(),
+                };
+                let address = options.first_address.map(|first| own_address(first, number));
+                let loss = SeededRng::new(options.seed, "loss", number);
+                members.push(Member { agent: Agent::start(Millis(0), parts)?, address, loss });
+            }
+            crews.push(Crew::new(common.clone(), members, done, &options.knobs));
         }
-        let by_uid = members.iter().enumerate().map(|(number, member)| (member.agent.uid(), number)).collect();
-        let mut fleet = Fleet {
-            members,
-            by_uid,
-            wakes: BTreeSet::new(),
-            started: Instant::now(),
-            socket,
-            done,
-            knobs,
-            loss_percent: 0,
-            loss: SeededRng::new(options.seed, "loss", 0),
-            manifest,
-            packets: Packets::default(),
-        };
-        fleet.turn(&options.knobs);
-        Ok(fleet)
+        Ok(Fleet { crews, socket, manifest })
     }
 
     /// The vendor's manifest of all appliances, CSV.
@@ -145,176 +126,111 @@ impl Fleet {
 
     /// Serves until `commands` ends; statistics that were asked for go to `told`.
     pub async fn run(
-        mut self,
+        self,
         mut commands: mpsc::Receiver<Command>,
         told: mpsc::UnboundedSender<Stats>,
     ) -> io::Result<()> {
+        let mut post = Post { by_uid: BTreeMap::new(), crews: Vec::new(), stats: Stats::default() };
+        for crew in self.crews {
+            let (mail, mails) = mpsc::unbounded_channel();
+            post.by_uid.extend(crew.uids().map(|uid| (uid, post.crews.len())));
+            post.crews.push(mail);
+            tokio::spawn(crew.run(mails));
+        }
         let mut buffer = vec![0; wire::MAX_DATAGRAM + 1];
         loop {
-            let due = self.wakes.first().map(|(at, _)| self.started + Duration::from_millis(at.0));
             tokio::select! {
                 received = self.socket.recv_from(&mut buffer) => match received {
-                    Ok((length, from)) => self.datagram(from, &buffer[..length]).await,
+                    Ok((length, from)) => post.datagram(from, &buffer[..length]),
                     // The kernel's word that somebody no longer listens.
                     Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
                     Err(error) => return Err(error),
                 },
-                () = sleep_until(due) => self.wake().await,
-                Some(done) = self.done.recv() => self.finish(done).await,
                 command = commands.recv() => match command {
-                    Some(Command::Knobs(knobs)) => self.turn(&knobs),
+                    Some(Command::Knobs(knobs)) => post.all(|| Mail::Knobs(knobs.clone())),
                     Some(Command::Stats(_)) => {
-                        let _ = told.send(self.stats());
+                        let _ = told.send(post.stats().await);
                     }
                     None => return Ok(()),
                 },
             }
         }
     }
+}
 
-    /// How the fleet stands.
-    pub fn stats(&self) -> Stats {
-        let mut stats = Stats {
-            packets: self.packets,
-            beats_accepted: 0,
-            beating: 0,
-            states: BTreeMap::new(),
-            beat_errors: BTreeMap::new(),
-        };
-        for Member { agent, .. } in &self.members {
-            let beat = agent.last_beat();
-            stats.beats_accepted += beat.accepted;
-            stats.beating += usize::from(beat.accepted > 0);
-            *stats.states.entry(status::word(agent.state())).or_default() += 1;
-            if let Some(error) = beat.error {
-                *stats.beat_errors.entry(error).or_default() += 1;
-            }
-        }
-        stats
-    }
+/// Hands what comes in to the crews.
+struct Post {
+    by_uid: BTreeMap<Uid, usize>,
+    crews: Vec<mpsc::UnboundedSender<Mail>>,
+    stats: Stats,
+}
 
-    fn now(&self) -> Millis {
-        Millis(self.started.elapsed().as_millis() as u64)
-    }
-
-    async fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
-        self.packets.packets_in += 1;
-        self.packets.bytes_in += bytes.len() as u64;
+impl Post {
+    fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
+        self.stats.packets_in += 1;
+        self.stats.bytes_in += bytes.len() as u64;
         match wire::decode(bytes) {
-            Ok(Message::Ping(_)) => {
-                for number in 0..self.members.len() {
-                    self.deliver(number, from, bytes).await;
-                }
+            Ok(Message::Ping(packet)) => {
+                let Ok(ping) = packet.question() else { return };
+                let (bytes, question) = (Arc::from(bytes), Arc::new(Question::new(ping)));
+                self.all(|| Mail::Ping { from, bytes: Arc::clone(&bytes), question: Arc::clone(&question) });
             }
-            Ok(Message::Config(packet)) => self.deliver_to(packet.to.uid, from, bytes).await,
-            Ok(Message::KickStart(packet)) => self.deliver_to(packet.uid, from, bytes).await,
+            Ok(Message::Config(packet)) => self.one(packet.to.uid, from, bytes),
+            Ok(Message::KickStart(packet)) => self.one(packet.uid, from, bytes),
             _ => {}
         }
     }
 
-    async fn deliver_to(&mut self, uid: Uid, from: SocketAddr, bytes: &[u8]) {
-        if let Some(number) = self.by_uid.get(&uid).copied() {
-            self.deliver(number, from, bytes).await;
+    fn one(&self, to: Uid, from: SocketAddr, bytes: &[u8]) {
+        if let Some(crew) = self.by_uid.get(&to).and_then(|crew| self.crews.get(*crew)) {
+            let _ = crew.send(Mail::Datagram { to, from, bytes: bytes.to_vec() });
         }
     }
 
-    async fn deliver(&mut self, number: usize, from: SocketAddr, bytes: &[u8]) {
-        if self.members[number].silent {
-            return;
-        }
-        if self.loss.happens(self.loss_percent) {
-            self.packets.packets_lost += 1;
-            return;
-        }
-        let now = self.now();
-        self.members[number].agent.datagram(now, Peer { interface: 0, address: from }, bytes);
-        self.after(number).await;
-    }
-
-    async fn wake(&mut self) {
-        let now = self.now();
-        while let Some((at, number)) = self.wakes.first().copied()
-            && at <= now
-        {
-            self.wakes.remove(&(at, number));
-            self.members[number].due = None;
-            self.members[number].agent.timeout(now);
-            self.after(number).await;
+    fn all(&self, mail: impl Fn() -> Mail) {
+        for crew in &self.crews {
+            let _ = crew.send(mail());
         }
     }
 
-    async fn finish(&mut self, done: Done) {
-        if let Some(number) = self.by_uid.get(&done.uid).copied() {
-            let now = self.now();
-            self.members[number].agent.done(now, done);
-            self.after(number).await;
-        }
-    }
-
-    /// Sends what a member wants to send and notes when it is to be woken.
-    async fn after(&mut self, number: usize) {
-        let member = &mut self.members[number];
-        while member.agent.poll_event().is_some() {}
-        while let Some((peer, bytes)) = member.agent.poll_transmit() {
-            if member.silent || self.loss.happens(self.loss_percent) {
-                self.packets.packets_lost += 1;
-                continue;
-            }
-            // What cannot be sent is lost, as on any network.
-            if self.socket.send_to(&bytes, peer.address).await.is_ok() {
-                self.packets.packets_out += 1;
-                self.packets.bytes_out += bytes.len() as u64;
+    async fn stats(&self) -> Stats {
+        let mut all = self.stats.clone();
+        for crew in &self.crews {
+            let (answer, answered) = oneshot::channel();
+            if crew.send(Mail::Stats(answer)).is_ok()
+                && let Ok(stats) = answered.await
+            {
+                all.add(stats);
             }
         }
-        self.schedule(number);
+        all
     }
+}
 
-    fn schedule(&mut self, number: usize) {
-        let member = &mut self.members[number];
-        let due = member.agent.poll_timeout();
-        if due != member.due {
-            if let Some(at) = member.due {
-                self.wakes.remove(&(at, number));
-            }
-            self.wakes.extend(due.map(|at| (at, number)));
-            member.due = due;
+impl Stats {
+    fn add(&mut self, other: Stats) {
+        self.packets_in += other.packets_in;
+        self.packets_out += other.packets_out;
+        self.packets_lost += other.packets_lost;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.beats_accepted += other.beats_accepted;
+        self.beating += other.beating;
+        for (state, count) in other.states {
+            *self.states.entry(state).or_default() += count;
+        }
+        for (error, count) in other.beat_errors {
+            *self.beat_errors.entry(error).or_default() += count;
         }
     }
+}
 
-    fn turn(&mut self, knobs: &Knobs) {
-        if let Some(ms) = knobs.install_ms {
-            self.knobs.set_install_ms(ms);
-        }
-        if let Some(percent) = knobs.fail_percent {
-            self.knobs.set_fail_percent(percent);
-        }
-        if let Some(percent) = knobs.loss_percent {
-            self.loss_percent = percent.min(100);
-        }
-        let Some(silent) = &knobs.silent else { return };
-        let silent: BTreeSet<&Uid> = silent.iter().collect();
-        let now = self.now();
-        for number in 0..self.members.len() {
-            let member = &mut self.members[number];
-            let wanted = silent.contains(&member.agent.uid());
-            if wanted != member.silent {
-                member.silent = wanted;
-                member.agent.mute(now, wanted);
-                self.schedule(number);
-            }
-        }
-    }
+fn own_address(first: Ipv4Addr, number: usize) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(first).wrapping_add(number as u32))
 }
 
 fn make(seed: u64, number: usize, model: &Model) -> (Identity, Label) {
     let identity = Identity::from_rng(&mut SeededRng::new(seed, "identity", number));
     let label = Label::new(&identity, model.mac(number), &model.serial(number), model.name);
     (identity, label)
-}
-
-async fn sleep_until(due: Option<Instant>) {
-    match due {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
 }
