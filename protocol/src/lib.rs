@@ -10,6 +10,7 @@
 //! - [`crypto`]: keys, COSE signatures, HPKE sealing, claim codes.
 //! - [`grant`]: what the NOC signs: grants and console credentials.
 //! - [`discovery`], [`delivery`]: the console's machines. [`appliance`], [`beat`]: the appliance's. [`beat_watch`]: the NOC's.
+//! - [`explain`]: a datagram in words, for people who look at recordings.
 //! - [`api`]: the JSON bodies of the NOC's HTTPS interface. [`text`]: what in a text misleads people.
 //!
 //! # Machine contract
@@ -25,6 +26,7 @@ pub mod beat_watch;
 pub mod crypto;
 pub mod delivery;
 pub mod discovery;
+pub mod explain;
 pub mod grant;
 pub mod id;
 pub mod parameters;
