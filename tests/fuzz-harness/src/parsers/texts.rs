@@ -7,7 +7,7 @@ use crate::rooms::counters::{self, MAX_COUNTERS, MAX_NAME};
 use crate::rooms::host_name::{HostNameTemplate, NameFor};
 use crate::rooms::invite::Invite;
 use crate::rooms::pool::Pool;
-use muster_protocol::crypto::claim::ClaimSecret;
+use muster_protocol::crypto::claim::{ClaimError, ClaimSecret};
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::id::{BootId, Mac, PingId, RequestId, Uid};
 use muster_protocol::parameters::RawSettings;
@@ -70,11 +70,9 @@ fn claim(text: &str) -> bool {
             assert_eq!(secret.reveal().parse::<ClaimSecret>().as_ref(), Ok(&secret));
             true
         }
-        Err(error) => {
-            let error = format!("{error} {error:?}");
-            assert!(text.len() < 8 || !error.contains(text), "a code may be nearly right");
-            false
-        }
+        // It never repeats what was typed, which may be nearly right: its type has no room for that.
+        Err(ClaimError::Form { letters }) => letters > text.len(),
+        Err(ClaimError::Check) => false,
     }
 }
 
