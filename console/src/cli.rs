@@ -5,6 +5,7 @@
 mod args;
 mod claims;
 mod configure;
+mod decode;
 mod discover;
 mod jobs;
 mod status;
@@ -90,6 +91,10 @@ impl CommandError {
 }
 
 async fn command(args: Args, streams: &mut Streams<'_>) -> Result<Exit, CommandError> {
+    // Needs no data folder, so it comes before one is looked for.
+    if let Command::Decode(decode) = &args.command {
+        return decode::decode(args.json, decode, streams);
+    }
     let context = Context { json: args.json, options: options(&args)? };
     match args.command {
         Command::Join { invite } => join(&context, &invite, streams).await,
@@ -99,6 +104,7 @@ async fn command(args: Args, streams: &mut Streams<'_>) -> Result<Exit, CommandE
         Command::Status => status::status(&context, streams).await,
         Command::Alerts { all } => status::alerts(&context, all, streams).await,
         Command::Job { command } => jobs::job(&context, command, streams).await,
+        Command::Decode(decode) => decode::decode(context.json, &decode, streams),
     }
 }
 

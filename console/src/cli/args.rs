@@ -46,6 +46,8 @@ pub(super) enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// Explain a datagram of the protocol: every field, what is sealed to whom, or what is wrong at which byte
+    Decode(DecodeArgs),
     /// Configuration jobs of this console
     Job {
         #[command(subcommand)]
@@ -85,6 +87,16 @@ pub(super) struct ConfigureArgs {
     /// The rows of a plan that `muster plan --out` wrote, as edited
     #[arg(long, value_name = "FILE")]
     pub(super) plan: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DecodeArgs {
+    /// The UDP payload in hexadecimal, with spaces, colons or 0x as you have it; or - to read it from standard input
+    #[arg(value_name = "HEX")]
+    pub(super) hex: String,
+    /// An Ed25519 public key to check signatures with that do not carry their own, in hexadecimal or base64; may be repeated
+    #[arg(long, value_name = "PUBLIC KEY")]
+    pub(super) key: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
