@@ -96,7 +96,7 @@ async fn what_is_too_large_too_deep_or_too_many_is_refused_with_a_reason() {
     let requests: [(&str, Vec<u8>, u16, &str); 11] = [
         ("a huge header", head("GET", "/v1/ca", &[&format!("x-huge: {long}")]).into_bytes(), 431, ""),
         ("ten thousand headers", head("GET", "/v1/ca", &many).into_bytes(), 431, ""),
-        ("a huge path", head("GET", &format!("/{long}"), &[]).into_bytes(), 414, ""),
+        ("a huge path", head("GET", &format!("/{long}"), &[]).into_bytes(), 431, ""),
         ("a long body", with_body(&[], &vec![b' '; 33 << 10]), 413, "too_large"),
         ("an endless body", chunked, 413, "too_large"),
         ("a boast", boasting, 413, "too_large"),

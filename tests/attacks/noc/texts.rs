@@ -161,9 +161,10 @@ fn assert_no_formula(csv: &str) {
 
 #[test]
 fn a_plan_with_hostile_cells_is_refused_cell_by_cell_and_changes_nothing() {
+    let texts: Vec<&str> = MISLEADING.into_iter().chain(ACTIVE).collect();
     let noc = Noc::start();
     let site = noc.site("Bern");
-    let fleet = Fleet::start(&["--count", "1"]);
+    let fleet = Fleet::start(&["--count", &texts.len().to_string()]);
     noc.import(&fleet.manifest);
     let muster = Muster::new(Some(fleet.port));
     muster.join(&noc.invite(site, "1h"));
@@ -171,26 +172,36 @@ fn a_plan_with_hostile_cells_is_refused_cell_by_cell_and_changes_nothing() {
     let file = file.to_str().expect("UTF-8");
     assert!(muster.output(&["plan", "--out", file]).status.success());
     let good = std::fs::read_to_string(file).expect("written");
-    let uid = good.lines().nth(1).expect("a row").split(',').next().expect("a UID").to_owned();
-    for text in MISLEADING.into_iter().chain(ACTIVE) {
-        let text = format!("\"{}\"", text.replace('"', "\"\""));
-        let rows = [
-            format!("{uid},{text},example.net,10.20.0.10,255.255.0.0,10.20.0.1,,"),
-            format!("{uid},mail-1,{text},10.20.0.10,255.255.0.0,10.20.0.1,,"),
-            format!("{uid},mail-1,example.net,{text},255.255.0.0,10.20.0.1,,"),
-            format!("{text},mail-1,example.net,10.20.0.10,255.255.0.0,10.20.0.1,,"),
-        ];
-        for row in rows {
-            let csv = format!("uid,host_name,domain,address,netmask,gateway,dns1,dns2\n{row}\n");
-            std::fs::write(file, csv).expect("written");
-            let refused = muster.output(&["configure", "--plan", file]);
-            assert!(!refused.status.success(), "{row:?} is no plan");
-            assert_harmless(&shown(&refused));
+    let uids: Vec<&str> = good.lines().skip(1).map(|row| row.split(',').next().expect("a UID")).collect();
+    assert_eq!(uids.len(), texts.len());
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let refused = |rows: &str| {
+        let csv = format!("uid,host_name,domain,address,netmask,gateway,dns1,dns2\n{rows}");
+        std::fs::write(file, csv).expect("written");
+        let refused = muster.output(&["configure", "--plan", file]);
+        assert!(!refused.status.success(), "{rows:?} is no plan");
+        assert_harmless(&shown(&refused));
+        shown(&refused)
+    };
+    for column in ["host_name", "domain", "address"] {
+        let rows = uids.iter().zip(&texts).enumerate().map(|(n, (uid, text))| {
+            let cell = |name: &str, good: String| if name == column { quoted(text) } else { good };
+            let (name, domain) = (cell("host_name", format!("mail-{n}")), cell("domain", "example.net".into()));
+            let address = cell("address", format!("10.20.0.{}", 10 + n));
+            format!("{uid},{name},{domain},{address},255.255.0.0,10.20.0.1,,\n")
+        });
+        let said = refused(&rows.collect::<String>());
+        for (uid, text) in uids.iter().zip(&texts) {
+            assert!(said.contains(&format!("{uid} {column}: ")), "{text:?} as {column} is named at its cell: {said}");
         }
     }
+    for text in &texts {
+        refused(&format!("{},mail-1,example.net,10.20.0.10,255.255.0.0,10.20.0.1,,\n", quoted(text)));
+    }
     assert_eq!(muster.json(&["job", "list"]), json!([]), "no job was begun");
-    std::fs::write(file, good).expect("written");
-    assert_eq!(muster.json(&["configure", "--plan", file])["items"][0]["step"], "configured");
+    std::fs::write(file, &good).expect("written");
+    let job = muster.json(&["configure", "--plan", file]);
+    assert!(job["items"].as_array().expect("items").iter().all(|item| item["step"] == "configured"), "{job}");
 }
 
 #[tokio::test]
