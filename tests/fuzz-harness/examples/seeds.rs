@@ -9,7 +9,7 @@ use muster_protocol::appliance::{Appliance, Input, Output, Profile};
 use muster_protocol::crypto::keys::SealKey;
 use muster_protocol::crypto::sign::{self, Purpose};
 use muster_protocol::delivery::{self, Delivery, Order};
-use muster_protocol::grant::{Credential, EnrolmentProof};
+use muster_protocol::grant::{ConsoleProof, Credential, EnrolmentProof};
 use muster_protocol::id::{ConsoleId, RequestId, Seq, SiteId};
 use muster_protocol::parameters::Confirm;
 use muster_protocol::time::{Millis, UnixTime};
@@ -136,6 +136,8 @@ impl Seeds {
         add("kick", "", to_cbor(&KickStart { uid: uid(), request: RequestId([6; 16]), seq: Seq(7) }));
         let proof = EnrolmentProof { device_key: KEYS.device.public(), seq: Seq(7), csr_hash: [8; 32] };
         add("enrolment", "", to_cbor(&proof));
+        let proof = ConsoleProof { key: KEYS.console.public(), token_hash: [9; 32], csr_hash: [8; 32] };
+        add("console", "", to_cbor(&proof));
         add("grant", "", to_cbor(&keys::grant("host", 7, Confirm::FirstBeat)));
     }
 
@@ -195,7 +197,9 @@ impl Seeds {
         let problem = r#"{"status":422,"code":"manifest_invalid","title":"no","detail":"yes"}"#;
         let text = |name: &str| match name {
             "problem" => problem.to_owned(),
-            "enrol-console" => r#"{"token":"AB","name":"pc","public_key":"AAAA","csr":"-----BEGIN"}"#.to_owned(),
+            "enrol-console" => {
+                r#"{"token":"AB","name":"pc","public_key":"AAAA","csr":"-----BEGIN","proof":"AA=="}"#.to_owned()
+            }
             "console-enrolled" => {
                 format!(r#"{{"console":1,"credential":"AA==","root":"AA==","certificate":"-","sites":[{site}]}}"#)
             }
@@ -280,18 +284,33 @@ impl Seeds {
         // Claim; ping, config (all in order, kick-start confirms), written, applied, kick, written.
         let (ping, config, kick) = ([0, 0, 1, 1], [1, 0xf0, 0, 0, 9, 1, 1], [2, 0, 0, 1]);
         let story = |middle: &[u8]| [&[0][..], &ping, &config, &[6], &[9], middle].concat();
-        self.add("appliance", "configured", story(&[&kick[..], &[6]].concat()));
+        let configured = [&kick[..], &[6]].concat();
+        self.add("appliance", "configured", story(&configured));
+        // A ping by the console, which is told the settings; then a used key, and a number that was there before.
+        let after = [0, 0x80, 2, 1, 1, 0xf1, 0, 0, 0, 7, 1, 1, 1, 0xf0, 1, 0, 6, 1, 1];
+        self.add("appliance", "asked-again", story(&[&configured[..], &after].concat()));
+        self.add("appliance", "busy", [&[0][..], &ping, &config, &[6], &[0, 0, 2, 1, 1, 0xf0, 0, 0, 8, 1, 1]].concat());
+        // The wrong root, console, claim code, UID and MAC (half bytes of the target's own), one after the other to one key.
+        let wrong: Vec<u8> = [0, 2, 4, 6, 8_u8].into_iter().flat_map(|n| [1, n << 4, 0, 0, n, 1, 1]).collect();
+        self.add("appliance", "refused", [&[0][..], &ping, &wrong].concat());
         self.add("appliance", "rolled-back", story(&[16, 12, 6]));
         self.add("appliance", "power-cut", story(&[&[17, 0, 12, 6][..], &ping, &config].concat()));
         self.add("appliance", "replayed", story(&[&kick[..], &[6, 3, 0, 1, 3, 2, 1, 3, 4, 1]].concat()));
         // Heard; written; SUCCESS; committed.
         self.add("delivery", "configured", [1, 1, 2, 4, 0, 0xf0, 0, 4, 0, 0xf0, 1]);
         self.add("delivery", "asked-first", [1, 0, 0, 0, 0, 0, 2, 4, 0, 0xf1, 3, 5, 0, 0]);
+        self.add("delivery", "refused", [1, 1, 2, 4, 0, 0xf0, 3, 1, 0, 0]);
+        self.add("delivery", "retried", [1, 1, 2, 4, 0, 0xf0, 3, 0, 0, 1, 2, 4, 0, 0xf0, 1]);
+        self.add("delivery", "cancelled", [1, 0, 10, 1]);
         self.add("delivery", "killed", [1, 1, 2, 11, 1, 9, 9, 9]);
         // Start; everybody answers; the next round.
         let round = [&[7][..], &[1; 20], &[15]].concat();
         self.add("discovery", "round", [&[0, 250, 0, 0, 160, 15, 0, 12, 0][..], &round, &round, &round].concat());
+        self.add("discovery", "settings", [1, 250, 0, 0, 160, 15, 0, 12, 0, 3, 0, 0, 0x21, 3, 1]);
         self.add("beat", "beats", [60, 0, 0, 0, 5, 2, 60, 0, 0, 5, 3, 0, 5]);
+        self.add("beat_watch", "never-reported", [0, 0, 0, 0, 1]);
+        let expect: Vec<u8> = (0..4).flat_map(|n| [0, n, 0, 1]).collect();
+        self.add("beat_watch", "site", [&[0][..], &expect, &[6]].concat());
         self.add("beat_watch", "silent", [0, 0, 0, 0, 1, 3, 0, 8, 200, 5, 8, 200, 8, 3, 0, 3, 0]);
     }
 }

@@ -7,15 +7,15 @@ use minicbor::Encode;
 use minicbor::bytes::ByteVec;
 use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::crypto::sign::{self, Purpose, Unverified};
-use muster_protocol::grant::{Credential, EnrolmentProof, Grant};
+use muster_protocol::grant::{ConsoleProof, Credential, EnrolmentProof, Grant};
 use muster_protocol::wire::here::HerePacket;
 use muster_protocol::wire::ping::{Ping, PingPacket};
 use muster_protocol::wire::result::{Status, Tag};
 use muster_protocol::wire::{self, Message, from_cbor, to_cbor};
 
 /// What the first byte chooses. Seeds are named after these.
-pub const LAYERS: [&str; 9] =
-    ["cose", "ping", "credential", "here", "result", "failed-untagged", "kick", "enrolment", "grant"];
+pub const LAYERS: [&str; 10] =
+    ["cose", "ping", "credential", "here", "result", "failed-untagged", "kick", "enrolment", "console", "grant"];
 
 /// The first byte chooses the message.
 pub fn run(data: &[u8]) {
@@ -29,6 +29,7 @@ pub fn run(data: &[u8]) {
         5 => result(payload, false),
         6 => kick(payload),
         7 => one_encoding::<EnrolmentProof>(&signed(&KEYS.device, Purpose::Enrolment, payload), payload),
+        8 => one_encoding::<ConsoleProof>(&signed(&KEYS.console, Purpose::ConsoleEnrolment, payload), payload),
         _ => one_encoding::<Grant>(&signed(&KEYS.root, Purpose::Grant, payload), payload),
     };
     if accepted {
@@ -57,7 +58,7 @@ fn ping(payload: &[u8]) -> bool {
 /// The input is the credential's body, in a ping that is otherwise good.
 fn credential(payload: &[u8]) -> bool {
     let credential = signed(&KEYS.root, Purpose::Credential, payload);
-    let ping = Ping { credential: Some(credential.into()), ..crate::messages::ping(1) };
+    let ping = Ping { credential: Some(credential.into()), ..crate::messages::full_ping(1) };
     let Some(packet) = ping_packet(&sign::sign(&KEYS.console, Purpose::Ping, to_cbor(&ping))) else { return false };
     let Some(asker) = LIMIT.hold(payload.len(), || packet.asker(&KEYS.root.public())) else { return false };
     assert_eq!(to_cbor(&asker.credential), payload, "what is accepted has one encoding");
