@@ -12,6 +12,7 @@ use muster_agent::network::{NetworkError, find_link, rp_filter};
 use muster_agent::run::{self, LockError};
 use muster_agent::status::Status;
 use muster_agent::storage::{Document, FileStorage, Storage, StorageError};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -93,7 +94,11 @@ async fn main() -> ExitCode {
 
 async fn carry_out() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     let Cli { command, options } = Cli::parse();
     let image = ImageConfig::load(&options.root)?;
     let mut config = Config {

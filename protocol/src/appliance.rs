@@ -208,20 +208,20 @@ impl Appliance {
         let request = packet.to.request;
         if let Some(known) = self.attempt_of(request) {
             if known.packet != hash {
-                return self.refuse(now, peer, request, hash, Reason::RequestReused);
+                return self.refuse(now, peer, (request, hash), Reason::RequestReused, bytes.len());
             }
             self.console_at = Some(peer);
             return self.answer_again(now, peer, request);
         }
         if !matches!(self.phase, Phase::Idle) {
-            return self.refuse(now, peer, request, hash, Reason::Busy);
+            return self.refuse(now, peer, (request, hash), Reason::Busy, bytes.len());
         }
         if packet.to.mac != self.profile.mac {
-            return self.refuse(now, peer, request, hash, Reason::WrongAppliance);
+            return self.refuse(now, peer, (request, hash), Reason::WrongAppliance, bytes.len());
         }
         match self.open(now, packet) {
             Ok((grant, attempt)) => self.accept(peer, grant, Attempt { packet: hash, ..attempt }),
-            Err(reason) => self.refuse(now, peer, request, hash, reason),
+            Err(reason) => self.refuse(now, peer, (request, hash), reason, bytes.len()),
         }
     }
 
@@ -320,7 +320,7 @@ impl Appliance {
                 // Nothing was applied and nothing stored: as if the packet had never come, but for its key.
                 let attempt = persisting.next.pending;
                 if let (Some(peer), Some(attempt)) = (self.console_at, attempt) {
-                    self.refuse(now, peer, attempt.request, attempt.packet, Reason::Storage);
+                    self.refuse(now, peer, (attempt.request, attempt.packet), Reason::Storage, wire::MAX_DATAGRAM);
                 }
             }
             // The window goes on; the next kick-start or beat tries again, else it is rolled back.
@@ -410,7 +410,10 @@ impl Appliance {
                 Confirm::FirstBeat => {}
             }
         }
-        self.answer_again(now, peer, kick.request);
+        // Anybody can repeat a kick-start that he has heard, and the answer is a little longer.
+        if self.may_answer(now, &peer) {
+            self.answer_again(now, peer, kick.request);
+        }
     }
 
     fn beat_accepted(&mut self, _now: Millis) {
@@ -495,8 +498,9 @@ impl Appliance {
         self.outputs.push_back(Output::Transmit { peer, bytes });
     }
 
-    /// FAILED before anything changed; no tag, because nothing was agreed with the sender.
-    fn refuse(&mut self, now: Millis, peer: Peer, request: RequestId, packet: PacketHash, reason: Reason) {
+    /// FAILED before anything changed; no tag, because nothing was agreed with the sender. `of`: request and hash of a packet
+    /// of `room` bytes.
+    fn refuse(&mut self, now: Millis, peer: Peer, of: (RequestId, PacketHash), reason: Reason, room: usize) {
         self.outputs.push_back(Output::Notify(Event::Refused { reason }));
         if !self.refusals.take(now) {
             return;
@@ -507,9 +511,12 @@ impl Appliance {
         };
         let status = Status::Failed { reason, detail: None, next_key };
         let (uid, seq, boot) = (self.uid, self.saved.seq, self.profile.boot);
-        let result = ConfigResult { uid, request, packet, seq, boot, status };
+        let result = ConfigResult { uid, request: of.0, packet: of.1, seq, boot, status };
         let bytes = result.to_datagram(&self.profile.device, None);
-        self.outputs.push_back(Output::Transmit { peer, bytes });
+        // Whoever it was: nobody shall get more bytes out than he put in. Every packet with a grant inside is long enough.
+        if answer::fits(&peer, bytes.len(), room) {
+            self.outputs.push_back(Output::Transmit { peer, bytes });
+        }
     }
 }
 

@@ -41,7 +41,7 @@ impl Appliance {
         if !ping.asks(&self.uid) || is_waiting || self.answers.due.len() >= MOST_WAITING {
             return;
         }
-        if !self.answers.askers.take(now, peer.address.ip()) {
+        if !self.may_answer(now, &peer) {
             return;
         }
         // Only an appliance that has settings to give spends signature checks on the asker.
@@ -54,6 +54,11 @@ impl Appliance {
         let at = now + uniform(&mut *self.rng, window + 1);
         self.answers.due.insert((at, ping.id, peer), Waiting { asker, room });
         self.answer_due(now);
+    }
+
+    /// True if the limits allow an answer to this asker.
+    pub(super) fn may_answer(&mut self, now: Millis, peer: &Peer) -> bool {
+        self.answers.askers.take(now, peer.address.ip())
     }
 
     pub(super) fn answer_due(&mut self, now: Millis) {
@@ -84,14 +89,23 @@ impl Appliance {
             proof: self.profile.proof,
             settings,
         };
-        let bytes = here.to_datagram(&self.profile.device);
-        if bytes.len() <= waiting.room {
-            return self.outputs.push_back(Output::Transmit { peer, bytes });
-        }
         // Never more bytes out than came in: settings are what can be left out.
+        if here.settings.is_some() {
+            let bytes = here.to_datagram(&self.profile.device);
+            if bytes.len() <= waiting.room {
+                return self.outputs.push_back(Output::Transmit { peer, bytes });
+            }
+        }
         let bytes = Here { settings: None, ..here }.to_datagram(&self.profile.device);
-        if bytes.len() <= waiting.room {
+        if fits(&peer, bytes.len(), waiting.room) {
             self.outputs.push_back(Output::Transmit { peer, bytes });
         }
     }
+}
+
+/// True if an answer has at most as many bytes as what it answers (`room`). By IPv4 the driver may send it twice, by unicast
+/// and by broadcast, when the asker is not on the appliance's own network.
+pub(super) fn fits(peer: &Peer, length: usize, room: usize) -> bool {
+    let copies = if peer.address.is_ipv4() { 2 } else { 1 };
+    copies * length <= room
 }

@@ -17,6 +17,7 @@ use crate::wire::kick::KickStart;
 use crate::wire::ping::{Ping, Shard};
 use crate::wire::to_cbor;
 
+mod amplification;
 mod clock;
 
 /// An appliance, and everything that a console and a NOC need to talk to it.
