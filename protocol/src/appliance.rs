@@ -15,11 +15,15 @@
 
 mod answer;
 mod driver;
+#[cfg(any(test, feature = "model"))]
+mod fork;
 mod keys;
 mod limit;
 mod saved;
 
 pub use driver::{Enrolment, Event, Failure, Input, Output, Profile};
+#[cfg(any(test, feature = "model"))]
+pub use fork::Fingerprint;
 pub use saved::LoadError;
 
 use crate::Token;

@@ -10,6 +10,8 @@
 //! loss in either direction never applies anything twice. Only a FAILED result makes a new packet. Packet and exported key
 //! are persisted before the first transmit, so a console that is killed goes on where it was.
 
+#[cfg(any(test, feature = "model"))]
+mod fork;
 mod retry;
 
 use crate::Token;

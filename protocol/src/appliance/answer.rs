@@ -12,14 +12,15 @@ use std::collections::BTreeMap;
 
 /// Answers waiting for their moment.
 pub(super) struct Answers {
-    due: BTreeMap<(Millis, PingId, Peer), Waiting>,
-    askers: Askers,
+    pub(super) due: BTreeMap<(Millis, PingId, Peer), Waiting>,
+    pub(super) askers: Askers,
 }
 
-struct Waiting {
-    asker: Option<Asker>,
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    pub(super) asker: Option<Asker>,
     /// Length of the ping: the answer may not be longer.
-    room: usize,
+    pub(super) room: usize,
 }
 
 const MOST_WAITING: usize = 32;

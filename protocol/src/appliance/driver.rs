@@ -11,7 +11,7 @@ use crate::wire::here::Proof;
 use crate::wire::result::{Reason, Stage};
 
 /// Who this appliance is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Profile {
     /// Its device key.
     pub device: SecretKey,

@@ -12,7 +12,7 @@ const MOST: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct OneTimeKeys {
     /// Oldest first.
-    keys: Vec<(Millis, OpenKey)>,
+    pub(super) keys: Vec<(Millis, OpenKey)>,
 }
 
 impl OneTimeKeys {
@@ -44,8 +44,12 @@ impl OneTimeKeys {
     }
 
     fn expire(&mut self, now: Millis) {
-        self.keys.retain(|(made, _)| now.since(*made) < LIFETIME_MS);
+        self.keys.retain(|(made, _)| is_alive(now, *made));
     }
+}
+
+pub(super) fn is_alive(now: Millis, made: Millis) -> bool {
+    now.since(made) < LIFETIME_MS
 }
 
 #[cfg(test)]

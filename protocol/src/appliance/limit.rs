@@ -10,7 +10,7 @@ pub(super) struct Bucket {
     burst: u64,
     refill_ms: u64,
     /// The moment at which the bucket would be full; tokens are the distance to it.
-    full_at: Millis,
+    pub(super) full_at: Millis,
 }
 
 impl Bucket {
@@ -29,10 +29,10 @@ impl Bucket {
 }
 
 /// A bucket for each asker, and one for all of them together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Askers {
-    all: Bucket,
-    each: BTreeMap<IpAddr, Bucket>,
+    pub(super) all: Bucket,
+    pub(super) each: BTreeMap<IpAddr, Bucket>,
 }
 
 const MOST_ASKERS: usize = 64;

@@ -94,6 +94,12 @@ impl OpenKey {
         OpenKey(x25519_dalek::StaticSecret::from(super::random::<32>(rng)))
     }
 
+    /// The same key, for a machine that a checker goes on with twice. In a program it exists once.
+    #[cfg(any(test, feature = "model"))]
+    pub(crate) fn copy(&self) -> OpenKey {
+        OpenKey(self.0.clone())
+    }
+
     /// Its public half.
     pub fn public(&self) -> SealKey {
         SealKey(x25519_dalek::PublicKey::from(&self.0).to_bytes())
