@@ -25,7 +25,9 @@ NEXTEST := cargo nextest run --locked
 # Test programs of tests/ that need root, a virtual screen or minutes: each has a target of its own. A pattern that matches
 # nothing is an error, hence the turn with `architecture`, which is always there.
 LAB := --test 'lab*' --test 'replay*'
-ATTACKS := --test 'attacks*'
+ATTACKS_LAN := --test 'attacks-lan*'
+# They have ports and folders of their own, and wait for clocks more than they work.
+ATTACKS_NOC := --test-threads 4 --test 'attacks-noc*'
 E2E := --test 'desktop*'
 APART := package(system-tests) and binary(/^(architecture|attacks|lab|replay|desktop|bench|soak)/) and not binary(=architecture)
 UI_SOURCES := $(wildcard ui/*.html ui/*.ts ui/*.json) $(shell find ui/src ui/public -type f 2>/dev/null)
@@ -52,7 +54,7 @@ practice: setup-run ## the same NOC and fleet without a window: a shell in which
 	@scripts/practice $(APPLIANCES)
 
 test: ## run every check and test below, and stop at the first that fails
-	@scripts/steps lint ui rust simulate doc lab attacks e2e bench
+	@scripts/steps lint ui rust fuzz simulate doc lab attacks e2e bench
 
 lint: setup-test ui/dist/index.html ## formatting, clippy, Biome, TypeScript, missing texts
 	cargo fmt --all --check
@@ -95,7 +97,8 @@ lab: setup-test programs ## real network settings in network namespaces (root), 
 	$(AS_ROOT) $(NEXTEST) --profile alone --workspace $(LAB)
 
 attacks: setup-test programs ## attacks on the real programs, one named test each (root, network namespaces)
-	$(AS_ROOT) $(NEXTEST) --profile alone --workspace $(ATTACKS)
+	$(AS_ROOT) $(NEXTEST) --profile alone --workspace $(ATTACKS_LAN)
+	$(NEXTEST) --workspace $(ATTACKS_NOC)
 
 e2e: setup-test programs ## the desktop app on a virtual screen, through WebDriver
 	$(NEXTEST) --profile alone --workspace $(E2E)
