@@ -16,9 +16,9 @@ use muster_protocol::crypto::random;
 use muster_protocol::id::{BootId, Mac, Seq, Uid};
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::time::{Millis, UnixTime};
-use muster_protocol::wire::Peer;
 use muster_protocol::wire::here::{Proof, State};
 use muster_protocol::wire::result::Stage;
+use muster_protocol::wire::{self, Message, Peer};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +78,7 @@ enum Change {
 enum Changed {
     Applied(Result<(), Failure>),
     RolledBack,
+    Committed,
     Settled,
 }
 
@@ -120,6 +121,8 @@ pub struct Agent<S, N, H> {
     last_beat: LastBeat,
     changes: VecDeque<Change>,
     changing: bool,
+    /// The network's former state is still to be forgotten.
+    committing: bool,
     outbox: VecDeque<(Peer, Vec<u8>)>,
     events: VecDeque<Event>,
     work: mpsc::UnboundedSender<Done>,
@@ -164,6 +167,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             last_beat: LastBeat::default(),
             changes: VecDeque::new(),
             changing: false,
+            committing: false,
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             work,
@@ -176,6 +180,11 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
 
     /// A datagram arrived.
     pub fn datagram(&mut self, now: Millis, peer: Peer, bytes: &[u8]) {
+        // Until the former state is forgotten, a power cut would roll the next attempt back to it, beyond the settings that
+        // were just made final. The console sends its packet again.
+        if self.committing && matches!(wire::decode(bytes), Ok(Message::Config(_))) {
+            return;
+        }
         self.appliance.handle_input(now, Input::Datagram { peer, bytes });
         self.pump(now);
     }
@@ -200,6 +209,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                 match changed {
                     Changed::Applied(result) => self.appliance.handle_input(now, Input::Applied(result)),
                     Changed::RolledBack => self.appliance.handle_input(now, Input::RolledBack),
+                    Changed::Committed => self.committing = false,
                     Changed::Settled => {}
                 }
             }
@@ -275,7 +285,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         let final_settings = self.appliance.settings().cloned();
         if self.network.is_provisional() {
             match self.appliance.state() {
-                State::Configured => self.changes.push_back(Change::Commit),
+                State::Configured => self.commit(),
                 State::Unconfigured => self.changes.push_back(Change::RollBack),
                 // The machine is about to ask for the roll-back itself.
                 State::Installing | State::Provisional => {}
@@ -315,7 +325,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             Output::Transmit { peer, bytes } => self.outbox.push_back((peer, bytes)),
             Output::Apply { settings } => self.changes.push_back(Change::Apply(settings)),
             Output::RollBack { .. } => self.changes.push_back(Change::RollBack),
-            Output::Commit { .. } => self.changes.push_back(Change::Commit),
+            Output::Commit { .. } => self.commit(),
             Output::StartBeats { enrolment } => self.report_to(now, enrolment),
             Output::StopBeats => {
                 self.epoch += 1;
@@ -326,6 +336,11 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             }
             Output::Notify(event) => self.events.push_back(event),
         }
+    }
+
+    fn commit(&mut self) {
+        self.committing = true;
+        self.changes.push_back(Change::Commit);
     }
 
     fn report_to(&mut self, now: Millis, enrolment: Enrolment) {
@@ -421,7 +436,7 @@ async fn make<N: Network>(network: &N, change: Change, work: &mpsc::UnboundedSen
         }
         Change::Commit => {
             insist("commit", || network.commit()).await;
-            Changed::Settled
+            Changed::Committed
         }
         Change::Resume(settings) => {
             insist("bring the network up", || network.resume(&settings)).await;
