@@ -17,7 +17,7 @@ use muster_protocol::crypto::claim::{ClaimKey, ClaimSecret};
 use muster_protocol::crypto::keys::{PublicKey, SecretKey};
 use muster_protocol::id::{BootId, Mac, PingId, Uid};
 use muster_protocol::parameters::NetworkSettings;
-use muster_protocol::time::Millis;
+use muster_protocol::time::{Millis, UnixTime};
 use muster_protocol::wire::config::PacketHash;
 use muster_protocol::wire::here::{Proof, State};
 use muster_protocol::wire::{self, Message, Peer};
@@ -60,7 +60,11 @@ struct Running {
     reporting: Option<Enrolment>,
     /// Counts enrolments, so that the answer to a beat is taken for the enrolment it was sent under.
     epoch: u64,
-    writing: Option<(Token, Vec<u8>)>,
+    /// Writes that nobody was told of yet, in order.
+    writing: VecDeque<(Token, Vec<u8>)>,
+    written_at: Millis,
+    /// The latest time that the NOC has told.
+    told: Option<UnixTime>,
     changes: VecDeque<Change>,
     underway: Option<Underway>,
     /// Lengths of pings, by ping and asker.
@@ -159,7 +163,9 @@ impl Host {
             boot,
             reporting: None,
             epoch: 0,
-            writing: None,
+            writing: VecDeque::new(),
+            written_at: io.now,
+            told: None,
             changes: VecDeque::new(),
             underway: None,
             pings: BTreeMap::new(),
@@ -191,9 +197,9 @@ impl Host {
     /// The power is cut: only the disk is left.
     pub(crate) fn power_cut(&mut self, io: &mut Io) {
         let Some(running) = self.running.take() else { return };
-        if let Some((_, bytes)) = running.writing
+        let renamed = io.dice.index(running.writing.len() + 1);
+        if let Some((_, bytes)) = running.writing.into_iter().take(renamed).last()
             && io.sabotage != Some(Sabotage::ForgetsToPersist)
-            && io.dice.chance(500)
         {
             // The rename was done, and nobody was told.
             self.disk.document = Some(bytes);
@@ -232,12 +238,18 @@ impl Host {
             let most = running.pings.entry((ping.id, peer)).or_default();
             *most = bytes.len().max(*most);
         }
+        let commits = running.changes.iter().chain(running.underway.as_ref().map(Underway::change));
+        let is_committing = commits.into_iter().any(|change| matches!(change, Change::Commit));
+        if bytes.get(5) == Some(&3) && is_committing && io.sabotage != Some(Sabotage::TakesWhileCommitting) {
+            // A power cut would roll the next attempt back beyond what was just made final.
+            return;
+        }
         let before = running.machine.state();
         running.machine.handle_input(now, Input::Datagram { peer, bytes });
         // A datagram makes an appliance install only when it was accepted.
         if running.machine.state() == State::Installing && before != State::Installing {
             let network = self.disk.network.as_ref();
-            io.ledger.accepted(io.now, self.number, PacketHash::of(bytes), network);
+            io.ledger.accepted(io.now, self.number, PacketHash::of(bytes), network, running.told);
         }
         self.pump(io);
     }
@@ -266,7 +278,7 @@ impl Host {
         if run != self.run {
             return;
         }
-        if let Some((token, bytes)) = self.running.as_mut().and_then(|running| running.writing.take()) {
+        if let Some((token, bytes)) = self.running.as_mut().and_then(|running| running.writing.pop_front()) {
             self.finish_write(io, token, bytes);
             self.pump(io);
         }
@@ -280,8 +292,10 @@ impl Host {
             return;
         }
         let input = match accepted {
-            Some(interval_s) => {
+            Some((interval_s, time)) => {
                 running.machine.handle_input(now, Input::BeatAccepted);
+                running.told = Some(*time);
+                running.machine.handle_input(now, Input::NocTime(*time));
                 beat::Input::Accepted { interval_s: *interval_s }
             }
             None => beat::Input::Failed { retry_after_s: None },
@@ -330,7 +344,7 @@ impl Host {
             seq: running.machine.seq(),
             committed,
             is_in_attempt: matches!(state, State::Installing | State::Provisional),
-            is_still: running.underway.is_none() && running.changes.is_empty() && running.writing.is_none(),
+            is_still: running.underway.is_none() && running.changes.is_empty() && running.writing.is_empty(),
             network: self.disk.network.as_ref(),
             settings: running.machine.settings(),
         };
@@ -379,17 +393,14 @@ impl Host {
             }
             return self.power_cut(io);
         }
-        if io.dice.chance(700) {
+        let Some(running) = &mut self.running else { return };
+        if running.writing.is_empty() && io.dice.chance(700) {
             return self.finish_write(io, token, bytes);
         }
-        let Some(running) = &mut self.running else { return };
-        if running.writing.is_some() {
-            let detail = format!("appliance {} writes a document while it writes another", self.number);
-            return io.fail(Invariant::ApplianceKeeps, detail);
-        }
-        running.writing = Some((token, bytes));
-        let takes = io.dice.between(1, WRITE_MS);
-        io.queue.push(io.now + takes, Event::Written { node: Node::Appliance(self.number), run: self.run });
+        running.writing.push_back((token, bytes));
+        // Each is done after the one before it, for a later one never comes earlier.
+        running.written_at = running.written_at.max(io.now) + io.dice.between(1, WRITE_MS);
+        io.queue.push(running.written_at, Event::Written { node: Node::Appliance(self.number), run: self.run });
     }
 
     fn finish_write(&mut self, io: &mut Io, token: Token, bytes: Vec<u8>) {

@@ -13,7 +13,7 @@ use muster_protocol::crypto::keys::{OpenKey, SealKey, SecretKey};
 use muster_protocol::crypto::seal::{self, Seal};
 use muster_protocol::crypto::sign::{Purpose, Unverified, sign};
 use muster_protocol::grant::{Credential, Grant};
-use muster_protocol::id::{BootId, ConsoleId, PingId, RequestId, Seq, SiteId};
+use muster_protocol::id::{BootId, ConsoleId, PingId, RequestId, Seq, SiteId, Uid};
 use muster_protocol::parameters::{Confirm, Parameters, RawSettings};
 use muster_protocol::time::UnixTime;
 use muster_protocol::wire::config::{self, Address, PacketHash};
@@ -22,12 +22,14 @@ use muster_protocol::wire::kick::KickStart;
 use muster_protocol::wire::ping::{Ping, Shard};
 use muster_protocol::wire::result::{ConfigResult, Status};
 use muster_protocol::wire::{self, Message, Peer, to_cbor};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
 /// Kept of each kind of datagram.
 const MOST_KEPT: usize = 24;
+/// Used at once, of a thousand.
+const AT_ONCE: u32 = 50;
 
 /// What was on the network.
 pub(crate) struct Overheard {
@@ -36,6 +38,19 @@ pub(crate) struct Overheard {
     kept: [Vec<Recorded>; 6],
     /// Grants that left the NOC: console, appliance, and the signed bytes.
     stolen: Vec<(usize, usize, Vec<u8>)>,
+    /// The request of the last config packet to each appliance.
+    requests: BTreeMap<Uid, RequestId>,
+    /// Something that has to be used at once.
+    pub(crate) hot: Option<Hot>,
+}
+
+/// What does not wait for the stranger's next turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Hot {
+    /// A grant that the console has not delivered yet.
+    Grant,
+    /// An appliance that may be waiting for its kick-start, by number.
+    Result(usize),
 }
 
 #[derive(Clone)]
@@ -47,7 +62,7 @@ struct Recorded {
 
 impl Overheard {
     pub(crate) fn new(is_on: bool) -> Overheard {
-        Overheard { is_on, kept: Default::default(), stolen: Vec::new() }
+        Overheard { is_on, kept: Default::default(), stolen: Vec::new(), requests: BTreeMap::new(), hot: None }
     }
 
     fn any(&self, dice: &mut Stream, kind: usize) -> Option<Recorded> {
@@ -62,6 +77,15 @@ pub(crate) fn overhear(io: &mut Io, sender: Node, from: Peer, to: Option<SocketA
         return;
     }
     let kind = bytes.get(5).map_or(0, |kind| usize::from(*kind)).min(5);
+    match (kind, sender) {
+        (3, _) => {
+            if let Ok(Message::Config(packet)) = wire::decode(bytes) {
+                io.overheard.requests.insert(packet.to.uid, packet.to.request);
+            }
+        }
+        (4, Node::Appliance(number)) if io.dice.chance(AT_ONCE) => io.overheard.hot = Some(Hot::Result(number)),
+        _ => {}
+    }
     keep(&mut io.dice, &mut io.overheard.kept[kind], Recorded { from, to, bytes: Rc::clone(bytes) });
 }
 
@@ -69,6 +93,9 @@ pub(crate) fn overhear(io: &mut Io, sender: Node, from: Peer, to: Option<SocketA
 pub(crate) fn steal(io: &mut Io, console: usize, appliance: usize, grant: &[u8]) {
     if io.overheard.is_on {
         keep(&mut io.dice, &mut io.overheard.stolen, (console, appliance, grant.to_vec()));
+        if io.dice.chance(AT_ONCE) {
+            io.overheard.hot = Some(Hot::Grant);
+        }
     }
 }
 
@@ -137,7 +164,7 @@ pub(crate) fn attack(
         8 => ping(io, attacker, victim),
         9 => here(io, attacker, victim),
         10 => forge(io, attacker, victim, noc_root),
-        11 => deliver_stolen(io, attacker, appliances, consoles),
+        11 => deliver_stolen(io, attacker, appliances, consoles, false),
         12 if io.dice.chance(500) => kick(io, attacker, victim),
         12 => result(io, attacker, victim),
         _ => junk(io, attacker, kind),
@@ -145,6 +172,24 @@ pub(crate) fn attack(
     if let Some(fault) = fault {
         io.counts.fault(fault);
         log!(io, "the stranger: {fault:?}");
+    }
+}
+
+/// The stranger does what cannot wait.
+pub(crate) fn attack_at_once(
+    io: &mut Io,
+    attacker: &mut Attacker,
+    appliances: &[appliance::Host],
+    consoles: &[console::Host],
+) {
+    let fault = match io.overheard.hot.take() {
+        Some(Hot::Grant) => deliver_stolen(io, attacker, appliances, consoles, true),
+        Some(Hot::Result(number)) => kick(io, attacker, &appliances[number]),
+        None => None,
+    };
+    if let Some(fault) = fault {
+        io.counts.fault(fault);
+        log!(io, "the stranger, at once: {fault:?}");
     }
 }
 
@@ -265,12 +310,7 @@ fn here(io: &mut Io, attacker: &mut Attacker, victim: &appliance::Host) -> Optio
 }
 
 /// A config packet for a victim, sealed to a one-time key that it published.
-fn forge(
-    io: &mut Io,
-    attacker: &mut Attacker,
-    victim: &appliance::Host,
-    noc_root: Option<SecretKey>,
-) -> Option<Fault> {
+fn forge(io: &mut Io, attacker: &mut Attacker, victim: &appliance::Host, noc_root: Option<SecretKey>) -> Option<Fault> {
     // Trust on first use trusts the first, and that is no fault.
     if victim.proof() == Proof::Open {
         return None;
@@ -319,18 +359,15 @@ fn deliver_stolen(
     attacker: &mut Attacker,
     appliances: &[appliance::Host],
     consoles: &[console::Host],
+    at_once: bool,
 ) -> Option<Fault> {
-    if io.overheard.stolen.is_empty() {
-        return None;
-    }
-    let at = attacker.dice.index(io.overheard.stolen.len());
+    let newest = io.overheard.stolen.len().checked_sub(1)?;
+    let at = if at_once { newest } else { attacker.dice.index(newest + 1) };
     let (console, appliance, grant) = io.overheard.stolen[at].clone();
-    let victim = &appliances[attacker.dice.index(appliances.len())];
-    let key = if victim.uid() == appliances[appliance].uid() {
-        attacker.console.clone()
-    } else {
-        consoles[console].secret()
-    };
+    let other = attacker.dice.index(appliances.len());
+    let victim = &appliances[if at_once && attacker.dice.chance(700) { appliance } else { other }];
+    let key =
+        if victim.uid() == appliances[appliance].uid() { attacker.console.clone() } else { consoles[console].secret() };
     let one_time_key = key_of(io, attacker, victim)?;
     let claim = Some(victim.claim()).filter(|_| attacker.dice.chance(500));
     deliver(io, attacker, victim, &key, claim.as_ref(), one_time_key, &grant)?;
@@ -355,8 +392,10 @@ fn deliver(
 }
 
 fn kick(io: &mut Io, attacker: &mut Attacker, victim: &appliance::Host) -> Option<Fault> {
-    let request = observed_request(io, attacker);
-    let kick = KickStart { uid: victim.uid(), request, seq: Seq(attacker.dice.below(10)) };
+    let request = *io.overheard.requests.get(&victim.uid())?;
+    // Numbers are small, and guessed well.
+    let seq = io.ledger.last_granted(io.number_of(&victim.uid())?);
+    let kick = KickStart { uid: victim.uid(), request, seq };
     let own = OpenKey::generate(&mut attacker.dice).public();
     let (_, exported) = seal::seal(&mut attacker.dice, Seal::Config, &own, None, b"", b"").ok()?;
     let bytes = kick.to_datagram(&attacker.console, &exported);

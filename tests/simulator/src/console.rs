@@ -206,7 +206,7 @@ impl Host {
                 continue;
             }
             log!(io, "console {}: appliance {appliance} shall have {}", self.number, settings.address());
-            let item = Item { settings, device_key, mac, grant: None, saved: None };
+            let item = Item { settings, device_key, mac, grant: None, grants: 0, saved: None };
             self.disk.items.insert(appliance, item.clone());
             running.items.insert(appliance, item);
             running.ungranted.push_back(appliance);
@@ -448,11 +448,15 @@ impl Host {
         log!(io, "console {}: appliance {appliance} ends: {outcome:?}", self.number);
         running.active.remove(&appliance);
         let Some(item) = running.items.remove(&appliance) else { return };
+        let grants = item.grants;
         let was_sent = running.sent.remove(&appliance).is_some();
         let seq = item.grant.map(|grant| grant.seq);
         let report = |configured, reason| seq.map(|seq| Report { appliance, seq, configured, reason });
         let report = match &outcome {
             Outcome::Configured => {
+                if io.plan.is_calm() {
+                    io.ledger.configured_with(io.now, appliance, grants);
+                }
                 io.ledger.told_configured(io.now, self.number, appliance, seq.unwrap_or_default());
                 report(true, None)
             }
@@ -521,6 +525,7 @@ impl Host {
         crate::attacker::steal(io, self.number, appliance, &signed);
         let grant = StoredGrant { signed: signed.clone(), seq, claim: claim.clone() };
         item.grant = Some(grant.clone());
+        item.grants += 1;
         running.batch.changes.push(Change::Grant { appliance, grant });
         match running.active.get_mut(&appliance) {
             Some(delivery) => {

@@ -7,7 +7,7 @@ use muster_protocol::crypto::keys::SealKey;
 use muster_protocol::grant::Grant;
 use muster_protocol::id::Seq;
 use muster_protocol::parameters::{Confirm, NetworkSettings};
-use muster_protocol::time::Millis;
+use muster_protocol::time::{Millis, UnixTime};
 use muster_protocol::wire::config::PacketHash;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +30,7 @@ invariants! {
     Sequence "sequence" "No configuration is applied twice or after a newer one.";
     Granted "granted" "What is applied is what the NOC granted to this appliance, under this number.";
     Stranger "stranger" "What is accepted was made by the console that the grant names, for this appliance.";
+    Expired "expired" "An appliance that was told the time since it started accepts no grant that had expired then.";
     OneTimeKey "one-time-key" "No one-time key opens two config packets.";
     Confirmed "confirmed" "Settings become final only by the console's kick-start, and the NOC's yes to a beat if the grant wants it.";
     Reachable "reachable" "Outside a commit-confirmed window the network is what the last final configuration says.";
@@ -43,6 +44,7 @@ invariants! {
     Configured "configured" "A console says configured only of the very grant that the appliance made final.";
     Amplification "amplification" "An answer is never longer than its ping.";
     SettingsTold "settings-told" "A stranger's ping is not answered with settings.";
+    OneGrant "one-grant" "Where nothing goes wrong, one grant configures one appliance.";
     Starts "starts" "A machine starts from what it stored.";
     Progress "progress" "A machine that is woken moves on.";
     Panic "panic" "No machine panics, whatever it is sent.";
@@ -84,6 +86,8 @@ struct Seen {
     ever_committed: BTreeSet<Seq>,
     /// What its network was when it accepted the present attempt.
     before: Option<NetworkSettings>,
+    /// The time that it knew then.
+    told: Option<UnixTime>,
     /// When it did.
     attempt_since: Option<Millis>,
 }
@@ -176,10 +180,11 @@ impl Ledger {
         appliance: usize,
         hash: PacketHash,
         network: Option<&NetworkSettings>,
+        told: Option<UnixTime>,
     ) {
         let seen = &mut self.appliances[appliance];
         seen.before = network.cloned();
-        seen.attempt_since = Some(at);
+        (seen.attempt_since, seen.told) = (Some(at), told);
         let Some(built) = self.packets.get(&hash.0).filter(|built| built.appliance == appliance) else {
             let detail = format!("appliance {appliance} accepted a packet that no console made for it");
             return self.fail(at, Invariant::Stranger, detail);
@@ -197,6 +202,13 @@ impl Ledger {
             let detail = format!("appliance {appliance} applies {} under number {seq}", settings.address());
             self.fail(at, Invariant::Granted, detail);
         }
+        let (told, grant) = (self.appliances[appliance].told, self.grants.get(&(appliance, seq)));
+        if let (Some(told), Some(grant)) = (told, grant)
+            && grant.expires < told
+        {
+            let detail = format!("appliance {appliance} applies number {seq} of {} at {}", grant.expires.0, told.0);
+            self.fail(at, Invariant::Expired, detail);
+        }
         let last = self.appliances[appliance].applied.replace(seq);
         if let Some(last) = last.filter(|last| *last >= seq) {
             let detail = format!("appliance {appliance} applies number {seq} after {last}");
@@ -207,10 +219,8 @@ impl Ledger {
     /// An appliance has made settings final, and that is on its disk.
     pub(crate) fn committed(&mut self, at: Millis, appliance: usize, seq: Seq) {
         self.appliances[appliance].ever_committed.insert(seq);
-        let wants_beat = self
-            .grants
-            .get(&(appliance, seq))
-            .is_some_and(|grant| grant.parameters.confirm == Confirm::FirstBeat);
+        let wants_beat =
+            self.grants.get(&(appliance, seq)).is_some_and(|grant| grant.parameters.confirm == Confirm::FirstBeat);
         let missing = if !self.kicks.contains(&(appliance, seq)) {
             "a kick-start"
         } else if wants_beat && !self.beats.contains(&(appliance, seq)) {
@@ -287,5 +297,18 @@ impl Ledger {
     /// The grant of a number.
     pub(crate) fn grant(&self, appliance: usize, seq: Seq) -> Option<&Grant> {
         self.grants.get(&(appliance, seq))
+    }
+
+    /// The number of the last grant that was signed for an appliance.
+    pub(crate) fn last_granted(&self, appliance: usize) -> Seq {
+        let grants = self.grants.range((appliance, Seq(0))..=(appliance, Seq(u64::MAX)));
+        grants.last().map_or(Seq(0), |((_, seq), _)| *seq)
+    }
+
+    /// On a network without faults, a job that needed more than one grant has lost something on its way.
+    pub(crate) fn configured_with(&mut self, at: Millis, appliance: usize, grants: u32) {
+        if grants != 1 {
+            self.fail(at, Invariant::OneGrant, format!("appliance {appliance} took {grants}"));
+        }
     }
 }

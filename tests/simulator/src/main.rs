@@ -136,5 +136,6 @@ fn say(text: &str) -> anyhow::Result<()> {
 
 fn range(text: &str) -> Result<Range<u64>, String> {
     let ends = text.split_once("..").and_then(|(start, end)| Some(start.parse().ok()?..end.parse().ok()?));
-    ends.filter(|range: &Range<u64>| range.start < range.end).ok_or_else(|| "two numbers are expected, as 0..1000".into())
+    ends.filter(|range: &Range<u64>| range.start < range.end)
+        .ok_or_else(|| "two numbers are expected, as 0..1000".into())
 }

@@ -36,8 +36,8 @@ pub(crate) enum Answer {
     Grants(Option<Vec<Granted>>),
     /// Kept so many.
     Results(Option<usize>),
-    /// Seconds to the next beat.
-    Beat { epoch: u64, accepted: Option<u32> },
+    /// Seconds to the next beat, and the time.
+    Beat { epoch: u64, accepted: Option<(u32, UnixTime)> },
 }
 
 /// One grant.
@@ -226,7 +226,7 @@ impl Noc {
         {
             io.ledger.beat_answered(appliance, seq);
             self.answered[appliance].last = Some((boot, counter));
-            let accepted = Answer::Beat { epoch, accepted: Some(self.store.rows[appliance].interval_s) };
+            let accepted = Answer::Beat { epoch, accepted: Some((self.store.rows[appliance].interval_s, unix(io))) };
             io.queue.push(io.now + 1, Event::Answered { to: Node::Appliance(appliance), run, answer: accepted });
         }
         let takes = io.dice.between(1, 12);
@@ -324,8 +324,15 @@ impl Noc {
         let known = &self.known[appliance];
         let confirm = if io.dice.chance(io.plan.first_beat) { Confirm::FirstBeat } else { Confirm::KickStart };
         let interval_s = io.dice.choose([10, 30, 60]);
-        let parameters =
-            Parameters { network, confirm, window_s: io.dice.choose([30, 30, 30, 60, 120]), beat_interval_s: interval_s };
+        // A console that was away for a week is played by a grant that is good for seconds.
+        let hurried = io.strikes(Fault::ShortGrant, io.plan.rates.short_grant);
+        let good_for_s = if hurried { io.dice.between(1, 60) } else { 7 * 86_400 };
+        let parameters = Parameters {
+            network,
+            confirm,
+            window_s: io.dice.choose([30, 30, 30, 60, 120]),
+            beat_interval_s: interval_s,
+        };
         let grant = Grant {
             uid: known.uid,
             mac: known.mac,
@@ -334,8 +341,8 @@ impl Noc {
             parameters,
             console: self.consoles[console],
             root: self.root.public(),
-            issued: UnixTime(io.now.0 / 1_000),
-            expires: UnixTime(io.now.0 / 1_000 + 7 * 86_400),
+            issued: unix(io),
+            expires: UnixTime(unix(io).0 + good_for_s),
             noc: "noc.example.net:6878".to_owned(),
             ca_pin: [7; 32],
         };
@@ -472,6 +479,10 @@ impl Row {
     }
 }
 
+fn unix(io: &Io) -> UnixTime {
+    UnixTime(io.now.0 / 1_000)
+}
+
 enum Reply {
     Granted(Vec<Granted>),
     Interval(u32),
@@ -494,7 +505,7 @@ fn answer(io: &mut Io, request: &Request, reply: Option<Reply>, wait: u64) {
         }
         Request::Beat { appliance, run, epoch, .. } => {
             let accepted = match reply {
-                Some(Reply::Interval(interval_s)) => Some(interval_s),
+                Some(Reply::Interval(interval_s)) => Some((interval_s, unix(io))),
                 _ => None,
             };
             (Node::Appliance(*appliance), *run, Answer::Beat { epoch: *epoch, accepted })

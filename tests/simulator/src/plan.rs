@@ -11,6 +11,8 @@ pub enum Sabotage {
     RollsBackTooFar,
     /// An appliance never goes back: it tells its machine so and leaves the network as it is.
     NeverRollsBack,
+    /// An appliance takes the next packet before the network's state before the last one is forgotten.
+    TakesWhileCommitting,
     /// A NOC signs before its transaction is on disk.
     SignsBeforeCommit,
     /// A NOC answers a beat before its transaction is on disk.
@@ -72,6 +74,8 @@ pub enum Fault {
     AddressTaken,
     /// A grant with a gateway that leads nowhere.
     WrongGateway,
+    /// A grant expires soon.
+    ShortGrant,
     /// A clock jumps forwards.
     ClockForwards,
     /// A clock jumps backwards.
@@ -129,6 +133,7 @@ impl Fault {
             SlowApply,
             AddressTaken,
             WrongGateway,
+            ShortGrant,
             ClockForwards,
             ClockBackwards,
             FactoryReset,
@@ -201,6 +206,8 @@ pub struct Rates {
     pub address_taken: u32,
     /// At each grant asked for.
     pub wrong_gateway: u32,
+    /// At each grant signed.
+    pub short_grant: u32,
     /// Seconds between faults that strike at any moment: cuts, partitions, jumps, resets. Zero: none.
     pub strike_every_s: u64,
 }
@@ -255,6 +262,7 @@ impl Plan {
             slow_apply: rate(dice, 150),
             address_taken: rate(dice, 60),
             wrong_gateway: rate(dice, 20),
+            short_grant: rate(dice, 60),
             strike_every_s: if calm { 0 } else { dice.between(10, 120) },
         };
         Plan {
@@ -270,6 +278,11 @@ impl Plan {
             rates,
             first_beat: dice.choose([0, 0, 100, 300]),
         }
+    }
+
+    /// Nothing goes wrong, and nobody disturbs.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.rates.strike_every_s == 0 && self.bad_links == 0 && self.attack_every_ms == 0 && self.consoles == 1
     }
 
     /// The links of one appliance: what it sends, and what it receives.

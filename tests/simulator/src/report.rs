@@ -95,7 +95,11 @@ impl Counts {
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Counts { worlds, appliances, events, datagrams, virtual_ms, .. } = self;
-        write!(f, "{worlds} worlds, {appliances} appliances, {} provisionings, {events} events, ", self.provisionings())?;
+        write!(
+            f,
+            "{worlds} worlds, {appliances} appliances, {} provisionings, {events} events, ",
+            self.provisionings()
+        )?;
         write!(f, "{datagrams} datagrams, {} virtual hours; ended:", virtual_ms / 3_600_000)?;
         for (outcome, count) in &self.ended {
             write!(f, " {outcome} {count}")?;

@@ -3,6 +3,7 @@
 mod ending;
 mod operator;
 
+use crate::Options;
 use crate::appliance;
 use crate::attacker::{self, Attacker, Overheard};
 use crate::console;
@@ -13,7 +14,6 @@ use crate::plan::{Fault, Plan, Quality, Sabotage};
 use crate::queue::{Event, Node, Queue};
 use crate::random::Stream;
 use crate::report::{Counts, Log};
-use crate::Options;
 use ending::Ending;
 use muster_protocol::id::Uid;
 use muster_protocol::time::Millis;
@@ -132,6 +132,9 @@ impl World {
                 return self.io.fail(Invariant::Progress, format!("{MOST_EVENTS} events and no end"));
             }
             self.event(event);
+            if self.io.overheard.hot.is_some() {
+                attacker::attack_at_once(&mut self.io, &mut self.attacker, &self.appliances, &self.consoles);
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 use muster_simulator::{Invariant, Options, Sabotage, run};
 
 /// Within so many seeds; most are found with the first ones.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 300;
 
 /// The invariant that the first failing seed names, and how many seeds it took.
 fn found(sabotage: Sabotage) -> (Invariant, u64) {
@@ -46,6 +46,11 @@ fn an_appliance_that_takes_any_beat_for_the_awaited_one_is_found() {
 #[test]
 fn an_appliance_that_answers_at_length_is_found() {
     is_found_by(Sabotage::LongAnswers, &[Invariant::Amplification]);
+}
+
+#[test]
+fn an_appliance_that_takes_a_packet_while_it_makes_the_last_one_final_is_found() {
+    is_found_by(Sabotage::TakesWhileCommitting, &[Invariant::FormerState]);
 }
 
 #[test]

@@ -25,6 +25,12 @@ pub(super) struct Underway {
     reports: u32,
 }
 
+impl Underway {
+    pub(super) fn change(&self) -> &Change {
+        &self.change
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// Makes sure that nobody has the address.

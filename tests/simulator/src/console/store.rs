@@ -25,6 +25,8 @@ pub(super) struct Item {
     pub(super) device_key: PublicKey,
     pub(super) mac: Mac,
     pub(super) grant: Option<StoredGrant>,
+    /// Grants that came in this run.
+    pub(super) grants: u32,
     pub(super) saved: Option<Vec<u8>>,
 }
 

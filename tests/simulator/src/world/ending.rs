@@ -128,9 +128,8 @@ impl World {
     }
 
     fn is_well(&self) -> bool {
-        let well = |(number, appliance): (usize, &crate::appliance::Host)| {
-            self.noc.is_well(number, appliance.committed())
-        };
+        let well =
+            |(number, appliance): (usize, &crate::appliance::Host)| self.noc.is_well(number, appliance.committed());
         self.appliances.iter().enumerate().all(well) && !self.noc.is_alarmed()
     }
 }
