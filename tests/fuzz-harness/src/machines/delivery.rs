@@ -114,7 +114,7 @@ impl Run {
                 self.input(Input::Heard { one_time_key, boot: boot(1), state });
             }
             2 | 3 => self.store(),
-            4 | 5 | 6 => self.result(choices),
+            4..=6 => self.result(choices),
             7 => {
                 if let Some(at) = choices.index(self.recorded.len()) {
                     let packet = self.recorded[at].clone();
