@@ -119,3 +119,70 @@ fn interval(db: &Connection, appliance: &appliances::Appliance) -> Result<u32, S
     let asked: Option<u32> = db.prepare_cached(sql)?.query_row([site.0], |row| row.get(0)).optional()?;
     Ok(asked.unwrap_or(appliance.interval_s))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::appliances::NewAppliance;
+    use muster_protocol::api::BeatValues;
+    use muster_protocol::crypto::keys::SecretKey;
+    use muster_protocol::id::{BootId, Mac, Seq};
+    use tempfile::TempDir;
+
+    const DEVICE: Uid = Uid([1; 20]);
+
+    fn new() -> (TempDir, Store) {
+        let dir = TempDir::new().expect("folder");
+        let path = dir.path().join("noc.sqlite");
+        std::fs::write(&path, b"").expect("file");
+        let root = SecretKey::from_seed(&[1; 32]).public();
+        Store::create(&path, &root).expect("tables");
+        let store = Store::open(&path, &root, None).expect("opens");
+        let insert = |db: &Connection| {
+            let new = NewAppliance { uid: DEVICE, mac: Mac([2; 6]), serial: "", model: "", claim: "", site: None };
+            appliances::insert(db, &new)
+        };
+        store.write_now(insert).expect("kept");
+        (dir, store)
+    }
+
+    fn take(store: &Store, now: u64, boot: u8, counter: u64) {
+        let beat = Beat { boot: BootId([boot; 16]), counter, seq: Seq(0), values: BeatValues::default() };
+        store.write_now(move |db| keep(db, now, &DEVICE, &beat).map(|_| ())).expect("answered");
+    }
+
+    fn times(store: &Store) -> Vec<u64> {
+        let read = |db: &Connection| {
+            let mut statement = db.prepare("SELECT time FROM beats ORDER BY id")?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            Ok::<_, StoreError>(rows.collect::<Result<_, _>>()?)
+        };
+        store.read_now(read).expect("read")
+    }
+
+    #[test]
+    fn a_boot_that_ended_does_not_come_back_however_many_follow_it() {
+        let (_dir, store) = new();
+        for boot in 1..=20 {
+            take(&store, u64::from(boot), boot, 1);
+        }
+        for boot in 1..20 {
+            take(&store, 100, boot, 9);
+        }
+        take(&store, 100, 20, 1);
+        assert_eq!(times(&store), (1..=20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_a_wrong_clock_wrote_into_the_future_does_not_keep_older_beats_from_going() {
+        let (_dir, store) = new();
+        let (day, year) = (86_400, 365 * 86_400);
+        for (counter, time) in [10 * year, 10 * year + 1, year, year + day, year + 8 * day].into_iter().enumerate() {
+            take(&store, time, 1, counter as u64 + 1);
+        }
+        let more = store.write_now(move |db| prune(db, year + 8 * day)).expect("pruned");
+        assert!(!more, "all fits into one step");
+        assert_eq!(times(&store), [year + 8 * day]);
+    }
+}
