@@ -15,6 +15,7 @@ APPLIANCES ?= 24
 BENCH_APPLIANCES ?= 100 1000 4000 10000
 FUZZ_SECONDS ?= 10
 FUZZ_TARGETS ?=
+RUNS ?= 20
 SOAK_MINUTES ?= 60
 SOAK_APPLIANCES ?= 100
 SIMULATIONS ?= 100000
@@ -38,7 +39,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run practice test lint fmt ui rust fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-peers soak simulate soak-simulate deny setup-run setup-test setup-bench programs bindings icons oui clean
+.PHONY: help run practice test lint fmt ui rust fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-peers soak simulate soak-simulate deny setup-run setup-test setup-bench programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -108,10 +109,15 @@ screenshot: e2e ## docs/screenshot.png from the end-to-end test
 
 bench: setup-test programs ## a short run of the benchmarks, unoptimised: shows that they work
 	$(TARGET)/debug/bench-job --appliances 100 --operations 50
+	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/debug/bench-discovery --appliances 300 --runs 1 --arp-scan-runs 0
 
 bench-job: setup-test ## from first ping to first beat for BENCH_APPLIANCES (100 1000 4000 10000), one JSON line each
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
 	for count in $(BENCH_APPLIANCES); do $(TARGET)/release/bench-job --appliances $$count || exit 1; done
+
+bench-discovery: setup-test setup-bench ## RUNS (20) discoveries of 1,000 and 4,000 appliances at 0, 10 and 30 % loss, and arp-scan's (root)
+	cargo build --locked --release -p muster-console -p system-tests --bin muster --bin fleet --bin bench-discovery
+	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/release/bench-discovery --runs $(RUNS)
 
 bench-peers: setup-test setup-bench ## the same settings by Muster, an Ansible playbook and a parallel ssh loop (root, network namespaces)
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
