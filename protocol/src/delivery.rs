@@ -245,6 +245,8 @@ impl Delivery {
             Input::Persisted(token) => self.persisted(now, token),
             Input::Regranted { grant, seq, claim } => {
                 if let Step::Granting { key } = self.step {
+                    // An appliance that was seen to be pinned stays so, whatever the NOC still knows of it.
+                    let claim = claim.filter(|_| self.order.claim.is_some());
                     self.order = Order { grant, seq, claim, ..self.order.clone() };
                     match key {
                         Some(key) => self.build(now, key, console),

@@ -260,6 +260,20 @@ fn a_failed_attempt_is_tried_again_with_a_fresh_key_and_grant() {
 }
 
 #[test]
+fn a_noc_that_forgot_whom_it_configured_gets_through_with_its_next_grant() {
+    let mut line = Line::new(1);
+    assert_eq!(line.finish(), Outcome::Configured);
+    // Restored from an old copy, it begins to count again, and hands out the claim key of an appliance that is pinned.
+    line.seq = 0;
+    line.outcome = None;
+    let order = line.order();
+    assert!(order.claim.is_some());
+    line.delivery = Delivery::new(line.now, order, &line.console, Box::new(TestRng::new(9)));
+    assert_eq!(line.finish(), Outcome::Configured);
+    assert_eq!(line.applied, [Seq(1), Seq(2)]);
+}
+
+#[test]
 fn what_keeps_failing_is_shown_with_its_reason() {
     let mut line = Line::new(1);
     line.apply_fails = 99;
