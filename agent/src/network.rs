@@ -133,7 +133,16 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         text += &format!(": {error}");
         source = error.source();
     }
-    text
+    shown(&text)
+}
+
+/// Text that may come from elsewhere, without what a terminal or a reader of logs would obey: control characters, and those
+/// that turn the direction of what follows.
+pub(crate) fn shown(text: &str) -> String {
+    let obeyed = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if obeyed(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -162,5 +171,13 @@ mod tests {
             kernel.to_failure().detail,
             "the kernel refused to add a route: Network is unreachable (os error 101)"
         );
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_gives_no_orders_to_a_terminal() {
+        let hostile = "\u{1b}[2Jnoc\r\n\u{202e}\u{9b}\u{2066}.example";
+        assert_eq!(shown(hostile), "\u{fffd}[2Jnoc\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}.example");
+        assert_eq!(chain(&io::Error::other(hostile)), shown(hostile));
+        assert_eq!(shown("Zürich – 東京"), "Zürich – 東京");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::agent::Agent;
 use crate::health::Health;
-use crate::network::Network;
+use crate::network::{Network, shown};
 use crate::storage::Storage;
 use muster_protocol::id::{Mac, Seq, SiteId, Uid};
 use muster_protocol::parameters::RawSettings;
@@ -89,7 +89,8 @@ impl Status {
             line("Gateway", &settings.gateway);
             line("DNS", format!("{} {}", settings.dns1, settings.dns2).trim());
         }
-        line("NOC", self.noc.as_deref().unwrap_or_default());
+        // Its grant says that, and it may have signed any text.
+        line("NOC", &shown(self.noc.as_deref().unwrap_or_default()));
         if self.noc.is_some() {
             line("Beats", &format!("{} accepted since the start", self.beats_accepted));
         }
