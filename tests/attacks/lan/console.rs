@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, Command, attempts, steps};
 use muster_agent::entropy::OsEntropy;
+use muster_protocol::crypto::claim::ClaimKey;
 use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::crypto::sign::{self, Purpose};
 use muster_protocol::id::{BootId, Seq};
@@ -15,7 +16,7 @@ use std::time::Duration;
 use system_tests::attacker::STRANGER;
 use system_tests::attacker::encodings::{other_datagrams, others};
 use system_tests::attacker::frame::{EVERYBODY, Mail, arp_answer, arp_question, mail};
-use system_tests::attacker::owner::Owner;
+use system_tests::attacker::owner::{Owner, address, order};
 use system_tests::attacker::rogue::Rogue;
 use system_tests::attacker::station::Station;
 use system_tests::wait::until;
@@ -39,10 +40,11 @@ fn unverified_packets_burn_neither_the_key_nor_the_number_of_a_job() {
         let Ok(here) = packet.verify() else { return };
         // Not more than the appliance opens at once: that limit has a test of its own.
         if here.uid() == one.uid && count.load(Ordering::Relaxed) < 6 {
-            let junk = stranger.packet(&one, &here, &stranger.grant(&one, 1_000));
-            let mut spoiled = junk.bytes.clone();
-            *spoiled.last_mut().expect("not empty") ^= 1;
-            for payload in [junk.bytes, spoiled] {
+            let to = address(&one, here.one_time_key);
+            let order = order(&stranger.signed(&stranger.grant(&one, 1_000)), &to);
+            let guessed = ClaimKey([1; 32]);
+            for claim in [None, Some(&guessed)] {
+                let payload = stranger.seal(claim, here.device_key, Seq(1_000), &to, &order).bytes;
                 send(&to_everybody(mac, payload).frame());
                 count.fetch_add(1, Ordering::Relaxed);
             }

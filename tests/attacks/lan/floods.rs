@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use system_tests::attacker::encodings::{bytes, map};
 use system_tests::attacker::frame::{EVERYBODY, Mail, group_mac};
-use system_tests::attacker::owner::{address, ask, deliver, order, question, reason};
+use system_tests::attacker::owner::{address, ask, deliver, order, question};
 use system_tests::attacker::station::Way;
 
 /// Sends `frame(n)` about `rate` times a second on a thread of its own, until dropped.
