@@ -4,6 +4,7 @@
 
 use crate::texts;
 use muster_console::view::{AlertView, RowAlertKind};
+use muster_protocol::text::printable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -89,7 +90,7 @@ impl Digest {
         let (closed, opened): (Vec<_>, Vec<_>) = news.into_iter().partition(|alert| alert.closed.is_some());
         let mut notifications = Vec::new();
         for alert in opened.iter().filter(|alert| alert.kind == RowAlertKind::Site) {
-            let name = site_name(alert.site).unwrap_or_else(|| texts::unnamed_site(alert.site));
+            let name = site_name(alert.site).map_or_else(|| texts::unnamed_site(alert.site), |name| printable(&name));
             notifications.push(Notification {
                 title: texts::site(&name, alert.appliances.len()),
                 body: texts::SITE_BODY.to_owned(),
@@ -129,7 +130,7 @@ fn about<'a>(
     let appliances: BTreeMap<&str, &str> = alerts
         .flat_map(|alert| alert.appliances.iter().map(|appliance| (appliance.uid.as_str(), appliance.name.as_str())))
         .collect();
-    let names: Vec<String> = appliances.values().map(|name| (*name).to_owned()).collect();
+    let names: Vec<String> = appliances.values().map(|name| printable(name)).collect();
     let (body, uid) = match appliances.keys().next() {
         None => return None,
         Some(uid) if appliances.len() == 1 => {

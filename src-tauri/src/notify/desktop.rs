@@ -28,6 +28,8 @@ pub(crate) struct NotificationService {
 #[derive(Debug)]
 struct Session {
     proxy: NotificationsProxy<'static>,
+    /// Whether the service takes `<` in a body for the beginning of a tag (capability `body-markup`).
+    reads_markup: bool,
     shown: Arc<Mutex<Shown>>,
     _listener: DropGuard,
 }
@@ -62,10 +64,10 @@ impl NotificationService {
         }
         // Until the number is known: a click may come before it.
         let mut shown = session.shown.lock().await;
-        // Host names and MAC addresses have no characters that mean anything in markup.
+        let body = if session.reads_markup { escaped(&notification.body) } else { notification.body.clone() };
         let id = session
             .proxy
-            .notify(texts::APP, 0, "", &notification.title, &notification.body, &["default", texts::SHOW], &hints, -1)
+            .notify(texts::APP, 0, "", &notification.title, &body, &["default", texts::SHOW], &hints, -1)
             .await?;
         shown.insert(id, notification.uid.clone());
         while shown.len() > MOST_SHOWN {
@@ -79,11 +81,14 @@ impl Session {
     async fn open(clicked: mpsc::UnboundedSender<Option<String>>) -> zbus::Result<Self> {
         let connection = zbus::Connection::session().await?;
         let proxy = NotificationsProxy::new(&connection).await?;
+        // A service that does not say is taken for one that does.
+        let capabilities = proxy.get_capabilities().await;
+        let reads_markup = capabilities.map_or(true, |all| all.iter().any(|capability| capability == "body-markup"));
         let invoked = proxy.receive_action_invoked().await?;
         let shown = Arc::new(Mutex::new(Shown::new()));
         let listener = CancellationToken::new();
         tokio::spawn(listener.clone().run_until_cancelled_owned(listen(invoked, Arc::clone(&shown), clicked)));
-        Ok(Self { proxy, shown, _listener: listener.drop_guard() })
+        Ok(Self { proxy, reads_markup, shown, _listener: listener.drop_guard() })
     }
 }
 
@@ -102,6 +107,20 @@ async fn listen(
     }
 }
 
+/// A text for a body in markup: names come from elsewhere, and a link in one would be ours.
+fn escaped(text: &str) -> String {
+    let mut body = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => body.push_str("&amp;"),
+            '<' => body.push_str("&lt;"),
+            '>' => body.push_str("&gt;"),
+            c => body.push(c),
+        }
+    }
+    body
+}
+
 /// The app's picture in the form of the hint `image-data`.
 fn image() -> Option<Value<'static>> {
     let image = tauri::image::Image::from_bytes(include_bytes!("../../../icons/muster-64.png")).ok()?;
@@ -115,6 +134,8 @@ fn image() -> Option<Value<'static>> {
     default_path = "/org/freedesktop/Notifications"
 )]
 trait Notifications {
+    fn get_capabilities(&self) -> zbus::Result<Vec<String>>;
+
     #[expect(clippy::too_many_arguments, reason = "the specification has as many")]
     fn notify(
         &self,
@@ -130,4 +151,18 @@ trait Notifications {
 
     #[zbus(signal)]
     fn action_invoked(&self, id: u32, action_key: &str) -> zbus::Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_no_markup_in_a_notification() {
+        assert_eq!(
+            escaped("<a href=\"http://x\">mail</a> & <b>"),
+            "&lt;a href=\"http://x\"&gt;mail&lt;/a&gt; &amp; &lt;b&gt;"
+        );
+        assert_eq!(escaped("mail-001.example.net"), "mail-001.example.net");
+    }
 }
