@@ -410,14 +410,11 @@ impl Jobs {
                     self.tokens.push((*uid, token));
                 }
                 delivery::Output::Transmit { bytes, everywhere } => {
+                    self.change_active(uid, Active::transmitted);
                     self.effects.push_back(Effect::Transmit { uid: *uid, bytes, everywhere });
                 }
                 delivery::Output::AskKey => {
-                    if let Some(active) = self.active.get_mut(uid) {
-                        let former = active.waits();
-                        active.asked += 1;
-                        self.window.moved(former, active.waits());
-                    }
+                    self.change_active(uid, |active| active.asked += 1);
                     self.effects.push_back(Effect::AskKey(*uid));
                 }
                 delivery::Output::AskGrant => {
@@ -425,7 +422,7 @@ impl Jobs {
                         self.ungranted.push_front((job, *uid));
                     }
                 }
-                delivery::Output::Progress(progress) => self.progress(uid, &progress),
+                delivery::Output::Progress(progress) => self.progress(now, uid, &progress),
                 delivery::Output::Done(outcome) => self.end(at, uid, outcome),
             }
         }
@@ -447,15 +444,23 @@ impl Jobs {
         }
     }
 
-    fn progress(&mut self, uid: &Uid, progress: &delivery::Progress) {
+    fn change_active(&mut self, uid: &Uid, change: impl FnOnce(&mut Active)) {
+        if let Some(active) = self.active.get_mut(uid) {
+            let former = active.waits();
+            change(active);
+            self.window.moved(former, active.waits());
+        }
+    }
+
+    fn progress(&mut self, now: Millis, uid: &Uid, progress: &delivery::Progress) {
         let Some(active) = self.active.get_mut(uid) else { return };
         let former = active.waits();
-        active.note(progress);
+        active.note(now, progress);
         self.window.moved(former, active.waits());
         match progress {
             delivery::Progress::Sending { .. } if active.was_lost() => self.window.lost(),
             delivery::Progress::Sending { .. } => {}
-            _ if former == Waits::Answer => self.window.answered(),
+            _ if former == Waits::Answer => self.window.answered(now.since(active.sent_at)),
             _ => {}
         }
         let (step, percent, attempts) = (active.step, active.percent, active.attempts);

@@ -68,14 +68,15 @@ pub(super) async fn job(
     let mut told = String::new();
     loop {
         let unknown = || crate::engine::EngineError::from(crate::jobs::JobError::Unknown { id });
-        let job = engine.job(id).ok_or_else(unknown)?;
-        let line = progress(&job);
-        if !quiet && line != told {
+        let (line, finished) = engine
+            .with_job(id, |job| (if quiet { String::new() } else { progress(job) }, job.finished.is_some()))
+            .ok_or_else(unknown)?;
+        if line != told {
             writeln!(streams.err, "{line}")?;
             told = line;
         }
-        if job.finished.is_some() {
-            return Ok(job);
+        if finished {
+            return Ok(engine.job(id).ok_or_else(unknown)?);
         }
         loop {
             let Some(batch) = events.next().await else { return Err(crate::engine::EngineError::Ended.into()) };

@@ -10,8 +10,8 @@ use crate::noc_client::{self, NocClient};
 use crate::problem::{Explain, problem};
 use crate::store::{StoredItem, StoredJob};
 use crate::view::{
-    BeatView, CellError, Chosen, EditedRow, JobStep, PlanRowView, PlanView, ProblemView, RowOwnership, Settings,
-    is_under_way, seconds,
+    BeatView, CellError, Chosen, EditedRow, JobStep, JobView, PlanRowView, PlanView, ProblemView, RowOwnership,
+    Settings, is_under_way, seconds,
 };
 use crate::{export, view};
 use muster_protocol::api::{PlanFor, PlanRequest, PlanRow};
@@ -113,6 +113,11 @@ impl Engine {
         self.inner.shared.change(|state| state.put_job(crate::jobs::job_view(&job)));
         self.send(Command::AddJob(job)).await?;
         Ok(id)
+    }
+
+    /// What `read` makes of a job, without a copy of all its appliances.
+    pub fn with_job<T>(&self, id: u32, read: impl FnOnce(&JobView) -> T) -> Option<T> {
+        self.inner.shared.read(|state| state.job(id).map(read))
     }
 
     /// Stops what has not begun; appliances in the middle are finished first.

@@ -383,7 +383,7 @@ fn a_failure_is_retried_with_a_new_grant_and_then_shown_with_reason_and_remedy()
 
 #[test]
 fn cancelling_stops_what_has_not_begun_and_finishes_what_has() {
-    let mut world = World::new(100);
+    let mut world = World::new(250);
     for device in world.devices.values_mut() {
         device.deaf = true;
     }
@@ -408,7 +408,7 @@ fn cancelling_stops_what_has_not_begun_and_finishes_what_has() {
     let stored = world.store.jobs().expect("read");
     let configured = stored[0].items.iter().filter(|item| item.step == JobStep::Configured).count();
     assert!(stored[0].items.iter().all(|item| matches!(item.step, JobStep::Configured | JobStep::Cancelled)));
-    assert!(configured > 0 && configured < 100 && begun == configured, "{configured} of 100, {begun} begun");
+    assert!(configured > 0 && configured < 250 && begun == configured, "{configured} of 250, {begun} begun");
 }
 
 #[test]

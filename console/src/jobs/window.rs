@@ -1,8 +1,8 @@
 //! How many deliveries may be under way at the same time, by what the network and the NOC answer.
 //!
 //! Of those that wait for an answer to a packet: more while answers come in time, half as many when packets are lost, as
-//! TCP does (RFC 5681). Of those that were kick-started and wait for their first beat: a fixed number, so that a NOC gets no
-//! more new appliances than it takes in, however many the job has.
+//! TCP does (RFC 5681). Of those that were kick-started and wait for their first beat: a fixed number, so that a NOC gets
+//! new appliances as fast as it takes them in, however many the job has.
 
 use super::active::Waits;
 
@@ -10,8 +10,10 @@ use super::active::Waits;
 const FIRST: usize = 128;
 const LEAST: usize = 64;
 const MOST: usize = 1_024;
-/// Waiting for their first beat. A NOC that takes 100 new appliances a second answers the last of them within ten.
-const MOST_CONFIRMING: usize = 1_024;
+/// Waiting for their first beat: what a NOC takes in half a second, so that hardly any has to be asked again.
+const MOST_CONFIRMING: usize = 256;
+/// An answer that takes longer stood in a queue.
+const IN_TIME_MS: u64 = 250;
 
 /// The window and what is in it.
 pub(super) struct Window {
@@ -49,9 +51,12 @@ impl Window {
         }
     }
 
-    /// An appliance answered its packet.
-    pub(super) fn answered(&mut self) {
+    /// An appliance answered its packet, after so many milliseconds.
+    pub(super) fn answered(&mut self, took_ms: u64) {
         self.deaf = self.deaf.saturating_sub(1);
+        if took_ms > IN_TIME_MS {
+            return;
+        }
         self.answers += 1;
         if self.lossless || self.answers >= self.size {
             self.answers = 0;
@@ -78,27 +83,28 @@ mod tests {
     fn it_grows_while_answers_come_and_shrinks_once_for_losses_that_come_together() {
         let mut window = Window::new();
         for _ in 0..300 {
-            window.answered();
+            window.answered(20);
+            window.answered(IN_TIME_MS + 1);
         }
-        assert_eq!(window.size, FIRST + 300);
+        assert_eq!(window.size, FIRST + 300, "late answers do not count");
         for _ in 0..50 {
             window.lost();
         }
         assert_eq!(window.size, (FIRST + 300) / 2);
         let halved = window.size;
         for _ in 0..halved {
-            window.answered();
+            window.answered(20);
         }
         assert_eq!(window.size, halved + 1, "slowly after a loss");
         window.lost();
         assert_eq!(window.size, halved.div_ceil(2));
         for _ in 0..100_000 {
             window.lost();
-            window.answered();
+            window.answered(20);
         }
         assert_eq!(window.size, LEAST);
         let mut endless = Window::new();
-        (0..10_000).for_each(|_| endless.answered());
+        (0..10_000).for_each(|_| endless.answered(20));
         assert_eq!(endless.size, MOST);
     }
 
