@@ -20,8 +20,9 @@ use reqwest::{Client, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use std::time::Duration;
-use tls::Complaint;
+use tls::{Complaint, Pinned};
 
 const MAX_ANSWER: usize = 64 * 1024;
 
@@ -137,6 +138,8 @@ pub struct NocClient<S> {
     device: SecretKey,
     uid: Uid,
     credentials: Option<Credentials>,
+    /// Shared by the connections to one NOC, so that its CA is read once.
+    trust: Option<Arc<Pinned>>,
     client: Option<Client>,
 }
 
@@ -163,7 +166,7 @@ impl<S: Storage> NocClient<S> {
         // A damaged one is replaced by enrolling again.
         let stored = storage.load(Document::Noc).ok().flatten();
         let credentials = stored.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        NocClient { uid: Uid::of(&device.public()), storage, device, credentials, client: None }
+        NocClient { uid: Uid::of(&device.public()), storage, device, credentials, trust: None, client: None }
     }
 
     /// Drops connections: the network has changed under them.
@@ -196,12 +199,18 @@ impl<S: Storage> NocClient<S> {
         Ok(answer)
     }
 
+    fn trust(&mut self, enrolment: &Enrolment) -> Arc<Pinned> {
+        match &self.trust {
+            Some(trust) if trust.is_of(&enrolment.ca_pin) => trust.clone(),
+            _ => self.trust.insert(Pinned::new(enrolment.ca_pin)).clone(),
+        }
+    }
+
     async fn post_beat(&mut self, enrolment: &Enrolment, beat: &Beat) -> Result<BeatAnswer, NocError> {
+        let trust = self.trust(enrolment);
         let client = match (&self.client, &self.credentials) {
             (Some(client), _) => client.clone(),
-            (None, Some(credentials)) => {
-                tls::with_certificate(enrolment.ca_pin, &credentials.certificate, &credentials.key)?
-            }
+            (None, Some(credentials)) => tls::with_certificate(&trust, &credentials.certificate, &credentials.key)?,
             (None, None) => return Err(NocError::Tls { what: "not enrolled".into() }),
         };
         self.client = Some(client.clone());
@@ -217,7 +226,7 @@ impl<S: Storage> NocClient<S> {
         };
         let proof = BASE64.encode(&sign::sign(&self.device, Purpose::Enrolment, to_cbor(&proof)));
         let body = EnrolAppliance { proof, csr: request.csr };
-        let client = tls::with_pin(enrolment.ca_pin)?;
+        let client = tls::anonymous(&self.trust(enrolment))?;
         let enrolled: ApplianceEnrolled = post(&client, &enrolment.noc, "/v1/appliances/enrol", &body).await?;
         let Some((from, to)) = tls::validity(&enrolled.certificate) else {
             return Err(NocError::Answer { noc: enrolment.noc.clone() });

@@ -10,7 +10,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore,
+    AlertDescription, CertificateError, CipherSuite, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore,
     SignatureScheme,
 };
 use sha2::{Digest, Sha256};
@@ -38,17 +38,17 @@ impl Request {
     }
 }
 
-/// A client that trusts the CA with this hash alone.
-pub(super) fn with_pin(pin: [u8; 32]) -> Result<Client, NocError> {
-    client(config(pin).with_no_client_auth())
+/// A client that trusts the pinned CA alone.
+pub(super) fn anonymous(trust: &Arc<Pinned>) -> Result<Client, NocError> {
+    client(config(trust).with_no_client_auth())
 }
 
 /// The same, with a client certificate.
-pub(super) fn with_certificate(pin: [u8; 32], certificate: &str, key: &str) -> Result<Client, NocError> {
+pub(super) fn with_certificate(trust: &Arc<Pinned>, certificate: &str, key: &str) -> Result<Client, NocError> {
     let chain: Vec<_> =
         CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().map_err(bad)?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(bad)?;
-    client(config(pin).with_client_auth_cert(chain, key).map_err(bad)?)
+    client(config(trust).with_client_auth_cert(chain, key).map_err(bad)?)
 }
 
 /// Not before and not after of the first certificate of a PEM text, Unix seconds.
@@ -103,15 +103,20 @@ fn about_certificate(alert: AlertDescription) -> bool {
     )
 }
 
-static PROVIDER: LazyLock<Arc<CryptoProvider>> =
-    LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+/// The suite that every TLS 1.3 implementation has comes first. It is as strong as the keys that it is agreed with, and its
+/// hash, SHA-256, is the one that processors have instructions for.
+static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    Arc::new(provider)
+});
 
-fn config(pin: [u8; 32]) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+fn config(trust: &Arc<Pinned>) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     ClientConfig::builder_with_provider(PROVIDER.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("the provider has TLS 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned { pin, verifier: OnceLock::new() }))
+        .with_custom_certificate_verifier(trust.clone())
 }
 
 fn client(mut config: ClientConfig) -> Result<Client, NocError> {
@@ -126,6 +131,8 @@ fn client(mut config: ClientConfig) -> Result<Client, NocError> {
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(Duration::from_secs(90))
+        // The next beat finds out soon enough that the NOC is gone; thousands of probes a minute would not help it.
+        .tcp_keepalive(None)
         .build();
     client.map_err(bad)
 }
@@ -145,12 +152,22 @@ fn validity_of(der: &CertificateDer<'_>) -> Option<(u64, u64)> {
 /// The appliance's clock may never have been set. The CA was made at a time that is known because the CA is pinned; a clock
 /// that shows less is wrong, and the server's certificate then counts as just issued.
 #[derive(Debug)]
-struct Pinned {
+pub(super) struct Pinned {
     pin: [u8; 32],
     verifier: OnceLock<(Arc<WebPkiServerVerifier>, u64)>,
 }
 
 impl Pinned {
+    /// Trust in the CA with this hash.
+    pub(super) fn new(pin: [u8; 32]) -> Arc<Pinned> {
+        Arc::new(Pinned { pin, verifier: OnceLock::new() })
+    }
+
+    /// Whether it is trust in the CA with this hash.
+    pub(super) fn is_of(&self, pin: &[u8; 32]) -> bool {
+        self.pin == *pin
+    }
+
     /// The verifier of the pinned CA, and when that was made.
     fn verifier(&self, sent: &[CertificateDer<'_>]) -> Result<&(Arc<WebPkiServerVerifier>, u64), rustls::Error> {
         if let Some(known) = self.verifier.get() {
@@ -234,7 +251,7 @@ mod tests {
     const JULY_2026: u64 = 1_783_000_000;
 
     fn verify(pin: &CertificateDer<'_>, shown: [&CertificateDer<'_>; 2], now: u64) -> Result<(), rustls::Error> {
-        let pinned = Pinned { pin: Sha256::digest(pin).into(), verifier: OnceLock::new() };
+        let pinned = Pinned::new(Sha256::digest(pin).into());
         let name = ServerName::try_from("noc.example").expect("a name");
         let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
         pinned.verify_server_cert(shown[0], &[shown[1].clone()], &name, &[], now).map(|_| ())
