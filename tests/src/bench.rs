@@ -2,4 +2,5 @@
 
 pub mod bare;
 pub mod job;
+pub mod peers;
 pub mod usage;

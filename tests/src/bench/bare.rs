@@ -16,7 +16,7 @@ use rcgen::{
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{CipherSuite, ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 use serde::Serialize;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -152,10 +152,11 @@ impl Ends {
         let roots = Arc::new(roots);
         let provider = provider();
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone());
-        let server = ServerConfig::builder_with_provider(provider.clone())
+        let mut server = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(verifier.allow_unauthenticated().build()?)
             .with_single_cert(vec![leaf, ca.der().clone()], key)?;
+        server.send_tls13_tickets = 1;
         let client = || -> anyhow::Result<_> {
             let builder = ClientConfig::builder_with_provider(provider.clone());
             Ok(builder.with_protocol_versions(&[&rustls::version::TLS13])?.with_root_certificates(roots.clone()))
@@ -221,8 +222,11 @@ fn leaf(
     Ok((certificate.der().clone(), PrivatePkcs8KeyDer::from(key.serialize_der()).into()))
 }
 
+/// With the agent's order of cipher suites.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    Arc::new(provider)
 }
 
 #[cfg(test)]
