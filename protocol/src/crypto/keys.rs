@@ -86,23 +86,28 @@ impl fmt::Debug for SealKey {
 }
 
 /// The secret half of a one-time key (X25519). Wiped from memory when dropped.
-pub struct OpenKey(pub(super) x25519_dalek::StaticSecret);
+///
+/// The public half is kept beside it: to derive it is a multiplication on the curve, and an appliance compares the key that a
+/// datagram names with all of its own before anything limits how often.
+pub struct OpenKey(pub(super) x25519_dalek::StaticSecret, SealKey);
 
 impl OpenKey {
     /// A new key.
     pub fn generate(rng: &mut dyn CryptoRng) -> OpenKey {
-        OpenKey(x25519_dalek::StaticSecret::from(super::random::<32>(rng)))
+        let secret = x25519_dalek::StaticSecret::from(super::random::<32>(rng));
+        let public = SealKey(x25519_dalek::PublicKey::from(&secret).to_bytes());
+        OpenKey(secret, public)
     }
 
     /// The same key, for a machine that a checker goes on with twice. In a program it exists once.
     #[cfg(any(test, feature = "model"))]
     pub(crate) fn copy(&self) -> OpenKey {
-        OpenKey(self.0.clone())
+        OpenKey(self.0.clone(), self.1)
     }
 
     /// Its public half.
     pub fn public(&self) -> SealKey {
-        SealKey(x25519_dalek::PublicKey::from(&self.0).to_bytes())
+        self.1
     }
 }
 
