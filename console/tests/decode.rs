@@ -47,7 +47,7 @@ fn a_result_is_told_field_by_field() {
         "UID: R3DB-NQLG-IFIL-CNIE-SVJS-HOXO-OWLY-RDMJ  (the appliance)",
         "reason: 9, address_taken  (Another device on the network already uses this address. Choose another address.)",
         "detail: \"192.0.2.10 is used by 02:4D:55:53:54:99\"",
-        "not checked: the key of the device key of this UID was not given",
+        "not checked: the device key of this UID is not known here",
         "cannot be checked from outside",
     ] {
         assert!(out.contains(line), "{line} is missing in\n{out}");
@@ -65,9 +65,9 @@ fn with_the_key_a_signature_is_checked() {
     // Base64, as the NOC writes keys.
     let bytes = data_encoding::HEXLOWER.decode(key("console").as_bytes()).expect("hexadecimal");
     let (code, out, _) = muster(&[&hex("kick-start.json", 0), "--key", &data_encoding::BASE64.encode(&bytes)], "");
-    assert!(code == Some(0) && out.contains("which has to be the console's"), "{out}");
+    assert!(code == Some(0) && out.contains("which has to be the console's key"), "{out}");
     let (code, out, _) = muster(&[&hex("kick-start.json", 0), "--key", &key("stranger")], "");
-    assert!(code == Some(1) && out.contains("!! does not hold"), "{out}");
+    assert!(code == Some(1) && out.contains("!! does not hold: it is not by the console's key"), "{out}");
     let (code, _, err) = muster(&[&result, "--key", "nonsense"], "");
     assert!(code == Some(1) && err.contains("bad_key"), "{err}");
 }
@@ -97,6 +97,7 @@ fn a_malformed_datagram_fails_and_names_the_byte() {
 fn hexadecimal_is_read_as_tools_print_it() {
     let plain = hex("here.json", 0);
     let (_, expected, _) = muster(&[&plain], "");
+    assert!(expected.contains("(Ed25519; of the appliance R3DB-NQLG-"), "{expected}");
     let bytes: Vec<&str> = (0..plain.len()).step_by(2).map(|at| &plain[at..at + 2]).collect();
     let lines: Vec<String> = bytes.chunks(16).map(|line| line.join(" ")).collect();
     for form in [bytes.join(":").to_uppercase(), lines.join("\n"), format!("0x{}", bytes.join(", 0x")), bytes.join("-")]

@@ -1,5 +1,7 @@
 //! A datagram in words: it names everything, finds the byte that is wrong, and calls malformed what the parsers refuse.
 
+#![allow(clippy::disallowed_methods, reason = "a test may read files and start programs; the crate may not")]
+
 use data_encoding::HEXLOWER;
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::crypto::sign::Unverified;

@@ -1,5 +1,7 @@
 //! docs/protocol.md against the messages: its CDDL is read, and every vector's message must fit it. So the document cannot rot.
 
+#![allow(clippy::disallowed_methods, reason = "a test may read files and start programs; the crate may not")]
+
 use cddl_cat::{ValidateError, validate_cbor_bytes};
 use muster_protocol::wire::result::Reason;
 use serde_json::Value;

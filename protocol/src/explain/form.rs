@@ -13,6 +13,8 @@ pub(super) struct Field {
 pub(super) enum Form {
     Uid,
     Mac,
+    /// 32 bytes whose hash is a UID.
+    DeviceKey,
     /// So many bytes, shown as hexadecimal.
     Bytes(usize),
     /// Any number of bytes, shown as their length.
@@ -49,8 +51,8 @@ pub(super) struct Statement {
 /// Whose key a signature is checked with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signer {
-    /// The key in this field of the payload.
-    Inside(u64),
+    /// The key in the field of the payload that has this name.
+    Inside(&'static str),
     /// The key in the credential inside the payload.
     Credential,
     /// A key whose hash is the UID in field 0 of the payload.
@@ -117,7 +119,7 @@ static SHARD: &[Field] = &[
 static CREDENTIAL: Statement = Statement {
     name: "credential",
     purpose: Purpose::Credential,
-    signer: Signer::Given("the NOC root"),
+    signer: Signer::Given("the NOC root's key"),
     payload: CREDENTIAL_FIELDS,
 };
 
@@ -129,11 +131,11 @@ static CREDENTIAL_FIELDS: &[Field] = &[
 ];
 
 static HERE: Statement =
-    Statement { name: "here", purpose: Purpose::Here, signer: Signer::Inside(1), payload: HERE_FIELDS };
+    Statement { name: "here", purpose: Purpose::Here, signer: Signer::Inside("device key"), payload: HERE_FIELDS };
 
 static HERE_FIELDS: &[Field] = &[
     field(0, "ping id", Form::Bytes(16), "the ping that is answered"),
-    field(1, "device key", Form::Bytes(32), "Ed25519; its hash is the UID"),
+    field(1, "device key", Form::DeviceKey, "Ed25519; of the appliance"),
     field(2, "MAC", Form::Mac, "of the interface that is, or will be, configured"),
     field(3, "state", Form::Choice(&["unconfigured", "installing", "provisional", "configured"]), ""),
     field(4, "one-time key", Form::Bytes(32), "X25519; opens one config packet"),
@@ -221,7 +223,7 @@ static KICK_PACKET: &[Field] = &[
 static KICK_START: Statement = Statement {
     name: "kick-start",
     purpose: Purpose::KickStart,
-    signer: Signer::Given("the console"),
+    signer: Signer::Given("the console's key"),
     payload: KICK_FIELDS,
 };
 

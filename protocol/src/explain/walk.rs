@@ -134,6 +134,10 @@ impl<'b> Walk<'b> {
             Form::Uid => Uid(fixed(reader)?).to_string(),
             Form::Mac => Mac(fixed(reader)?).to_string(),
             Form::Bytes(size) => hex(sized(reader, *size)?),
+            Form::DeviceKey => {
+                let key = PublicKey(fixed(reader)?);
+                return Ok((hex(&key.0), format!("{meaning} {}", Uid::of(&key))));
+            }
             Form::Blob => {
                 let head = reader.expect(BYTES, "a byte string")?;
                 count(reader.contents(head)?.len(), "byte")
@@ -270,7 +274,7 @@ impl<'b> Walk<'b> {
         let holds = |key: &PublicKey| sign::verify(key, statement.purpose, signed).is_ok();
         let find = |name: &str| payload.and_then(|payload| payload.items.iter().find(|item| item.name == name));
         let (key, whose) = match statement.signer {
-            Signer::Inside(_) => (find("device key").and_then(key_of), "the device key inside"),
+            Signer::Inside(name) => (find(name).and_then(key_of), "the device key inside"),
             Signer::Credential => {
                 let credential = find("credential").and_then(|field| field.items.first());
                 let key =
@@ -278,27 +282,20 @@ impl<'b> Walk<'b> {
                 (key.and_then(key_of), "the console key in the credential")
             }
             Signer::Device => {
-                let uid = find("UID").map(|item| item.value.clone());
-                let key = self.keys.iter().find(|key| Some(Uid::of(key).to_string()) == uid);
+                let uid = find("UID").map(|item| item.value.as_str());
+                let key = self.keys.iter().find(|key| uid == Some(Uid::of(key).to_string().as_str()));
                 (key.copied(), "the device key of this UID")
             }
-            Signer::Given(whose) => {
-                if let Some(key) = self.keys.iter().find(|key| holds(key)) {
-                    return (Check::Holds, format!("holds, by the key {}, which has to be {whose}'s", hex(&key.0)));
-                }
-                if !self.keys.is_empty() {
-                    return (
-                        Check::Fails,
-                        format!("does not hold: it is not by any key that was given; {whose} has to sign"),
-                    );
-                }
-                (None, whose)
-            }
+            // Any of the given keys may be the one; nothing in the message says which it has to be.
+            Signer::Given(whose) => match self.keys.iter().find(|key| holds(key)) {
+                Some(key) => return (Check::Holds, format!("holds, by {}, which has to be {whose}", hex(&key.0))),
+                None => (self.keys.first().copied(), whose),
+            },
         };
         match key {
             Some(key) if holds(&key) => (Check::Holds, format!("holds, by {whose}")),
             Some(_) => (Check::Fails, format!("does not hold: it is not by {whose}")),
-            None => (Check::NotChecked, format!("not checked: the key of {whose} was not given")),
+            None => (Check::NotChecked, format!("not checked: {whose} is not known here")),
         }
     }
 }

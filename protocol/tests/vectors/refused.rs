@@ -397,7 +397,7 @@ fn appliances() -> Vec<Value> {
             Forged { to: Address { request: packets()[0].request, ..second().to }, ..second() },
         ),
     ];
-    let vectors = cases
+    cases
         .into_iter()
         .map(|(configured, name, reason, forged)| {
             let mut vector = vector("appliance", name, reason.code(), &packet(&forged));
@@ -405,6 +405,5 @@ fn appliances() -> Vec<Value> {
             vector["reason_number"] = json!(reason as u8);
             vector
         })
-        .collect();
-    vectors
+        .collect()
 }
