@@ -73,7 +73,8 @@ fn success_is_neither_forged_nor_replayed() {
     let pid = bench.lab.agent_pid(1).to_string();
     let signal = |name: &str| system_tests::process::succeed(std::process::Command::new("kill").args([name, &pid]));
     signal("-STOP");
-    let packet = bench.attacker.wire.find(mark, Duration::from_secs(20), |mail| mail.kind() == Some(3));
+    // The console goes on looking for others, and for the one that no longer answers, before it begins.
+    let packet = bench.attacker.wire.find(mark, Duration::from_secs(90), |mail| mail.kind() == Some(3));
     let packet = packet.expect("the packet of the second job");
     let Ok(Message::Config(config)) = wire::decode(&packet.payload) else { panic!("a config packet") };
     let stranger = SecretKey::generate(&mut OsEntropy);
