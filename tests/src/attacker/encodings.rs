@@ -121,7 +121,7 @@ fn item_length(bytes: &[u8]) -> usize {
         small @ 0..=0x17 => (bytes[0] >> 5, usize::from(small), 1),
         more => {
             let width = 1_usize << (more - 0x18);
-            let argument = bytes[1..=width].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+            let argument = bytes[1..=width].iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
             (bytes[0] >> 5, argument, 1 + width)
         }
     };

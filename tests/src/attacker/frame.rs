@@ -129,7 +129,7 @@ fn packet(mail: &Mail, body: &[u8], fragment: Option<Fragment>) -> Vec<u8> {
     match (mail.from.ip(), mail.to.ip()) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             let length = u16::try_from(20 + body.len()).unwrap_or(u16::MAX);
-            let (id, place) = fragment.map_or((0, 0), |f| (f.id, f.offset / 8 | u16::from(f.more) << 13));
+            let (id, place) = fragment.map_or((0, 0), |f| (f.id, (f.offset / 8) | (u16::from(f.more) << 13)));
             let mut header = vec![0x45, 0];
             header.extend(length.to_be_bytes());
             header.extend(id.to_be_bytes());
