@@ -9,7 +9,7 @@ use muster_protocol::id::Uid;
 
 pub(super) async fn plan(context: &Context, args: &PlanArgs, streams: &mut Streams<'_>) -> Result<Exit, CommandError> {
     let engine = context.looking().await?;
-    let plan = make_plan(&engine, &args.choice, &args.only).await?;
+    let plan = make_plan(&engine, &args.choice, &args.only, streams).await?;
     engine.shutdown().await;
     if let Some(path) = &args.out {
         std::fs::write(path, plan_to_csv(&plan))?;
@@ -54,7 +54,7 @@ async fn configure_with(
             (site(engine, &args.choice)?, rows, Vec::new())
         }
         None => {
-            let plan = make_plan(engine, &args.choice, &[]).await?;
+            let plan = make_plan(engine, &args.choice, &[], streams).await?;
             let (good, bad): (Vec<_>, Vec<_>) = plan.rows.into_iter().partition(|row| row.problem.is_none());
             let edit = |row: PlanRowView| EditedRow { uid: row.uid, settings: row.settings };
             (plan.site, good.into_iter().filter(|row| row.settings != Settings::default()).map(edit).collect(), bad)
@@ -81,7 +81,12 @@ async fn configure_with(
 }
 
 /// Discovers, then plans for those named, or for all that are not configured.
-async fn make_plan(engine: &Engine, choice: &Choice, only: &[String]) -> Result<PlanView, CommandError> {
+async fn make_plan(
+    engine: &Engine,
+    choice: &Choice,
+    only: &[String],
+    streams: &mut Streams<'_>,
+) -> Result<PlanView, CommandError> {
     let claims = choice.claims.as_deref().map(codes).transpose()?.unwrap_or_default();
     wait::connected(engine).await?;
     wait::discovery(engine).await?;
@@ -92,8 +97,15 @@ async fn make_plan(engine: &Engine, choice: &Choice, only: &[String]) -> Result<
     }
     let rows = engine.appliances();
     let wanted = |row: &&ApplianceRow| if named.is_empty() { is_open(row) } else { named.contains(&row.uid) };
-    let chosen: Vec<_> =
-        rows.iter().filter(wanted).map(|row| Chosen { uid: row.uid.clone(), claim: claims.code(row) }).collect();
+    let chosen = rows.iter().filter(wanted).map(|row| {
+        let claim = claims.code(row);
+        let is_known = row.state != RowState::Unclaimed || claim.is_some() || !named.is_empty();
+        (is_known, Chosen { uid: row.uid.clone(), claim })
+    });
+    let (chosen, crowd) = without_crowd(chosen);
+    if crowd > 0 {
+        writeln!(streams.err, "{crowd} more answered that the inventory does not know; they are left out")?;
+    }
     if let Some(unknown) = named.iter().find(|uid| rows.iter().all(|row| row.uid != **uid)) {
         let uid = unknown.parse::<Uid>().map_err(EngineError::from)?;
         return Err(EngineError::NotHeard { uids: vec![uid] }.into());
@@ -108,6 +120,21 @@ async fn make_plan(engine: &Engine, choice: &Choice, only: &[String]) -> Result<
     }
     Ok(engine.plan(site, chosen).await?)
 }
+
+/// Those that are known, and no more than [`MOST_UNKNOWN`] of the others; how many were left out. Anybody on the network can
+/// answer in the name of any number of appliances, and a request to the NOC holds only so many.
+fn without_crowd<T>(rows: impl Iterator<Item = (bool, T)>) -> (Vec<T>, usize) {
+    let (mut unknown, mut kept) = (0, Vec::new());
+    for (is_known, row) in rows {
+        unknown += usize::from(!is_known);
+        if is_known || unknown <= MOST_UNKNOWN {
+            kept.push(row);
+        }
+    }
+    (kept, unknown.saturating_sub(MOST_UNKNOWN))
+}
+
+const MOST_UNKNOWN: usize = 1_000;
 
 fn is_open(row: &ApplianceRow) -> bool {
     row.heard && matches!(row.state, RowState::Unconfigured | RowState::Unclaimed | RowState::Failed)
@@ -159,4 +186,18 @@ fn cells(row: &PlanRowView) -> [String; 8] {
         row.settings.gateway.clone(),
         problem.unwrap_or_default(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_of_unknown_answers_does_not_push_out_those_that_are_known() {
+        let rows = (0..50_000).map(|n| (n % 10_000 == 9_999, n));
+        let (kept, crowd) = without_crowd(rows);
+        assert!([9_999, 19_999, 49_999].iter().all(|known| kept.contains(known)));
+        assert_eq!((kept.len(), crowd), (MOST_UNKNOWN + 5, 50_000 - 5 - MOST_UNKNOWN));
+        assert_eq!(without_crowd((0..20).map(|n| (false, n))).0.len(), 20);
+    }
 }
