@@ -26,7 +26,7 @@ NEXTEST := cargo nextest run --locked
 # Test programs of tests/ that need root, a virtual screen or minutes: each has a target of its own. A pattern that matches
 # nothing is an error, hence the turn with `architecture`, which is always there.
 LAB := --test 'lab*' --test 'replay*'
-ATTACKS_LAN := --test 'attacks-lan*'
+ATTACKS_LAN := --test-threads 2 --test 'attacks-lan*'
 # They have ports and folders of their own, and wait for clocks more than they work.
 ATTACKS_NOC := --test-threads 4 --test 'attacks-noc*'
 E2E := --test 'desktop*'
