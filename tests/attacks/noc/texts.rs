@@ -264,7 +264,7 @@ async fn the_log_has_one_line_an_event_and_nothing_raw() {
     for text in MISLEADING {
         let escaped: String = text.bytes().map(|b| format!("%{b:02X}")).collect();
         for path in [
-            format!("{escaped}"),
+            escaped.clone(),
             format!("console/changes?after={escaped}"),
             format!("console/appliances/{escaped}/beats"),
         ] {
