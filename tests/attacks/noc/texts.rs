@@ -263,11 +263,9 @@ async fn the_log_has_one_line_an_event_and_nothing_raw() {
     let client = &world.anybody.client;
     for text in MISLEADING {
         let escaped: String = text.bytes().map(|b| format!("%{b:02X}")).collect();
-        for path in [
-            escaped.clone(),
-            format!("console/changes?after={escaped}"),
-            format!("console/appliances/{escaped}/beats"),
-        ] {
+        for path in
+            [escaped.clone(), format!("console/changes?after={escaped}"), format!("console/appliances/{escaped}/beats")]
+        {
             let answer = world
                 .console
                 .http
