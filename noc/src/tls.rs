@@ -91,8 +91,7 @@ impl Authority {
     }
 
     /// A client certificate for the public key of a CSR, PEM.
-    pub(crate) fn issue(&self, csr: &str, identity: Identity) -> Result<String, CsrError> {
-        let csr = parse_csr(csr)?;
+    pub(crate) fn issue(&self, csr: &Csr, identity: Identity) -> Result<String, CsrError> {
         let mut params = params(CLIENT_DAYS);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -100,7 +99,7 @@ impl Authority {
         let uri = identity.to_uri();
         params.distinguished_name.push(DnType::CommonName, uri.as_str());
         params.subject_alt_names = vec![SanType::URI(uri.try_into().map_err(CsrError::Issue)?)];
-        let certificate = params.signed_by(&csr.public_key, &self.issuer).map_err(CsrError::Issue)?;
+        let certificate = params.signed_by(&csr.0.public_key, &self.issuer).map_err(CsrError::Issue)?;
         Ok(certificate.pem())
     }
 
@@ -133,6 +132,8 @@ impl Authority {
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // A client keeps one connection open: one ticket is enough to come back with.
+        config.send_tls13_tickets = 1;
         Ok(Arc::new(config))
     }
 }
@@ -148,9 +149,17 @@ pub(crate) enum ServerConfigError {
     Verifier(#[from] rustls::server::VerifierBuilderError),
 }
 
-/// Checks that a CSR is one for which [`Authority::issue`] would issue.
-pub(crate) fn check_csr(csr: &str) -> Result<(), CsrError> {
-    parse_csr(csr).map(|_| ())
+/// A certificate request that reads, carries its own signature and has a key of a kind that we certify.
+pub(crate) struct Csr(CertificateSigningRequestParams);
+
+impl Csr {
+    /// Reads a PEM text and checks its signature.
+    pub(crate) fn parse(text: &str) -> Result<Csr, CsrError> {
+        let csr = CertificateSigningRequestParams::from_pem(text).map_err(|_| CsrError::Malformed)?;
+        let algorithm = csr.public_key.algorithm();
+        let known = algorithm == &PKCS_ECDSA_P256_SHA256 || algorithm == &PKCS_ED25519;
+        if known { Ok(Csr(csr)) } else { Err(CsrError::Algorithm) }
+    }
 }
 
 /// The TLS library's cryptography: the same everywhere in this project.
@@ -187,12 +196,6 @@ impl Identity {
     }
 }
 
-fn parse_csr(csr: &str) -> Result<CertificateSigningRequestParams, CsrError> {
-    let csr = CertificateSigningRequestParams::from_pem(csr).map_err(|_| CsrError::Malformed)?;
-    let algorithm = csr.public_key.algorithm();
-    if algorithm == &PKCS_ECDSA_P256_SHA256 || algorithm == &PKCS_ED25519 { Ok(csr) } else { Err(CsrError::Algorithm) }
-}
-
 fn params(days: u64) -> CertificateParams {
     let mut params = CertificateParams::default();
     // Valid from 1970: an appliance without a battery for its clock must be able to reach the NOC that tells it the time.
@@ -207,7 +210,7 @@ fn params(days: u64) -> CertificateParams {
 mod tests {
     use super::*;
 
-    fn csr(key: &KeyPair) -> String {
+    fn request(key: &KeyPair) -> String {
         let mut params = CertificateParams::new(vec!["intruder.example".to_owned()]).expect("name");
         params.subject_alt_names.push(SanType::URI("muster:console:1".try_into().expect("ascii")));
         params.serialize_request(key).expect("csr").pem().expect("pem")
@@ -219,7 +222,8 @@ mod tests {
         let ca = Authority::load(&pem, &key).expect("loads");
         let uid = Uid([3; 20]);
         for identity in [Identity::Console(ConsoleId(9)), Identity::Appliance(uid)] {
-            let issued = ca.issue(&csr(&KeyPair::generate().expect("key")), identity).expect("issued");
+            let csr = Csr::parse(&request(&KeyPair::generate().expect("key"))).expect("good");
+            let issued = ca.issue(&csr, identity).expect("issued");
             let der = CertificateDer::from_pem_slice(issued.as_bytes()).expect("pem");
             assert_eq!(Identity::of_verified(&der), Some(identity));
         }
@@ -229,12 +233,12 @@ mod tests {
 
     #[test]
     fn a_csr_that_does_not_read_is_refused() {
-        let good = csr(&KeyPair::generate().expect("key"));
-        assert!(matches!(check_csr("nonsense"), Err(CsrError::Malformed)));
-        assert!(matches!(check_csr(&good[..good.len() / 2]), Err(CsrError::Malformed)));
+        let good = request(&KeyPair::generate().expect("key"));
+        assert!(matches!(Csr::parse("nonsense"), Err(CsrError::Malformed)));
+        assert!(matches!(Csr::parse(&good[..good.len() / 2]), Err(CsrError::Malformed)));
         let other = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("key");
-        assert!(matches!(check_csr(&csr(&other)), Err(CsrError::Algorithm)));
-        assert!(check_csr(&good).is_ok());
+        assert!(matches!(Csr::parse(&request(&other)), Err(CsrError::Algorithm)));
+        assert!(Csr::parse(&good).is_ok());
     }
 
     #[test]

@@ -29,7 +29,7 @@ const MAX_BATCH: usize = 10_000;
 /// Longest wait of a long poll.
 const POLL: Duration = Duration::from_secs(25);
 /// Changes that come within this time are answered together.
-const GATHER: Duration = Duration::from_millis(100);
+const GATHER: Duration = Duration::from_millis(250);
 /// Most rows of each kind in one answer of a long poll.
 const MAX_CHANGES: usize = 2_000;
 /// Most alerts of a list.

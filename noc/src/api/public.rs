@@ -5,7 +5,7 @@ use super::{ApiError, App};
 use crate::clock;
 use crate::invite::hash_token;
 use crate::store::{appliances, consoles};
-use crate::tls::{self, Identity};
+use crate::tls::{Csr, Identity};
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -15,11 +15,11 @@ use muster_protocol::api::{ApplianceEnrolled, ConsoleEnrolled, EnrolAppliance, E
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::crypto::sign::{Purpose, Unverified, verify as verify_signature};
 use muster_protocol::grant::{ConsoleProof, Credential, EnrolmentProof};
-use muster_protocol::id::Uid;
+use muster_protocol::id::{Seq, Uid};
 use muster_protocol::text::misleads;
 use muster_protocol::time::UnixTime;
 use muster_protocol::wire::{from_cbor, to_cbor};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 /// Seconds for which a console's credential is good; it is renewed by enrolling again.
@@ -45,7 +45,7 @@ pub(super) async fn enrol_console(
     let key = PublicKey::from_base64(&request.public_key)
         .ok_or_else(|| ApiError::BadKey { what: "the console's public key".to_owned() })?;
     // Checked before the invite is used up.
-    tls::check_csr(&request.csr)?;
+    let csr = Csr::parse(&request.csr)?;
     let proof = BASE64.decode(request.proof.as_bytes()).map_err(|_| ApiError::BadConsoleProof)?;
     let expected = to_cbor(&ConsoleProof::new(key, &request.token, &request.csr));
     match verify_signature(&key, Purpose::ConsoleEnrolment, &proof) {
@@ -73,7 +73,7 @@ pub(super) async fn enrol_console(
             console,
             credential: BASE64.encode(&noc.signer.credential(&credential)),
             root: noc.signer.root().to_base64(),
-            certificate: noc.authority.issue(&request.csr, Identity::Console(console))?,
+            certificate: noc.authority.issue(&csr, Identity::Console(console))?,
             sites,
         })
     });
@@ -85,25 +85,27 @@ pub(super) async fn enrol_appliance(
     State(app): State<App>,
     Body(request, _room): Body<EnrolAppliance, SMALL>,
 ) -> Result<Json<ApplianceEnrolled>, ApiError> {
-    tls::check_csr(&request.csr)?;
-    let proof = verify(&request)?;
-    let uid = Uid::of(&proof.device_key);
-    if i64::try_from(proof.seq.0).is_err() {
-        return Err(ApiError::NotGranted { seq: proof.seq.0 });
-    }
-    app.noc
-        .store
-        .read(move |db| {
-            let appliance = appliances::find(db, &uid)?.ok_or(ApiError::ApplianceUnknown)?;
-            let sql = "SELECT 1 FROM grants WHERE appliance = ?1 AND seq = ?2";
-            let granted = db.prepare_cached(sql)?.query_row(params![appliance.id, proof.seq.0], |_| Ok(()));
-            granted.optional()?.ok_or(ApiError::NotGranted { seq: proof.seq.0 })
-        })
-        .await?;
     let noc = app.noc.clone();
-    let issued = tokio::task::spawn_blocking(move || noc.authority.issue(&request.csr, Identity::Appliance(uid)));
-    let certificate = issued.await.map_err(|_| ApiError::Internal)??;
-    Ok(Json(ApplianceEnrolled { certificate, time: clock::now() }))
+    // Three signatures are checked or made: all on a thread that may wait, with the one look into the database.
+    let issued = app.noc.store.read(move |db| {
+        let csr = Csr::parse(&request.csr)?;
+        let proof = verify(&request)?;
+        let uid = Uid::of(&proof.device_key);
+        may_enrol(db, &uid, proof.seq)?;
+        Ok::<_, ApiError>(noc.authority.issue(&csr, Identity::Appliance(uid))?)
+    });
+    Ok(Json(ApplianceEnrolled { certificate: issued.await?, time: clock::now() }))
+}
+
+/// An appliance enrols under a grant that was signed for it.
+fn may_enrol(db: &Connection, uid: &Uid, seq: Seq) -> Result<(), ApiError> {
+    let appliance = appliances::find(db, uid)?.ok_or(ApiError::ApplianceUnknown)?;
+    if i64::try_from(seq.0).is_err() {
+        return Err(ApiError::NotGranted { seq: seq.0 });
+    }
+    let sql = "SELECT 1 FROM grants WHERE appliance = ?1 AND seq = ?2";
+    let granted = db.prepare_cached(sql)?.query_row(params![appliance.id, seq.0], |_| Ok(()));
+    granted.optional()?.ok_or(ApiError::NotGranted { seq: seq.0 })
 }
 
 /// The proof, once it is known to be signed by the device key it names, for this very CSR.

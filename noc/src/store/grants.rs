@@ -4,6 +4,7 @@ use super::appliances::{self, Appliance, json};
 use super::consoles::Console;
 use super::holdings::{self, Holdings, Wish};
 use super::plans::policy;
+use super::word;
 use crate::api::ApiError;
 use crate::error::StoreError;
 use crate::policy::allocation::Allocation;
@@ -79,7 +80,8 @@ pub(crate) fn decide(
     against_others(db, &mut holdings, &batch, &wanted, &mut errors)?;
 
     for (want, errors) in wanted.iter().zip(&errors) {
-        if let (Some(want), true) = (want, errors.is_empty()) {
+        // What a row holds already is extended; only what it gives up has to be free for the others.
+        if let Some(want) = want.as_ref().filter(|want| errors.is_empty() && !want.is_leased(&holdings)) {
             holdings::drop_leases(db, want.appliance.id)?;
         }
     }
@@ -103,6 +105,12 @@ impl Wanted {
     fn wish(&self) -> Wish<'_> {
         let (address, host_name) = (self.settings.address().into(), self.settings.host_name());
         Wish { appliance: self.appliance.id, address, host_name }
+    }
+
+    fn is_leased(&self, holdings: &Holdings) -> bool {
+        let wish = self.wish();
+        let lease = holdings.leases.get(&wish.appliance);
+        lease.is_some_and(|lease| lease.address == wish.address && lease.host_name == wish.host_name)
     }
 }
 
@@ -271,8 +279,9 @@ fn grant(
         now,
         expires
     ])?;
-    db.prepare_cached("UPDATE appliances SET seq = ?2 WHERE id = ?1")?.execute(params![appliance.id, seq.0])?;
-    appliances::set_provisioning(db, appliance.id, Provisioning::Granted)?;
+    let revision = super::next_revision(db)?;
+    db.prepare_cached("UPDATE appliances SET seq = ?2, provisioning = ?3, revision = ?4 WHERE id = ?1")?
+        .execute(params![appliance.id, seq.0, word(&Provisioning::Granted), revision])?;
     let unpinned = !appliance.pinned && !appliance.claim.is_empty();
     Ok(Unsigned {
         claim: unpinned.then_some(appliance.claim),

@@ -5,12 +5,16 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Writes that may wait; more are refused as busy.
 const QUEUE: usize = 16_384;
 /// Writes in one commit.
 const GROUP: usize = 512;
+/// While writes come in groups, they gather for so long: a commit writes whole pages, and costs the same for one row of a
+/// page as for all.
+const GATHER: Duration = Duration::from_millis(3);
 
 /// One waiting write.
 pub(super) trait Job: Send {
@@ -56,9 +60,14 @@ impl Drop for Writer {
 }
 
 fn run(mut db: Connection, jobs: &Receiver<Box<dyn Job>>, changed: &watch::Sender<u64>) {
+    let mut busy = false;
     while let Ok(first) = jobs.recv() {
+        if busy {
+            std::thread::sleep(GATHER);
+        }
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(GROUP - 1));
+        busy = group.len() > 1;
         // A panic is a defect of one write; the others, and all later ones, must not suffer for it. The unwinding undoes
         // the transaction, and those who wait are told that nothing was kept.
         let committed = catch_unwind(AssertUnwindSafe(|| commit(&mut db, &mut group)));
@@ -84,19 +93,20 @@ fn run(mut db: Connection, jobs: &Receiver<Box<dyn Job>>, changed: &watch::Sende
 }
 
 fn commit(db: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
-    let mut transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Prepared once, unlike those of `Transaction::savepoint`.
+    let statement = |sql| transaction.prepare_cached(sql)?.execute([]);
     for job in group {
-        let savepoint = transaction.savepoint()?;
-        if job.run(&savepoint) {
-            savepoint.commit()?;
-        } else {
-            // Undone by its drop.
-            drop(savepoint);
-        }
+        statement("SAVEPOINT one")?;
+        let good = job.run(&transaction);
         // A full disk may undo the whole transaction, and then the earlier writes of the group with it.
         if transaction.is_autocommit() {
             return Err(StoreError::Full);
         }
+        if !good {
+            statement("ROLLBACK TO one")?;
+        }
+        statement("RELEASE one")?;
     }
     let revision = super::revision(&transaction)?;
     transaction.commit()?;
