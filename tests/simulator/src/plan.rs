@@ -247,8 +247,8 @@ impl Plan {
             5..9 => dice.between(5, 12),
             _ => dice.between(13, 40),
         };
-        // A third of the worlds has hardly any faults, so that what is rare there has room to happen.
-        let calm = dice.chance(300);
+        // In half of the worlds nothing fails by itself. They are cheap, and what is rare has room to happen there.
+        let calm = dice.chance(500);
         let rate = |dice: &mut Stream, most: u64| if calm { 0 } else { dice.below(most + 1) as u32 };
         let rates = Rates {
             cut_writing: rate(dice, 60),
@@ -270,13 +270,13 @@ impl Plan {
             consoles: if dice.chance(300) { 2 } else { 1 },
             signed_pings: dice.chance(100),
             open: if dice.chance(100) { 500 } else { 0 },
-            jobs: dice.between(2, 8),
+            jobs: dice.between(3, 9),
             job_every_ms: dice.between(15_000, 150_000),
-            attack_every_ms: if dice.chance(500) { dice.between(500, 10_000) } else { 0 },
+            attack_every_ms: if dice.chance(400) { dice.between(500, 10_000) } else { 0 },
             attacks_on: dice.chance(300),
             bad_links: if calm { 0 } else { dice.between(100, 1_000) as u32 },
             rates,
-            first_beat: dice.choose([0, 0, 100, 300]),
+            first_beat: dice.choose([0, 100, 300, 300]),
         }
     }
 

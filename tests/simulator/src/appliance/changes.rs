@@ -54,8 +54,11 @@ impl Host {
         let slow = matches!(change, Change::Apply(_)) && io.strikes(Fault::SlowApply, io.plan.rates.slow_apply);
         let reports = if slow { io.dice.between(1, 40) as u32 } else { 0 };
         let step = if matches!(change, Change::Apply(_)) { Step::Probing } else { Step::Before };
+        let is_commit = matches!(change, Change::Commit);
         running.underway = Some(Underway { change, step, reports });
-        let takes = io.dice.between(1, 60);
+        // A disk that is busy may take its time to forget the former state.
+        let most = if is_commit && io.dice.chance(200) { 4_000 } else { 60 };
+        let takes = io.dice.between(1, most);
         io.queue.push(io.now + takes, Event::Changed { appliance: self.number, run: self.run });
     }
 
