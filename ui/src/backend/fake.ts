@@ -17,11 +17,11 @@ import { parseTable } from '../domain/csv.ts'
 import { isCode } from '../domain/labels.ts'
 import { checkSheet, NO_SETTINGS } from '../domain/settings.ts'
 import type { Backend } from './backend.ts'
+import { DEFAULTS, type FakeOptions, optionsOf } from './fakeOptions.ts'
 import {
   beatAt,
   INSTALL_FAILED,
   makeAwkward,
-  makeHostile,
   makeHostile,
   makeWorld,
   random,
@@ -30,63 +30,9 @@ import {
   stepsOf,
 } from './simulation.ts'
 
-export interface FakeOptions {
-  appliances: number
-  /** Begin at the first-start question. */
-  first: boolean
-  seed: number
-  configured: number
-  unclaimed: number
-  /** Heard already, as after an earlier discovery. */
-  heard: boolean
-  /** How many times faster than life. */
-  speed: number
-  /** The NOC cannot be reached. */
-  lost: boolean
-  practice: boolean
-  /** Every state and health there is, long names, conflicts. */
-  awkward: boolean
-  /** Texts that would act if they were taken for more than texts. */
-  hostile: boolean
-  /** Texts that would act if they were taken for more than texts. */
-  hostile: boolean
-}
-
-const DEFAULTS: FakeOptions = {
-  appliances: 24,
-  first: false,
-  seed: 7,
-  configured: 0,
-  unclaimed: 0.1,
-  heard: false,
-  speed: 1,
-  lost: false,
-  practice: true,
-  awkward: false,
-  hostile: false,
-  hostile: false,
-}
-
-/** What `main.tsx` calls: options from the address, as `?appliances=10000&heard=1`. */
+/** What `main.tsx` calls: options from the address. */
 export function connect(): Backend {
-  const query = new URLSearchParams(window.location.search)
-  const number = (name: string, value: number) => Number(query.get(name) ?? value)
-  const flag = (name: string, value: boolean) =>
-    query.has(name) ? query.get(name) !== '0' && query.get(name) !== 'false' : value
-  return new Fake({
-    appliances: number('appliances', DEFAULTS.appliances),
-    first: flag('first', DEFAULTS.first),
-    seed: number('seed', DEFAULTS.seed),
-    configured: number('configured', DEFAULTS.configured),
-    unclaimed: number('unclaimed', DEFAULTS.unclaimed),
-    heard: flag('heard', DEFAULTS.heard),
-    speed: number('speed', DEFAULTS.speed),
-    lost: flag('lost', DEFAULTS.lost),
-    practice: flag('practice', DEFAULTS.practice),
-    awkward: flag('awkward', DEFAULTS.awkward),
-    hostile: flag('hostile', DEFAULTS.hostile),
-    hostile: flag('hostile', DEFAULTS.hostile),
-  })
+  return new Fake(optionsOf(window.location.search))
 }
 
 const SITES: SiteView[] = [
@@ -142,7 +88,6 @@ export class Fake implements Backend {
     const { appliances, seed, configured, unclaimed } = this.options
     this.world = makeWorld({ appliances, seed, configured, unclaimed, beatInterval: 5 }, now())
     if (this.options.awkward) makeAwkward(this.world)
-    if (this.options.hostile) makeHostile(this.world)
     if (this.options.hostile) makeHostile(this.world)
     this.byUid = new Map(this.world.map((one) => [one.row.uid, one]))
     this.random = random(seed + 1)

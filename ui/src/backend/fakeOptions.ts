@@ -1,0 +1,56 @@
+// What the simulated site is like, and how its address says it.
+
+export interface FakeOptions {
+  appliances: number
+  /** Begin at the first-start question. */
+  first: boolean
+  seed: number
+  configured: number
+  unclaimed: number
+  /** Heard already, as after an earlier discovery. */
+  heard: boolean
+  /** How many times faster than life. */
+  speed: number
+  /** The NOC cannot be reached. */
+  lost: boolean
+  practice: boolean
+  /** Every state and health there is, long names, conflicts. */
+  awkward: boolean
+  /** Texts that would act if they were taken for more than texts. */
+  hostile: boolean
+}
+
+export const DEFAULTS: FakeOptions = {
+  appliances: 24,
+  first: false,
+  seed: 7,
+  configured: 0,
+  unclaimed: 0.1,
+  heard: false,
+  speed: 1,
+  lost: false,
+  practice: true,
+  awkward: false,
+  hostile: false,
+}
+
+/** The options of an address, as `?appliances=10000&heard=1`. */
+export function optionsOf(search: string): FakeOptions {
+  const query = new URLSearchParams(search)
+  const number = (name: string, value: number) => Number(query.get(name) ?? value)
+  const flag = (name: string, value: boolean) =>
+    query.has(name) ? query.get(name) !== '0' && query.get(name) !== 'false' : value
+  return {
+    appliances: number('appliances', DEFAULTS.appliances),
+    first: flag('first', DEFAULTS.first),
+    seed: number('seed', DEFAULTS.seed),
+    configured: number('configured', DEFAULTS.configured),
+    unclaimed: number('unclaimed', DEFAULTS.unclaimed),
+    heard: flag('heard', DEFAULTS.heard),
+    speed: number('speed', DEFAULTS.speed),
+    lost: flag('lost', DEFAULTS.lost),
+    practice: flag('practice', DEFAULTS.practice),
+    awkward: flag('awkward', DEFAULTS.awkward),
+    hostile: flag('hostile', DEFAULTS.hostile),
+  }
+}
