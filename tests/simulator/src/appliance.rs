@@ -198,7 +198,7 @@ impl Host {
     pub(crate) fn power_cut(&mut self, io: &mut Io) {
         let Some(running) = self.running.take() else { return };
         let renamed = io.dice.index(running.writing.len() + 1);
-        if let Some((_, bytes)) = running.writing.into_iter().take(renamed).last()
+        if let Some((_, bytes)) = running.writing.into_iter().take(renamed).next_back()
             && io.sabotage != Some(Sabotage::ForgetsToPersist)
         {
             // The rename was done, and nobody was told.

@@ -425,7 +425,7 @@ fn result(io: &mut Io, attacker: &mut Attacker, victim: &appliance::Host) -> Opt
 
 fn junk(io: &mut Io, attacker: &mut Attacker, kind: usize) -> Option<Fault> {
     let len = attacker.dice.index(1_300);
-    let mut bytes: Vec<u8> = (0..len).map(|_| attacker.dice.next() as u8).collect();
+    let mut bytes: Vec<u8> = (0..len).map(|_| attacker.dice.draw() as u8).collect();
     if attacker.dice.chance(700) {
         let head = [b'M', b'U', b'S', b'T', 1, kind as u8];
         for (byte, head) in bytes.iter_mut().zip(head) {

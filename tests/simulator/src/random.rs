@@ -28,7 +28,7 @@ impl Stream {
 
     /// A stream of its own, decided by this one.
     pub fn fork(&mut self) -> Stream {
-        Stream::new(self.next())
+        Stream::new(self.draw())
     }
 
     /// A stream for a machine.
@@ -37,7 +37,7 @@ impl Stream {
     }
 
     /// 64 even bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         let [a, b, c, d] = self.state;
         let result = a.wrapping_add(d).rotate_left(23).wrapping_add(a);
         self.state = [a ^ d ^ b, b ^ c ^ a, c ^ a ^ (b << 17), (d ^ b).rotate_left(45)];
@@ -46,7 +46,7 @@ impl Stream {
 
     /// A number below `bound`, or zero.
     pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+        ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u64
     }
 
     /// A number from `low` to `high`, both included.
@@ -80,14 +80,14 @@ impl Stream {
 impl TryRng for Stream {
     type Error = Infallible;
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok((self.next() >> 32) as u32)
+        Ok((self.draw() >> 32) as u32)
     }
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.next())
+        Ok(self.draw())
     }
     fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
         for chunk in dst.chunks_mut(8) {
-            let bytes = self.next().to_le_bytes();
+            let bytes = self.draw().to_le_bytes();
             chunk.copy_from_slice(&bytes[..chunk.len()]);
         }
         Ok(())
@@ -104,7 +104,7 @@ mod tests {
     fn a_stream_is_what_its_authors_published() {
         // The reference implementation (prng.di.unimi.it/xoshiro256plusplus.c), state 1, 2, 3, 4.
         let mut stream = Stream { state: [1, 2, 3, 4] };
-        let first: Vec<u64> = (0..4).map(|_| stream.next()).collect();
+        let first: Vec<u64> = (0..4).map(|_| stream.draw()).collect();
         assert_eq!(first, [41943041, 58720359, 3588806011781223, 3591011842654386]);
     }
 

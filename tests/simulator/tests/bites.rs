@@ -21,8 +21,8 @@ fn found(sabotage: Sabotage) -> (Invariant, u64) {
 
 fn is_found_by(sabotage: Sabotage, expected: &[Invariant]) {
     let (invariant, seeds) = found(sabotage);
-    println!("{sabotage:?}: `{}` after {seeds} seeds", invariant.name());
-    assert!(expected.contains(&invariant), "{sabotage:?} is found by `{}` instead", invariant.name());
+    let name = invariant.name();
+    assert!(expected.contains(&invariant), "{sabotage:?} is found by `{name}` instead, after {seeds} seeds");
 }
 
 #[test]
