@@ -79,7 +79,9 @@ impl Hosts {
         let said = output(&mut command);
         let seconds = started.elapsed().as_secs_f64();
         self.close_connections();
-        ensure!(said.status.success(), "{}{}", text(&said.stdout), text(&said.stderr));
+        let first_fault =
+            || text(&said.stdout).lines().find(|line| line.starts_with("fatal")).unwrap_or_default().to_owned();
+        ensure!(said.status.success(), "the playbook failed: {} {}", first_fault(), text(&said.stderr));
         self.check(round)?;
         Ok(seconds)
     }
@@ -168,6 +170,7 @@ impl Hosts {
         for file in NEEDED.iter().filter(|file| Path::new("/etc").join(file).is_file()) {
             fs::copy(Path::new("/etc").join(file), root.join("etc").join(file))?;
         }
+        fs::write(root.join("etc/hostname"), "factory\n")?;
         fs::write(root.join("etc/hosts"), "127.0.0.1\tlocalhost\n")?;
         // Ansible looks here to know where it is.
         for file in ["os-release", "debian_version"] {
