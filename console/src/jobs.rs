@@ -16,12 +16,11 @@ pub use error::JobError;
 use muster_protocol::api::{GrantItem, Granted};
 use muster_protocol::crypto::Entropy;
 use muster_protocol::crypto::keys::{SealKey, SecretKey};
-use muster_protocol::delivery::{self, Delivery, Order};
+use muster_protocol::delivery::{self, Delivery, Order, takes_claim_key};
 use muster_protocol::discovery::Heard;
 use muster_protocol::id::{SiteId, Uid};
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::time::{Millis, UnixTime};
-use muster_protocol::wire::here::State;
 use muster_protocol::wire::result::ResultPacket;
 use muster_protocol::{Token, delivery::Outcome};
 pub(crate) use outcome::job_view;
@@ -84,8 +83,8 @@ pub(crate) struct Jobs {
     active: BTreeMap<Uid, Active>,
     window: Window,
     deadlines: BTreeSet<(Millis, Uid)>,
-    /// One-time keys of the last answers, and how each appliance stood.
-    keys: BTreeMap<Uid, (SealKey, State, Millis)>,
+    /// One-time keys of the last answers, and whether a claim key goes with them.
+    keys: BTreeMap<Uid, (SealKey, bool, Millis)>,
     changes: Vec<Change>,
     tokens: Vec<(Uid, Token)>,
     finishing: Vec<(u32, u64)>,
@@ -222,14 +221,13 @@ impl Jobs {
             let Some(item) = self.item(&uid).cloned() else { continue };
             let Some(grant) = item.grant else { continue };
             let heard = self.keys.remove(&uid).filter(|(_, _, at)| now.since(*at) < KEY_AGE_MS);
-            // Who has a pinned root no longer opens what is sealed with the claim key.
-            let is_pinned = heard.is_some_and(|(_, state, _)| state == State::Configured);
+            let with_claim_key = heard.is_none_or(|(_, taken, _)| taken);
             let order = Order {
                 device_key: item.device_key,
                 mac: item.mac,
                 grant: grant.signed,
                 seq: grant.seq,
-                claim: grant.claim.filter(|_| !is_pinned),
+                claim: grant.claim.filter(|_| with_claim_key),
                 one_time_key: heard.map(|(key, _, _)| key),
             };
             let resumed = item.saved.map(|saved| Delivery::resume(now, order.clone(), &saved, (self.entropy)()));
@@ -247,8 +245,9 @@ impl Jobs {
 
     /// An appliance answered a ping.
     pub(crate) fn heard(&mut self, now: Millis, at: UnixTime, heard: &Heard, console: &SecretKey) {
-        self.keys.insert(heard.uid, (heard.one_time_key, heard.state, now));
-        let input = delivery::Input::Heard { one_time_key: heard.one_time_key, boot: heard.boot, state: heard.state };
+        let Heard { uid, one_time_key, boot, state, proof, .. } = *heard;
+        self.keys.insert(uid, (one_time_key, takes_claim_key(state, proof), now));
+        let input = delivery::Input::Heard { one_time_key, boot, state, proof };
         self.input(now, at, &heard.uid, input, console);
     }
 

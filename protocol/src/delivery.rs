@@ -22,7 +22,7 @@ use crate::crypto::{Entropy, random, uniform};
 use crate::id::{BootId, Mac, RequestId, Seq, Uid};
 use crate::time::Millis;
 use crate::wire::config::{self, Address, PacketHash};
-use crate::wire::here::State;
+use crate::wire::here::{Proof, State};
 use crate::wire::kick::KickStart;
 use crate::wire::result::{Reason, ResultPacket, Stage, Status};
 use crate::wire::{from_cbor, to_cbor};
@@ -61,6 +61,8 @@ pub enum Input<'a> {
         boot: BootId,
         /// How it stands.
         state: State,
+        /// What it accepts as proof of ownership while nobody owns it.
+        proof: Proof,
     },
     /// What [`Output::Persist`] asked for is on disk.
     Persisted(Token),
@@ -241,7 +243,9 @@ impl Delivery {
     pub fn handle_input(&mut self, now: Millis, input: Input<'_>, console: &SecretKey) {
         match input {
             Input::Packet(packet) => self.result(now, packet, console),
-            Input::Heard { one_time_key, state, .. } => self.heard(now, one_time_key, state, console),
+            Input::Heard { one_time_key, state, proof, .. } => {
+                self.heard(now, one_time_key, takes_claim_key(state, proof), console);
+            }
             Input::Persisted(token) => self.persisted(now, token),
             Input::Regranted { grant, seq, claim } => {
                 if let Step::Granting { key } = self.step {
@@ -300,13 +304,12 @@ impl Delivery {
         self.refusal.as_deref()
     }
 
-    fn heard(&mut self, now: Millis, key: SealKey, state: State, console: &SecretKey) {
+    fn heard(&mut self, now: Millis, key: SealKey, with_claim_key: bool, console: &SecretKey) {
         if !matches!(self.step, Step::Asking { .. }) || self.tries.must_wait(now) {
             return;
         }
         self.heard_at = now;
-        if state == State::Configured {
-            // It has a pinned root, so it no longer opens what is sealed with the claim key.
+        if !with_claim_key {
             self.order.claim = None;
         }
         self.build(now, key, console);
@@ -448,6 +451,12 @@ impl Delivery {
         let jittered = ms * 3 / 4 + uniform(&mut *self.rng, ms / 2 + 1);
         self.next_at = Some(now + jittered);
     }
+}
+
+/// Whether an appliance that answered so opens what is sealed with its claim key. Who has a pinned root no longer does, and
+/// who accepts anybody never did.
+pub fn takes_claim_key(state: State, proof: Proof) -> bool {
+    state != State::Configured && proof != Proof::Open
 }
 
 #[cfg(test)]

@@ -39,17 +39,17 @@ const MAC: Mac = Mac([2, 0, 0, 0, 0, 7]);
 
 impl Line {
     fn new(seed: u64) -> Line {
+        Line::to(Proof::Claim, seed)
+    }
+
+    /// A line to an appliance that accepts this proof.
+    fn to(proof: Proof, seed: u64) -> Line {
         let mut rng = TestRng::new(seed);
         let (root, console) = (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
         let device = SecretKey::generate(&mut rng);
         let label = ClaimSecret::generate(&mut rng).key();
-        let profile = Profile {
-            device: device.clone(),
-            mac: MAC,
-            boot: BootId([1; 16]),
-            proof: Proof::Claim,
-            claim: Some(label.clone()),
-        };
+        let profile =
+            Profile { device: device.clone(), mac: MAC, boot: BootId([1; 16]), proof, claim: Some(label.clone()) };
         let appliance = Appliance::new(Millis(0), profile, None, Box::new(TestRng::new(seed + 1))).expect("new");
         let order = Order {
             device_key: device.public(),
@@ -172,7 +172,12 @@ impl Line {
         match wire::decode(bytes).expect("an appliance sends what can be read") {
             Message::Here(packet) => {
                 let here = packet.verify().expect("signed");
-                let heard = Input::Heard { one_time_key: here.one_time_key, boot: here.boot, state: here.state };
+                let heard = Input::Heard {
+                    one_time_key: here.one_time_key,
+                    boot: here.boot,
+                    state: here.state,
+                    proof: here.proof,
+                };
                 self.delivery.handle_input(self.now, heard, &self.console);
             }
             Message::Result(packet) => {
@@ -344,4 +349,11 @@ fn damaged_saved_bytes_are_an_error() {
     let mut line = Line::new(1);
     let order = line.order();
     assert!(Delivery::resume(Millis(0), order, b"x", Box::new(TestRng::new(1))).is_err());
+}
+
+#[test]
+fn an_appliance_that_accepts_anybody_is_configured_although_its_code_is_known() {
+    let mut line = Line::to(Proof::Open, 1);
+    assert!(line.order().claim.is_some());
+    assert_eq!(line.finish(), Outcome::Configured);
 }

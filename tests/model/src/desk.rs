@@ -153,7 +153,12 @@ impl Run<'_> {
                     return;
                 }
                 self.step.desk.is_pinned = here.state == State::Configured;
-                self.input(Input::Heard { one_time_key: here.one_time_key, boot: here.boot, state: here.state });
+                self.input(Input::Heard {
+                    one_time_key: here.one_time_key,
+                    boot: here.boot,
+                    state: here.state,
+                    proof: here.proof,
+                });
             }
             _ => {}
         }

@@ -11,13 +11,12 @@ use crate::queue::{Event, Node};
 use crate::random::Stream;
 use crate::world::Io;
 use muster_protocol::crypto::keys::{PublicKey, SealKey, SecretKey};
-use muster_protocol::delivery::{self, Delivery, Order, Outcome};
+use muster_protocol::delivery::{self, Delivery, Order, Outcome, takes_claim_key};
 use muster_protocol::discovery::{self, Discovery, Heard, Signer};
 use muster_protocol::id::{Mac, Seq};
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::time::Millis;
 use muster_protocol::wire::config::PacketHash;
-use muster_protocol::wire::here::State;
 use muster_protocol::wire::{self, Message, Peer};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -45,7 +44,7 @@ struct Running {
     discovery: Discovery,
     /// Appliances that were heard: where, and who they are.
     roster: BTreeMap<usize, (Peer, PublicKey, Mac)>,
-    keys: BTreeMap<usize, (SealKey, State, Millis)>,
+    keys: BTreeMap<usize, (SealKey, bool, Millis)>,
     items: BTreeMap<usize, Item>,
     ungranted: VecDeque<usize>,
     ready: VecDeque<usize>,
@@ -323,10 +322,11 @@ impl Host {
         let Some(running) = &mut self.running else { return };
         log!(io, "console {} hears appliance {appliance}: {:?}", self.number, heard.state);
         running.roster.insert(appliance, (heard.peer, heard.device_key, heard.mac));
-        running.keys.insert(appliance, (heard.one_time_key, heard.state, now));
+        let claimed = takes_claim_key(heard.state, heard.proof);
+        running.keys.insert(appliance, (heard.one_time_key, claimed, now));
         if let Some(delivery) = running.active.get_mut(&appliance) {
-            let Heard { one_time_key, boot, state, .. } = *heard;
-            delivery.handle_input(now, delivery::Input::Heard { one_time_key, boot, state }, &self.key);
+            let Heard { one_time_key, boot, state, proof, .. } = *heard;
+            delivery.handle_input(now, delivery::Input::Heard { one_time_key, boot, state, proof }, &self.key);
             self.drain(io, appliance);
         }
     }
@@ -341,13 +341,13 @@ impl Host {
             let Some(item) = running.items.get(&appliance).cloned() else { continue };
             let Some(grant) = item.grant else { continue };
             let heard = running.keys.remove(&appliance).filter(|(_, _, at)| now.since(*at) < KEY_AGE_MS);
-            let is_pinned = heard.is_some_and(|(_, state, _)| state == State::Configured);
+            let takes_claim_key = heard.is_none_or(|(_, claimed, _)| claimed);
             let order = Order {
                 device_key: item.device_key,
                 mac: item.mac,
                 grant: grant.signed,
                 seq: grant.seq,
-                claim: grant.claim.filter(|_| !is_pinned),
+                claim: grant.claim.filter(|_| takes_claim_key),
                 one_time_key: heard.map(|(key, _, _)| key),
             };
             let entropy = self.entropy.entropy();

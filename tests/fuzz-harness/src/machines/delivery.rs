@@ -14,7 +14,7 @@ use muster_protocol::id::{RequestId, Seq};
 use muster_protocol::parameters::Confirm;
 use muster_protocol::time::Millis;
 use muster_protocol::wire::config::{ConfigPacket, PacketHash};
-use muster_protocol::wire::here::State;
+use muster_protocol::wire::here::{Proof, State};
 use muster_protocol::wire::result::{ConfigResult, Reason, ResultPacket, Stage, Status};
 use muster_protocol::wire::{self, MAX_DATAGRAM, Message, to_cbor};
 use std::sync::LazyLock;
@@ -111,7 +111,7 @@ impl Run {
                     one_time_key = SealKey([0; 32]);
                 }
                 let state = choices.one_of(&[State::Unconfigured, State::Configured, State::Installing]);
-                self.input(Input::Heard { one_time_key, boot: boot(1), state });
+                self.input(Input::Heard { one_time_key, boot: boot(1), state, proof: Proof::Claim });
             }
             2 | 3 => self.store(),
             4..=6 => self.result(choices),
