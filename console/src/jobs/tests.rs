@@ -399,7 +399,7 @@ fn cancelling_stops_what_has_not_begun_and_finishes_what_has() {
     for device in world.devices.values_mut() {
         device.deaf = false;
     }
-    world.fuse = Some(100);
+    world.fuse = Some(300);
     assert!(world.run().is_err(), "in the middle");
     world.restart();
     world.jobs.cancel(world.now, UnixTime(100), id, &world.console.clone()).expect("a job");
