@@ -505,10 +505,11 @@ impl Appliance {
     /// FAILED before anything changed; no tag, because nothing was agreed with the sender. `of`: request and hash of a packet
     /// of `room` bytes.
     fn refuse(&mut self, now: Millis, peer: Peer, of: (RequestId, PacketHash), reason: Reason, room: usize) {
-        self.outputs.push_back(Output::Notify(Event::Refused { reason }));
+        // Beyond the limit it is not told to anybody, nor written to a log that a flood would fill.
         if !self.refusals.take(now) {
             return;
         }
+        self.outputs.push_back(Output::Notify(Event::Refused { reason }));
         let next_key = match reason {
             Reason::Busy | Reason::TooManyAttempts => None,
             _ => Some(self.keys.publish(now, &mut *self.rng)),
