@@ -98,7 +98,10 @@ function Details({ row }: { row: ApplianceRow }) {
               <Plural value={row.conflicts.length} one="# conflict" other="# conflicts" />
             </strong>{' '}
             {/* Not `Trans`: it would take markup in a value for one of its own elements. */}
-            {t`It shares what should be its own: ${row.conflicts.join('; ')}. Configure one of them anew.`}
+            {t`It shares what should be its own: ${row.conflicts.join('; ')}.`}{' '}
+            {row.conflicts.some((one) => one.startsWith('MAC '))
+              ? t`One of those with the same MAC is a copy or an impostor: compare their UIDs with the labels.`
+              : t`Configure one of them anew.`}
           </div>
         </div>
       ) : null}
