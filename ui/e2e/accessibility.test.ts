@@ -139,13 +139,7 @@ for (const scheme of ['light', 'dark'] satisfies Scheme[])
         // A tooltip of where the mouse happens to be is not part of the page.
         await page.mouse.move(2, 2)
         await page.locator('[role=tooltip]').first().waitFor({ state: 'detached' })
-        // axe reads colours: nothing may be half-way through a fade.
-        await page.evaluate(() =>
-          Promise.all(document.getAnimations().map((one) => one.finished)).then(
-            () => undefined,
-            () => undefined,
-          ),
-        )
+        await stage.hold(page)
         await page.evaluate(axe.source)
         const found = await page.evaluate(async () => {
           const result = await (globalThis as unknown as { axe: typeof axe }).axe.run()

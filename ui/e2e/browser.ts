@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { type PreviewServer, preview } from 'vite'
+import { HOLD } from '../src/backend/fakeOptions.ts'
 
 /** What src-tauri/tauri.conf.json allows; the pages must work under it. */
 const POLICY =
@@ -51,6 +52,21 @@ export class Stage {
     })
     await page.goto(this.base + path)
     return { page, errors }
+  }
+
+  /**
+   * Nothing changes any more: the site stands still, what it said last is painted, fades are over. A page that goes on
+   * while it is examined shows a button's colour from before and its state from after.
+   */
+  async hold(page: Page): Promise<void> {
+    await page.evaluate(async (name) => {
+      window.dispatchEvent(new Event(name))
+      const painted = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
+      await painted()
+      const ends = (one: Animation) => Number.isFinite(one.effect?.getComputedTiming().endTime)
+      await Promise.allSettled(document.getAnimations().filter(ends).map((one) => one.finished))
+      await painted()
+    }, HOLD)
   }
 
   async close(): Promise<void> {

@@ -17,7 +17,7 @@ import { parseTable } from '../domain/csv.ts'
 import { isCode } from '../domain/labels.ts'
 import { checkSheet, NO_SETTINGS } from '../domain/settings.ts'
 import type { Backend } from './backend.ts'
-import { DEFAULTS, type FakeOptions, optionsOf } from './fakeOptions.ts'
+import { DEFAULTS, type FakeOptions, HOLD, optionsOf } from './fakeOptions.ts'
 import {
   beatAt,
   INSTALL_FAILED,
@@ -32,7 +32,9 @@ import {
 
 /** What `main.tsx` calls: options from the address. */
 export function connect(): Backend {
-  return new Fake(optionsOf(window.location.search))
+  const fake = new Fake(optionsOf(window.location.search))
+  window.addEventListener(HOLD, () => fake.hold())
+  return fake
 }
 
 const SITES: SiteView[] = [
@@ -97,8 +99,13 @@ export class Fake implements Backend {
 
   /** Ends the simulation; for tests. */
   close(): void {
-    clearInterval(this.timer)
+    this.hold()
     this.listener = null
+  }
+
+  /** The simulated site stands still from now on. */
+  hold(): void {
+    clearInterval(this.timer)
   }
 
   async startState() {

@@ -1,5 +1,8 @@
 // What the simulated site is like, and how its address says it.
 
+/** Dispatched on the window, this event holds the simulated site still: for who looks at a page longer than a moment. */
+export const HOLD = 'muster-hold'
+
 export interface FakeOptions {
   appliances: number
   /** Begin at the first-start question. */
