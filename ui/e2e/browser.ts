@@ -64,7 +64,12 @@ export class Stage {
       const painted = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
       await painted()
       const ends = (one: Animation) => Number.isFinite(one.effect?.getComputedTiming().endTime)
-      await Promise.allSettled(document.getAnimations().filter(ends).map((one) => one.finished))
+      await Promise.allSettled(
+        document
+          .getAnimations()
+          .filter(ends)
+          .map((one) => one.finished),
+      )
       await painted()
     }, HOLD)
   }
