@@ -3,11 +3,15 @@
 //! The grant named the NOC and the hash of its CA certificate; only servers of that CA are talked to, from the first byte
 //! on. The appliance's clock decides nothing: renewal goes by the NOC's time.
 
+mod http;
 mod tls;
+
+pub use http::ExchangeError;
 
 use crate::network::chain;
 use crate::storage::{Document, Storage, StorageError};
 use data_encoding::{BASE64, HEXLOWER};
+use http::{Answer, Client};
 use muster_protocol::api::{ApplianceEnrolled, Beat, BeatAnswer, EnrolAppliance, Problem};
 use muster_protocol::appliance::Enrolment;
 use muster_protocol::crypto::keys::SecretKey;
@@ -16,7 +20,6 @@ use muster_protocol::grant::EnrolmentProof;
 use muster_protocol::id::Uid;
 use muster_protocol::text::misleads;
 use muster_protocol::wire::to_cbor;
-use reqwest::{Client, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -36,7 +39,7 @@ pub enum NocError {
         noc: String,
         /// What went wrong.
         #[source]
-        source: reqwest::Error,
+        source: ExchangeError,
     },
     /// Somebody else answers at that address.
     #[error(
@@ -55,7 +58,7 @@ pub enum NocError {
         noc: String,
         /// What is wrong with it.
         #[source]
-        source: reqwest::Error,
+        source: ExchangeError,
     },
     /// The NOC said no.
     #[error("the NOC refused: {code} ({status}): {title}")]
@@ -121,7 +124,7 @@ impl NocError {
     fn asks_for_certificate(&self) -> bool {
         match self {
             NocError::CertificateRefused { .. } => true,
-            NocError::Refused { status, .. } => *status == StatusCode::UNAUTHORIZED.as_u16(),
+            NocError::Refused { status, .. } => *status == UNAUTHORIZED,
             _ => false,
         }
     }
@@ -252,53 +255,39 @@ async fn post<T: DeserializeOwned>(
     path: &str,
     body: &impl Serialize,
 ) -> Result<T, NocError> {
-    let answer = client.post(format!("https://{noc}{path}")).json(body).send().await.map_err(failed(noc))?;
-    let bytes = accept(answer, noc).await?;
+    let json = serde_json::to_vec(body).unwrap_or_default();
+    let answer = client.post(noc, path, json, MAX_ANSWER).await.map_err(failed(noc))?;
+    let bytes = accept(answer)?;
     serde_json::from_slice(&bytes).map_err(|_| NocError::Answer { noc: noc.to_owned() })
 }
 
 /// The body of a good answer; the problem of any other.
-async fn accept(mut answer: Response, noc: &str) -> Result<Vec<u8>, NocError> {
-    let status = answer.status();
-    let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(failed(noc))? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(NocError::Answer { noc: noc.to_owned() });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    if status.is_success() {
+fn accept(answer: Answer) -> Result<Vec<u8>, NocError> {
+    let Answer { status, retry_after_s, body } = answer;
+    if (200..300).contains(&status) {
         return Ok(body);
     }
     let problem = serde_json::from_slice::<Problem>(&body).ok();
-    let (code, title) = problem.map_or_else(
-        || ("http".to_owned(), status.canonical_reason().unwrap_or("no reason given").to_owned()),
-        |problem| (problem.code, problem.title),
-    );
+    let (code, title) = problem
+        .map_or_else(|| ("http".to_owned(), "no reason given".to_owned()), |problem| (problem.code, problem.title));
     let printable = |text: String| text.chars().filter(|c| !misleads(*c)).take(200).collect();
-    Err(NocError::Refused {
-        status: status.as_u16(),
-        code: printable(code),
-        title: printable(title),
-        retry_after_s: retry_after,
-    })
+    Err(NocError::Refused { status, code: printable(code), title: printable(title), retry_after_s })
 }
 
-fn failed(noc: &str) -> impl Fn(reqwest::Error) -> NocError {
+fn failed(noc: &str) -> impl Fn(ExchangeError) -> NocError {
     move |source| {
         let noc = noc.to_owned();
-        // The URL is in the message already.
-        let source = source.without_url();
         match tls::complaint(&source) {
             Some(Complaint::NotPinned) => NocError::WrongNoc { noc },
             Some(Complaint::NotValid) => NocError::Certificate { noc, source },
             Some(Complaint::OurCertificate) => NocError::CertificateRefused { noc },
+            None if matches!(source, ExchangeError::TooLong) => NocError::Answer { noc },
             None => NocError::Unreachable { noc, source },
         }
     }
 }
 
+const UNAUTHORIZED: u16 = 401;
 /// The time an enrolment or a beat may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// The time a connection may take.

@@ -1,9 +1,9 @@
 //! TLS for one pinned NOC: keys, certificates, and clients that trust nobody else.
 
-use super::{CONNECT_TIMEOUT, NocError, REQUEST_TIMEOUT};
+use super::NocError;
+use super::http::Client;
 use muster_protocol::id::Uid;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
-use reqwest::Client;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
@@ -40,7 +40,7 @@ impl Request {
 
 /// A client that trusts the pinned CA alone.
 pub(super) fn anonymous(trust: &Arc<Pinned>) -> Result<Client, NocError> {
-    client(config(trust).with_no_client_auth())
+    Ok(client(config(trust).with_no_client_auth()))
 }
 
 /// The same, with a client certificate.
@@ -48,7 +48,7 @@ pub(super) fn with_certificate(trust: &Arc<Pinned>, certificate: &str, key: &str
     let chain: Vec<_> =
         CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().map_err(bad)?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(bad)?;
-    client(config(trust).with_client_auth_cert(chain, key).map_err(bad)?)
+    Ok(client(config(trust).with_client_auth_cert(chain, key).map_err(bad)?))
 }
 
 /// Not before and not after of the first certificate of a PEM text, Unix seconds.
@@ -68,8 +68,8 @@ pub(super) enum Complaint {
 }
 
 /// Finds it among the causes of an error.
-pub(super) fn complaint(error: &reqwest::Error) -> Option<Complaint> {
-    let mut next = std::error::Error::source(error);
+pub(super) fn complaint(error: &dyn std::error::Error) -> Option<Complaint> {
+    let mut next = error.source();
     while let Some(error) = next {
         match error.downcast_ref::<rustls::Error>() {
             Some(rustls::Error::InvalidCertificate(
@@ -119,22 +119,10 @@ fn config(trust: &Arc<Pinned>) -> ConfigBuilder<ClientConfig, WantsClientCert> {
         .with_custom_certificate_verifier(trust.clone())
 }
 
-fn client(mut config: ClientConfig) -> Result<Client, NocError> {
+fn client(mut config: ClientConfig) -> Client {
     // One NOC: the default cache for 256 servers would be most of a small agent's memory.
     config.resumption = Resumption::in_memory_sessions(2);
-    let client = Client::builder()
-        .tls_backend_preconfigured(config)
-        .http1_only()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(REQUEST_TIMEOUT)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_max_idle_per_host(1)
-        .pool_idle_timeout(Duration::from_secs(90))
-        // The next beat finds out soon enough that the NOC is gone; thousands of probes a minute would not help it.
-        .tcp_keepalive(None)
-        .build();
-    client.map_err(bad)
+    Client::new(config)
 }
 
 fn bad(error: impl std::fmt::Display) -> NocError {
