@@ -25,6 +25,11 @@ pub struct Config {
     pub model: String,
     /// How long to wait for a host that has the address already.
     pub probe: Duration,
+    /// The user, by name or number, that reads what the network sends: `muster-agent` if there is one and the image names none; with
+    /// `root` one process does everything.
+    pub user: Option<String>,
+    /// Whether that process may only make the system calls that it needs.
+    pub system_call_filter: bool,
 }
 
 /// `agent.toml` of the image. Everything is optional.
@@ -43,6 +48,10 @@ pub struct ImageConfig {
     pub model: Option<String>,
     /// Milliseconds to wait for a host that has the address already.
     pub probe_ms: Option<u64>,
+    /// The user that reads what the network sends.
+    pub user: Option<String>,
+    /// Whether it may only make the system calls that it needs.
+    pub system_call_filter: Option<bool>,
 }
 
 /// A proof that an image can be made for.

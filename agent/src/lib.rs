@@ -5,6 +5,7 @@
 //! # Map
 //! - [`agent`]: one appliance, machines and shell together. It runs the same on real hardware and in the practice fleet.
 //! - [`run`]: the daemon's loop around it; [`udp`] its sockets; [`config`] its options; [`status`] what it tells locally.
+//! - [`separation`]: the process that reads what strangers send has no rights, and asks the one that has.
 //! - [`network`]: applying settings, provisionally and for good: [`network::live`] for real, [`network::fake`] in memory.
 //! - [`storage`]: what survives a power cut. [`identity`]: who this appliance is; [`label`] prints it.
 //! - [`noc_client`]: enrolment and beats over HTTPS; [`health`] what a beat reports; [`counters`] what applications add.
@@ -19,6 +20,7 @@ pub mod label;
 pub mod network;
 pub mod noc_client;
 pub mod run;
+pub mod separation;
 pub mod status;
 pub mod storage;
 pub mod udp;

@@ -10,6 +10,9 @@ use muster_agent::label::{Label, MANIFEST_HEADER};
 use muster_agent::network::live::LiveNetwork;
 use muster_agent::network::{NetworkError, find_link, rp_filter};
 use muster_agent::run::{self, LockError};
+use muster_agent::separation::SeparationError;
+use muster_agent::separation::keeper::WORKER;
+use muster_agent::separation::worker;
 use muster_agent::status::Status;
 use muster_agent::storage::{Document, FileStorage, Storage, StorageError};
 use std::io::IsTerminal;
@@ -53,6 +56,9 @@ enum Command {
         /// What proves ownership while unconfigured [default: claim]
         #[arg(long)]
         proof: Option<ProofName>,
+        /// Who reads what the network sends: a user by name or number; `root` for one process [default: muster-agent, if it exists]
+        #[arg(long)]
+        user: Option<String>,
     },
     /// Print the label: UID, MAC, claim code and QR code. The claim code is a secret
     Label {
@@ -83,9 +89,16 @@ enum Command {
     },
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    match carry_out().await {
+fn main() -> ExitCode {
+    log_to_standard_error();
+    // Not for people, and before any thread is made: a filter of system calls is for the threads that come after it.
+    let done = if std::env::args_os().nth(1).is_some_and(|first| first == WORKER) {
+        worker::work()
+    } else {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.context("no runtime").and_then(|runtime| runtime.block_on(carry_out(Cli::parse())))
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tell(&error);
@@ -94,13 +107,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn carry_out() -> anyhow::Result<()> {
-    let wanted = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
-    let filter = wanted.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
-    let lines = tracing_subscriber::fmt::layer();
-    let lines = lines.with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
-    tracing_subscriber::registry().with(lines).with(filter).init();
-    let Cli { command, options } = Cli::parse();
+async fn carry_out(Cli { command, options }: Cli) -> anyhow::Result<()> {
     let image = ImageConfig::load(&options.root)?;
     let mut config = Config {
         state_dir: options.state_dir,
@@ -111,12 +118,15 @@ async fn carry_out() -> anyhow::Result<()> {
         serial: image.serial.unwrap_or_default(),
         model: image.model.unwrap_or_default(),
         probe: Duration::from_millis(image.probe_ms.unwrap_or(1_200)),
+        user: image.user,
+        system_call_filter: image.system_call_filter.unwrap_or(true),
     };
     match command {
-        Command::Run { proof } => {
+        Command::Run { proof, user } => {
             if let Some(proof) = proof {
                 config.proof = proof.into();
             }
+            config.user = user.or(config.user);
             run::run(config).await
         }
         Command::Label { json, manifest, serial, model } => {
@@ -127,6 +137,14 @@ async fn carry_out() -> anyhow::Result<()> {
         Command::Status { json } => print_status(&config, json),
         Command::Reset { yes } => reset(&config, yes).await,
     }
+}
+
+fn log_to_standard_error() {
+    let wanted = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let filter = wanted.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
+    let lines = tracing_subscriber::fmt::layer();
+    let lines = lines.with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    tracing_subscriber::registry().with(lines).with(filter).init();
 }
 
 /// What happened and what to do, why, and the stable word.
@@ -141,7 +159,8 @@ fn tell(error: &anyhow::Error) {
         .or_else(|| error.downcast_ref::<ConfigError>().map(ConfigError::code))
         .or_else(|| error.downcast_ref::<NetworkError>().map(NetworkError::code))
         .or_else(|| error.downcast_ref::<StartError>().map(StartError::code))
-        .or_else(|| error.downcast_ref::<LockError>().map(LockError::code));
+        .or_else(|| error.downcast_ref::<LockError>().map(LockError::code))
+        .or_else(|| error.downcast_ref::<SeparationError>().map(SeparationError::code));
     if let Some(code) = code {
         eprintln!("  [{code}]");
     }

@@ -87,6 +87,14 @@ pub enum NetworkError {
     /// What was stored as the former state cannot be read.
     #[error("the stored former state is not of a form that this version knows")]
     Former,
+    /// The process that has rights says so; its log says more.
+    #[error("{detail}")]
+    Keeper {
+        /// As the appliance reports it.
+        reason: Reason,
+        /// The same.
+        detail: String,
+    },
     /// The practice fleet was told to fail.
     #[error("{text}")]
     Practice {
@@ -105,6 +113,7 @@ impl NetworkError {
             NetworkError::File { .. } => "system_file",
             NetworkError::Storage(error) => error.code(),
             NetworkError::Former => "former_state_form",
+            NetworkError::Keeper { .. } => "keeper",
             NetworkError::Practice { .. } => "practice",
         }
     }
@@ -114,6 +123,7 @@ impl NetworkError {
         let reason = match self {
             NetworkError::AddressTaken { .. } => Reason::AddressTaken,
             NetworkError::Storage(_) => Reason::Storage,
+            NetworkError::Keeper { reason, .. } => *reason,
             NetworkError::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => Reason::Storage,
             _ => Reason::ApplyFailed,
         };

@@ -1,55 +1,193 @@
-//! The daemon's loop: one interface, one agent.
+//! The daemon's loop: one interface, one agent. What it needs rights for is behind [`Host`]: done by this process itself
+//! ([`Here`]), or by another one ([`crate::separation`]).
 
 use crate::agent::{Agent, Parts};
 use crate::config::Config;
 use crate::health::HostHealth;
 use crate::identity::Identity;
 use crate::network::live::LiveNetwork;
-use crate::network::{Link, chain, find_link, rp_filter};
+use crate::network::{Link, Network, NetworkError, chain, find_link, rp_filter};
+use crate::separation::{self, keeper};
 use crate::status::{self, Status};
-use crate::storage::FileStorage;
+use crate::storage::{FileStorage, Storage, StorageError};
 use crate::udp::Sockets;
 use anyhow::Context;
 use muster_protocol::appliance::Event;
 use muster_protocol::time::Millis;
-use muster_protocol::wire::here::State;
+use muster_protocol::wire::here::{Proof, State};
 use std::fs::{File, TryLockError};
+use std::future::Future;
+use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 
 /// How often the interface is looked at: it may have been replaced, or have got another MAC or address.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
-type LiveAgent = Agent<FileStorage, LiveNetwork<FileStorage>, HostHealth>;
-
 /// Runs until it is told to end by SIGTERM or SIGINT.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    // Neither we nor what we start ever gets more rights than we have.
+    nix::sys::prctl::set_no_new_privs().context("giving up the right to get more rights")?;
+    match separation::account(&config)? {
+        Some(account) => keeper::keep(config, account).await,
+        None => run_here(config).await,
+    }
+}
+
+/// In one process.
+async fn run_here(config: Config) -> anyhow::Result<()> {
     let storage = FileStorage::open(&config.state_dir)?;
     let _lock = lock(&config.state_dir)?;
     let identity = Identity::load_or_make(&storage, config.claim_file.as_deref())?;
-    if !nix::unistd::geteuid().is_root() {
+    if nix::unistd::geteuid().is_root() {
+        tracing::warn!(
+            "there is no user muster-agent: what reads datagrams runs as root. Make that user, or name one in agent.toml"
+        );
+    } else {
         tracing::warn!("not run as root: settings cannot be applied");
     }
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    let daemon = async {
-        let link = wait_for_link(config.interface.as_deref()).await;
-        tracing::info!(uid = %identity.uid(), interface = link.name, "starting");
-        Daemon::start(&config, storage.clone(), identity, link).await?.serve().await
+    make_counters_folder(&config.root);
+    let mut end = End::listen()?;
+    let place = Place {
+        interface: config.interface.clone(),
+        proof: config.proof,
+        root: config.root.clone(),
+        state_dir: config.state_dir.clone(),
+        keeper: None,
     };
+    let here = Here { root: config.root, probe: config.probe, storage: storage.clone() };
     tokio::select! {
-        result = daemon => result,
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        result = daemon(here, identity, place) => result,
+        () = end.asked() => Ok(()),
     }?;
     rp_filter::put_back(&storage)?;
     tracing::info!("ended");
     Ok(())
 }
+
+/// What the daemon needs rights for.
+pub trait Host: Clone + Send + Sync + 'static {
+    /// Its documents.
+    type Storage: Storage + Clone;
+    /// Its network.
+    type Network: Network;
+    /// Where documents are kept.
+    fn storage(&self) -> Self::Storage;
+    /// The network of an interface.
+    fn network(&self, interface: &str) -> Self::Network;
+    /// Brings an interface up; it and its IPv4 networks.
+    fn prepare(
+        &self,
+        interface: &str,
+    ) -> impl Future<Output = Result<(Link, Vec<(Ipv4Addr, u8)>), NetworkError>> + Send;
+    /// Opens reverse-path filters ([`rp_filter`]).
+    fn open_filters(&self, interface: &str) -> Result<(), StorageError>;
+    /// Puts them back.
+    fn put_filters_back(&self) -> Result<(), StorageError>;
+    /// Keeps the status for `muster-agent status`.
+    fn tell(&self, status: &Status) -> io::Result<()>;
+}
+
+/// Where and as what the daemon runs.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The interface to configure; the first Ethernet if absent.
+    pub interface: Option<String>,
+    /// What proves ownership while unconfigured.
+    pub proof: Proof,
+    /// What system files are relative to.
+    pub root: PathBuf,
+    /// Where state is kept.
+    pub state_dir: PathBuf,
+    /// The process that has rights, if it is another one.
+    pub keeper: Option<u32>,
+}
+
+/// This process does everything itself.
+#[derive(Clone, Debug)]
+pub struct Here {
+    root: PathBuf,
+    probe: Duration,
+    storage: FileStorage,
+}
+
+impl Host for Here {
+    type Storage = FileStorage;
+    type Network = LiveNetwork<FileStorage>;
+
+    fn storage(&self) -> FileStorage {
+        self.storage.clone()
+    }
+
+    fn network(&self, interface: &str) -> LiveNetwork<FileStorage> {
+        LiveNetwork {
+            interface: interface.to_owned(),
+            root: self.root.clone(),
+            probe: self.probe,
+            storage: self.storage.clone(),
+        }
+    }
+
+    async fn prepare(&self, interface: &str) -> Result<(Link, Vec<(Ipv4Addr, u8)>), NetworkError> {
+        crate::network::prepare(interface).await
+    }
+
+    fn open_filters(&self, interface: &str) -> Result<(), StorageError> {
+        rp_filter::open(&self.storage, interface)
+    }
+
+    fn put_filters_back(&self) -> Result<(), StorageError> {
+        rp_filter::put_back(&self.storage)
+    }
+
+    fn tell(&self, status: &Status) -> io::Result<()> {
+        status.store(self.storage.folder())
+    }
+}
+
+/// The daemon; it ends with an error only.
+pub async fn daemon<H: Host>(host: H, identity: Identity, place: Place) -> anyhow::Result<()> {
+    let link = wait_for_link(place.interface.as_deref()).await;
+    tracing::info!(uid = %identity.uid(), interface = link.name, "starting");
+    Daemon::start(host, identity, place, link)?.serve().await
+}
+
+/// SIGTERM and SIGINT.
+#[derive(Debug)]
+pub struct End {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl End {
+    /// From now on they end nothing by themselves.
+    pub fn listen() -> anyhow::Result<End> {
+        let terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+        Ok(End { terminate, interrupt })
+    }
+
+    /// Returns when one has come.
+    pub async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Owned by root; an image that lets others count gives them their own permissions on it.
+pub fn make_counters_folder(root: &Path) {
+    if let Err(error) = std::fs::create_dir_all(root.join(COUNTERS)) {
+        tracing::debug!(%error, "no folder for counters");
+    }
+}
+
+const COUNTERS: &str = "run/muster/counters.d";
 
 /// Why a state folder cannot be had alone.
 #[derive(Debug, thiserror::Error)]
@@ -93,9 +231,9 @@ pub fn lock(state_dir: &Path) -> Result<File, LockError> {
     }
 }
 
-struct Daemon {
-    agent: LiveAgent,
-    storage: FileStorage,
+struct Daemon<H: Host> {
+    agent: Agent<H::Storage, H::Network, HostHealth>,
+    host: H,
     started: Instant,
     link: Link,
     /// Absent while the interface is.
@@ -105,34 +243,23 @@ struct Daemon {
     told: Option<Status>,
 }
 
-impl Daemon {
-    async fn start(config: &Config, storage: FileStorage, identity: Identity, link: Link) -> anyhow::Result<Daemon> {
-        let network = LiveNetwork {
-            interface: link.name.clone(),
-            root: config.root.clone(),
-            probe: config.probe,
-            storage: storage.clone(),
-        };
+impl<H: Host> Daemon<H> {
+    fn start(host: H, identity: Identity, place: Place, link: Link) -> anyhow::Result<Daemon<H>> {
         let (work, done) = mpsc::unbounded_channel();
-        // Owned by root; an image that lets others count gives them their own permissions on it.
-        let counters = config.root.join("run/muster/counters.d");
-        if let Err(error) = std::fs::create_dir_all(&counters) {
-            tracing::debug!(%error, "no folder for counters");
-        }
-        let health = HostHealth { counters: vec![config.state_dir.join("counters.d"), counters] };
+        let counters = vec![place.state_dir.join("counters.d"), place.root.join(COUNTERS)];
         let parts = Parts {
             identity,
             mac: link.mac,
-            proof: config.proof,
-            storage: storage.clone(),
-            network: Arc::new(network),
-            health,
+            proof: place.proof,
+            storage: host.storage(),
+            network: Arc::new(host.network(&link.name)),
+            health: HostHealth { counters },
             work,
             connections: Arc::new(Semaphore::new(1)),
         };
         let agent = Agent::start(Millis(0), parts)?;
         let started = Instant::now();
-        Ok(Daemon { agent, storage, started, link, sockets: None, networks: Vec::new(), done, told: None })
+        Ok(Daemon { agent, host, started, link, sockets: None, networks: Vec::new(), done, told: None })
     }
 
     async fn serve(mut self) -> anyhow::Result<()> {
@@ -173,7 +300,7 @@ impl Daemon {
 
     /// The interface by its name: index and MAC may change under us, memberships go with the index.
     async fn look_at_network(&mut self) {
-        match crate::network::prepare(&self.link.name).await {
+        match self.host.prepare(&self.link.name).await {
             Ok((link, networks)) => {
                 self.networks = networks;
                 if link.mac != self.link.mac {
@@ -227,14 +354,14 @@ impl Daemon {
         if self.told.as_ref().is_none_or(|told| told.state != status.state) {
             tracing::info!(state = status::word(self.agent.state()), "state");
             let filters = match self.agent.state() {
-                State::Configured => rp_filter::put_back(&self.storage),
-                _ => rp_filter::open(&self.storage, &self.link.name),
+                State::Configured => self.host.put_filters_back(),
+                _ => self.host.open_filters(&self.link.name),
             };
             if let Err(error) = filters {
                 tracing::warn!(error = %chain(&error), "reverse-path filters");
             }
         }
-        if let Err(error) = status.store(self.storage.folder()) {
+        if let Err(error) = self.host.tell(&status) {
             tracing::warn!(%error, "the status file could not be written");
         }
         self.told = Some(status);

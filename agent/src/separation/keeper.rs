@@ -1,0 +1,320 @@
+//! The process that is root: it keeps documents and changes the network, as the worker asks.
+//!
+//! The worker may have been taken over by whoever sent it a datagram. So a former state, which is restored with root's rights,
+//! is neither read nor written for it; settings are validated again; and an interface is believed only if the kernel has it.
+
+use super::ask::{self, Answer, Ask, Begin, Bytes, Change, Progress};
+use super::{Account, SeparationError};
+use crate::config::Config;
+use crate::identity::Identity;
+use crate::network::live::LiveNetwork;
+use crate::network::{self, Network, NetworkError, find_link, rp_filter};
+use crate::run;
+use crate::storage::{Document, FileStorage, Storage, StorageError};
+use caps::{CapSet, Capability};
+use muster_protocol::appliance::Failure;
+use muster_protocol::parameters::RawSettings;
+use muster_protocol::wire::result::{Reason, Stage};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// The subcommand that makes a process the worker.
+pub const WORKER: &str = "worker";
+
+/// Starts a worker and serves it until it ends or we are told to.
+pub async fn keep(config: Config, account: Account) -> anyhow::Result<()> {
+    let storage = FileStorage::open(&config.state_dir)?;
+    let _lock = run::lock(&config.state_dir)?;
+    // The image's claim code may be for root alone.
+    Identity::load_or_make(&storage, config.claim_file.as_deref())?;
+    run::make_counters_folder(&config.root);
+    let mut end = run::End::listen()?;
+    let (mut worker, questions, changes) = start_worker(account).map_err(SeparationError::Start)?;
+    tracing::debug!(worker = worker.id(), user = %account.uid, "divided");
+
+    let served = {
+        let keeper = Keeper { config: Arc::new(config), storage: storage.clone() };
+        let own = keeper.clone();
+        // A thread of its own: a document is synced to disk, also while the network is being changed.
+        std::thread::spawn(move || own.answer(questions));
+        keeper.change(changes)
+    };
+    let ended = tokio::select! {
+        // The worker has closed its end: it is gone, or about to be.
+        served = served => Some(served),
+        () = end.asked() => None,
+    };
+    rp_filter::put_back(&storage)?;
+    match ended {
+        // The worker ends with us: the kernel sees to it (`PR_SET_PDEATHSIG`).
+        None => {
+            tracing::info!("ended");
+            Ok(())
+        }
+        Some(served) => {
+            served.map_err(SeparationError::Start)?;
+            let status = worker.wait().map_err(SeparationError::Start)?;
+            if status.success() { Ok(()) } else { Err(SeparationError::Ended { how: status.to_string() }.into()) }
+        }
+    }
+}
+
+fn start_worker(account: Account) -> io::Result<(Child, UnixStream, UnixStream)> {
+    let (questions, their_questions) = UnixStream::pair()?;
+    let (changes, their_changes) = UnixStream::pair()?;
+    let mut command = Command::new("/proc/self/exe");
+    command.arg(WORKER);
+    // Without unsafe code, standard input and output are the only descriptors that can be given to a program.
+    command.stdin(Stdio::from(OwnedFd::from(their_questions))).stdout(Stdio::from(OwnedFd::from(their_changes)));
+    command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
+    // Nothing of the environment but what the log needs.
+    let level = std::env::var_os("RUST_LOG");
+    command.env_clear().envs(level.map(|level| ("RUST_LOG", level)));
+    keep_raw_sockets();
+    Ok((command.spawn()?, questions, changes))
+}
+
+/// The worker may bind to an interface, which kernels before 5.7 allow to nobody else, and hears address conflicts, which
+/// are not IP. That is all it may do that others may not.
+fn keep_raw_sockets() {
+    let kept = [Capability::CAP_NET_RAW].into_iter().collect();
+    let set = [CapSet::Inheritable, CapSet::Ambient].into_iter().try_for_each(|set| caps::set(None, set, &kept));
+    // Else the kernel takes it away with root's user number.
+    let stays = nix::sys::prctl::set_keepcaps(true);
+    if let Err(error) = set.map_err(|error| error.to_string()).and(stays.map_err(|errno| errno.to_string())) {
+        tracing::warn!(error, "no CAP_NET_RAW for the worker: kernels before 5.7 do not let it listen");
+    }
+}
+
+#[derive(Clone)]
+struct Keeper {
+    config: Arc<Config>,
+    storage: FileStorage,
+}
+
+impl Keeper {
+    /// Answers until the worker is gone.
+    fn answer(&self, mut questions: UnixStream) {
+        loop {
+            let ask: Ask = match ask::read(&mut questions) {
+                Ok(Some(ask)) => ask,
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::error!(%error, "the worker asks something that it should not");
+                    return;
+                }
+            };
+            let answer = self.reply(ask).unwrap_or_else(|error| Answer::Failed(error.into()));
+            if let Err(error) = ask::write(&mut questions, &answer) {
+                tracing::debug!(%error, "the worker does not listen");
+                return;
+            }
+        }
+    }
+
+    fn reply(&self, ask: Ask) -> Result<Answer, StorageError> {
+        let refused = |document: Document| StorageError::Io {
+            action: "read",
+            path: format!("{document:?}").into(),
+            source: io::ErrorKind::PermissionDenied.into(),
+        };
+        match ask {
+            Ask::Begin => Ok(Answer::Begin(Begin {
+                interface: self.config.interface.clone(),
+                proof: self.config.proof.into(),
+                root: self.config.root.clone(),
+                state_dir: self.config.state_dir.clone(),
+                system_call_filter: self.config.system_call_filter,
+            })),
+            Ask::Load(document) if access(document) != Access::Never => {
+                Ok(Answer::Document(self.storage.load(document)?.as_deref().map(Bytes::of)))
+            }
+            Ask::Save(document, bytes) if access(document) == Access::Write => {
+                let bytes = bytes.decode().ok_or_else(|| refused(document))?;
+                self.storage.save(document, &bytes).map(|()| Answer::Done)
+            }
+            Ask::Remove(document) if access(document) == Access::Write => {
+                self.storage.remove(document).map(|()| Answer::Done)
+            }
+            Ask::Load(document) | Ask::Save(document, _) | Ask::Remove(document) => Err(refused(document)),
+            Ask::IsProvisional => Ok(Answer::Is(matches!(self.storage.load(Document::FormerNetwork), Ok(Some(_))))),
+            Ask::SetUp(interface) => {
+                self.set_up(&interface);
+                Ok(Answer::Done)
+            }
+            Ask::OpenFilters(interface) => {
+                // It becomes part of a path.
+                if is_name(&interface) {
+                    rp_filter::open(&self.storage, &interface)?;
+                }
+                Ok(Answer::Done)
+            }
+            Ask::PutFiltersBack => rp_filter::put_back(&self.storage).map(|()| Answer::Done),
+            Ask::Tell(status) => {
+                if let Err(error) = status.store(self.storage.folder()) {
+                    tracing::warn!(%error, "the status file could not be written");
+                }
+                Ok(Answer::Done)
+            }
+        }
+    }
+
+    /// A runtime of its own for a moment: this is rare, and the other one may be busy with a change.
+    fn set_up(&self, interface: &str) {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        if let Err(error) = runtime.block_on(network::prepare(interface)) {
+            tracing::warn!(code = error.code(), "the interface could not be brought up");
+        }
+    }
+
+    async fn change(self, changes: UnixStream) -> io::Result<()> {
+        changes.set_nonblocking(true)?;
+        let mut changes = tokio::net::UnixStream::from_std(changes)?;
+        while let Some(change) = ask::receive::<Change>(&mut changes).await? {
+            let (report, mut reports) = mpsc::unbounded_channel();
+            let carried_out = self.carry_out(change, report);
+            tokio::pin!(carried_out);
+            let result = loop {
+                tokio::select! {
+                    biased;
+                    Some((stage, percent)) = reports.recv() => {
+                        ask::send(&mut changes, &Progress::At(ask::stage_number(stage), percent)).await?;
+                    }
+                    result = &mut carried_out => break result,
+                }
+            };
+            let answer = match result {
+                Ok(()) => Progress::Done,
+                Err(error) => {
+                    // Code and causes are in our own log; the worker needs what the appliance reports.
+                    tracing::warn!(code = error.code(), error = %network::chain(&error), "the network");
+                    let Failure { reason, detail } = error.to_failure();
+                    Progress::Failed(reason.code().to_owned(), detail)
+                }
+            };
+            ask::send(&mut changes, &answer).await?;
+        }
+        Ok(())
+    }
+
+    async fn carry_out(&self, change: Change, to: mpsc::UnboundedSender<(Stage, u8)>) -> Result<(), NetworkError> {
+        let report = move |stage, percent| {
+            let _ = to.send((stage, percent));
+        };
+        match change {
+            Change::Apply(interface, raw) => self.network(interface).await?.apply(&valid(&raw)?, &report).await,
+            Change::RollBack(interface) => self.network(interface).await?.roll_back().await,
+            Change::Commit(interface) => self.network(interface).await?.commit().await,
+            Change::Resume(interface, raw) => self.network(interface).await?.resume(&valid(&raw)?).await,
+        }
+    }
+
+    /// The network of an interface that the image names, or that is there.
+    async fn network(&self, interface: String) -> Result<LiveNetwork<FileStorage>, NetworkError> {
+        match &self.config.interface {
+            Some(own) if *own == interface => {}
+            Some(_) => return Err(NetworkError::NoInterface { interface }),
+            None => drop(find_link(Some(&interface)).await?),
+        }
+        Ok(LiveNetwork {
+            interface,
+            root: self.config.root.clone(),
+            probe: self.config.probe,
+            storage: self.storage.clone(),
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Never,
+    Read,
+    Write,
+}
+
+/// What the worker may do with a document. What root goes by is not for it.
+fn access(document: Document) -> Access {
+    match document {
+        Document::Identity => Access::Read,
+        Document::Appliance | Document::Noc => Access::Write,
+        Document::FormerNetwork | Document::FormerFilters => Access::Never,
+    }
+}
+
+fn valid(raw: &RawSettings) -> Result<muster_protocol::parameters::NetworkSettings, NetworkError> {
+    raw.validate().map_err(|_| NetworkError::Keeper {
+        reason: Reason::ApplyFailed,
+        detail: "settings that are not valid".to_owned(),
+    })
+}
+
+/// As the kernel takes names of interfaces: no path leads out of a folder by one.
+fn is_name(interface: &str) -> bool {
+    let plain = |c: char| c.is_ascii_graphic() && c != '/' && c != ':';
+    (1..16).contains(&interface.len()) && interface != "." && interface != ".." && interface.chars().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_protocol::wire::here::Proof;
+    use std::time::Duration;
+
+    fn keeper(folder: &std::path::Path) -> Keeper {
+        let config = Config {
+            state_dir: folder.to_owned(),
+            root: folder.to_owned(),
+            interface: Some("eth0".into()),
+            proof: Proof::Claim,
+            claim_file: None,
+            serial: String::new(),
+            model: String::new(),
+            probe: Duration::ZERO,
+            user: None,
+            system_call_filter: true,
+        };
+        Keeper { config: Arc::new(config), storage: FileStorage::open(folder).expect("opens") }
+    }
+
+    #[test]
+    fn a_worker_that_was_taken_over_cannot_touch_what_root_goes_by() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keeper = keeper(folder.path());
+        keeper.storage.save(Document::FormerNetwork, b"genuine").expect("saved");
+        for document in [Document::FormerNetwork, Document::FormerFilters] {
+            let forged = Ask::Save(document, Bytes::of(b"/etc/shadow"));
+            for ask in [forged, Ask::Load(document), Ask::Remove(document)] {
+                assert_eq!(keeper.reply(ask).expect_err("refused").code(), "storage_failed");
+            }
+        }
+        let forged = Ask::Save(Document::Identity, Bytes::of(b"another"));
+        assert!(keeper.reply(forged).is_err() && keeper.reply(Ask::Remove(Document::Identity)).is_err());
+        assert_eq!(keeper.storage.load(Document::FormerNetwork).expect("kept").as_deref(), Some(&b"genuine"[..]));
+        assert!(matches!(keeper.reply(Ask::IsProvisional), Ok(Answer::Is(true))));
+
+        keeper.reply(Ask::Save(Document::Appliance, Bytes::of(b"mine"))).expect("its own");
+        let loaded = keeper.reply(Ask::Load(Document::Appliance)).expect("its own");
+        assert!(matches!(loaded, Answer::Document(Some(bytes)) if bytes.decode().as_deref() == Some(b"mine")));
+    }
+
+    #[tokio::test]
+    async fn settings_and_interface_are_validated_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keeper = keeper(folder.path());
+        let settings = RawSettings { host_name: "a\nb".into(), address: "192.0.2.1".into(), ..RawSettings::default() };
+        let (to, _reports) = mpsc::unbounded_channel();
+        let error = keeper.carry_out(Change::Apply("eth0".into(), settings.clone()), to.clone()).await;
+        assert_eq!(error.expect_err("refused").code(), "keeper");
+        let error = keeper.carry_out(Change::Apply("../eth0".into(), settings), to).await;
+        assert_eq!(error.expect_err("refused").code(), "no_interface");
+        assert!(is_name("eth0.1") && is_name("br-lan"));
+        for bad in ["", ".", "..", "a/b", "../x", "a b", "a:1", "abcdefghijklmnop", "e\u{301}"] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}

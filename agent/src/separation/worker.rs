@@ -1,0 +1,191 @@
+//! The process without rights: the daemon, which asks the keeper for what only root may do.
+
+use super::ask::{self, Answer, Ask, Begin, Bytes, Change, Progress};
+use super::{SeparationError, system_calls};
+use crate::identity::Identity;
+use crate::network::{self, Link, Network, NetworkError, Report, find_link};
+use crate::run::{self, Host, Place};
+use crate::status::Status;
+use crate::storage::{Document, Storage, StorageError};
+use muster_protocol::parameters::NetworkSettings;
+use muster_protocol::wire::result::Reason;
+use nix::sys::signal::Signal;
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Takes the keeper's sockets from standard input and output, gives up everything else, and runs until the keeper ends.
+pub fn work() -> anyhow::Result<()> {
+    // Whatever happens to the keeper, nothing is left behind it.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(|errno| SeparationError::Start(errno.into()))?;
+    nix::sys::prctl::set_no_new_privs().map_err(|errno| SeparationError::Start(errno.into()))?;
+    let questions = std::io::stdin().as_fd().try_clone_to_owned().map_err(SeparationError::Start)?;
+    let changes = std::io::stdout().as_fd().try_clone_to_owned().map_err(SeparationError::Start)?;
+    let keeper = Keeper { questions: Arc::new(Mutex::new(UnixStream::from(questions))) };
+    let begin = keeper.begin().map_err(SeparationError::Start)?;
+    if begin.system_call_filter {
+        system_calls::filter();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(SeparationError::Start)?.block_on(async move {
+        let changes = UnixStream::from(changes);
+        changes.set_nonblocking(true).map_err(SeparationError::Start)?;
+        let changes = tokio::net::UnixStream::from_std(changes).map_err(SeparationError::Start)?;
+        let host = Separated { keeper, changes: Arc::new(tokio::sync::Mutex::new(changes)) };
+        let identity = Identity::load_or_make(&host.storage(), None)?;
+        let place = Place {
+            interface: begin.interface,
+            proof: begin.proof.into(),
+            root: begin.root,
+            state_dir: begin.state_dir,
+            keeper: Some(std::os::unix::process::parent_id()),
+        };
+        let mut end = run::End::listen()?;
+        tokio::select! {
+            result = run::daemon(host, identity, place) => result,
+            // Both processes are told; the keeper puts the filters back.
+            () = end.asked() => Ok(()),
+        }
+    })
+}
+
+/// The keeper, as far as it answers at once.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    questions: Arc<Mutex<UnixStream>>,
+}
+
+impl Keeper {
+    fn ask(&self, ask: &Ask) -> io::Result<Answer> {
+        let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        ask::write(&mut *questions, ask)?;
+        ask::read(&mut *questions)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    fn begin(&self) -> io::Result<Begin> {
+        match self.ask(&Ask::Begin)? {
+            Answer::Begin(begin) => Ok(begin),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn document(&self, action: &'static str, ask: &Ask) -> Result<Answer, StorageError> {
+        match self.ask(ask) {
+            Ok(Answer::Failed(failure)) => Err(failure.into()),
+            Ok(answer) => Ok(answer),
+            Err(source) => Err(StorageError::Io { action, path: "the keeper's documents".into(), source }),
+        }
+    }
+}
+
+impl Storage for Keeper {
+    fn load(&self, document: Document) -> Result<Option<Vec<u8>>, StorageError> {
+        let answer = self.document("read", &Ask::Load(document))?;
+        Ok(match answer {
+            Answer::Document(bytes) => bytes.and_then(|bytes| bytes.decode()),
+            _ => None,
+        })
+    }
+
+    fn save(&self, document: Document, contents: &[u8]) -> Result<(), StorageError> {
+        self.document("written", &Ask::Save(document, Bytes::of(contents))).map(drop)
+    }
+
+    fn remove(&self, document: Document) -> Result<(), StorageError> {
+        self.document("removed", &Ask::Remove(document)).map(drop)
+    }
+}
+
+/// A host whose documents and network are the keeper's.
+#[derive(Clone, Debug)]
+pub struct Separated {
+    keeper: Keeper,
+    changes: Arc<tokio::sync::Mutex<tokio::net::UnixStream>>,
+}
+
+impl Host for Separated {
+    type Storage = Keeper;
+    type Network = RemoteNetwork;
+
+    fn storage(&self) -> Keeper {
+        self.keeper.clone()
+    }
+
+    fn network(&self, interface: &str) -> RemoteNetwork {
+        RemoteNetwork { interface: interface.to_owned(), host: self.clone() }
+    }
+
+    async fn prepare(&self, interface: &str) -> Result<(Link, Vec<(Ipv4Addr, u8)>), NetworkError> {
+        if !find_link(Some(interface)).await?.up {
+            self.keeper.document("read", &Ask::SetUp(interface.to_owned()))?;
+        }
+        // It is up now, so that this only reads, which everybody may.
+        network::prepare(interface).await
+    }
+
+    fn open_filters(&self, interface: &str) -> Result<(), StorageError> {
+        self.keeper.document("written", &Ask::OpenFilters(interface.to_owned())).map(drop)
+    }
+
+    fn put_filters_back(&self) -> Result<(), StorageError> {
+        self.keeper.document("written", &Ask::PutFiltersBack).map(drop)
+    }
+
+    fn tell(&self, status: &Status) -> io::Result<()> {
+        self.keeper.ask(&Ask::Tell(Box::new(status.clone()))).map(drop)
+    }
+}
+
+/// The network, changed by the keeper.
+#[derive(Clone, Debug)]
+pub struct RemoteNetwork {
+    interface: String,
+    host: Separated,
+}
+
+impl RemoteNetwork {
+    async fn ask(&self, change: Change, report: Option<&dyn Report>) -> Result<(), NetworkError> {
+        let lost = |detail: &str| NetworkError::Keeper { reason: Reason::ApplyFailed, detail: detail.to_owned() };
+        let mut changes = self.host.changes.lock().await;
+        ask::send(&mut *changes, &change).await.map_err(|_| lost("the keeper is gone"))?;
+        loop {
+            match ask::receive(&mut *changes).await {
+                Ok(Some(Progress::At(stage, percent))) => {
+                    if let (Some(report), Some(stage)) = (report, ask::stage(stage)) {
+                        report(stage, percent);
+                    }
+                }
+                Ok(Some(Progress::Done)) => return Ok(()),
+                Ok(Some(Progress::Failed(reason, detail))) => {
+                    let reason = Reason::from_code(&reason).unwrap_or(Reason::ApplyFailed);
+                    return Err(NetworkError::Keeper { reason, detail });
+                }
+                Ok(None) | Err(_) => return Err(lost("the keeper is gone")),
+            }
+        }
+    }
+}
+
+impl Network for RemoteNetwork {
+    async fn apply(&self, settings: &NetworkSettings, report: &dyn Report) -> Result<(), NetworkError> {
+        self.ask(Change::Apply(self.interface.clone(), settings.to_raw()), Some(report)).await
+    }
+
+    async fn roll_back(&self) -> Result<(), NetworkError> {
+        self.ask(Change::RollBack(self.interface.clone()), None).await
+    }
+
+    async fn commit(&self) -> Result<(), NetworkError> {
+        self.ask(Change::Commit(self.interface.clone()), None).await
+    }
+
+    async fn resume(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
+        self.ask(Change::Resume(self.interface.clone(), settings.to_raw()), None).await
+    }
+
+    fn is_provisional(&self) -> bool {
+        matches!(self.host.keeper.ask(&Ask::IsProvisional), Ok(Answer::Is(true)))
+    }
+}
