@@ -377,6 +377,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             Ok(answer) => {
                 self.appliance.handle_input(now, Input::BeatAccepted);
                 self.appliance.handle_input(now, Input::NocTime(UnixTime(answer.time)));
+                self.health.heard_time(answer.time);
                 self.last_beat.accepted += 1;
                 self.last_beat.at = Some(answer.time);
                 if self.last_beat.error.take().is_some() {

@@ -253,7 +253,7 @@ impl<H: Host> Daemon<H> {
             proof: place.proof,
             storage: host.storage(),
             network: Arc::new(host.network(&link.name)),
-            health: HostHealth { counters },
+            health: HostHealth { interface: link.name.clone(), counters, keeper: place.keeper, clock_offset_s: None },
             work,
             connections: Arc::new(Semaphore::new(1)),
         };

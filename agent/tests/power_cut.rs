@@ -104,7 +104,7 @@ impl World {
             proof: Proof::Claim,
             storage: self.disk.clone(),
             network: self.network.clone(),
-            health: HostHealth { counters: Vec::new() },
+            health: HostHealth::default(),
             work,
             connections: Arc::new(Semaphore::new(1)),
         };

@@ -20,6 +20,10 @@
 //!
 //! Errors are [`Problem`] (RFC 9457) with a stable `code`.
 
+mod host;
+
+pub use host::{Disk, HostValues, InterfaceErrors, MAX_MOUNT, MOST_DISKS};
+
 use crate::id::{BootId, ConsoleId, Mac, Seq, SiteId, Uid};
 use crate::parameters::{Confirm, FieldError, RawSettings};
 use serde::{Deserialize, Serialize};
@@ -392,6 +396,9 @@ pub struct BeatValues {
     /// Application counters and gauges, by name (seed: "the number of emails passing through the device").
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counters: BTreeMap<String, f64>,
+    /// The appliance itself, in more detail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostValues>,
 }
 
 /// The NOC's answer to a beat: it is on disk.

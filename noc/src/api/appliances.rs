@@ -7,12 +7,12 @@ use crate::store::beats;
 use crate::watch::Notice;
 use axum::Json;
 use axum::extract::State;
-use muster_protocol::api::{Beat, BeatAnswer};
+use muster_protocol::api::{Beat, BeatAnswer, HostValues, MAX_MOUNT, MOST_DISKS};
 use muster_protocol::text::misleads;
 
-/// Most counters of a beat, and the longest name of one or of the agent's version, in bytes.
+/// Most counters of a beat, and the longest name of one, with its labels, or of the agent's version, in bytes.
 const MAX_COUNTERS: usize = 64;
-const MAX_NAME: usize = 64;
+const MAX_NAME: usize = 128;
 
 /// `POST /v1/appliances/beats`
 pub(super) async fn beats(
@@ -47,8 +47,23 @@ fn check(beat: &Beat) -> Result<(), ApiError> {
         let why = format!("a name is longer than {MAX_NAME} bytes or holds control characters");
         return Err(ApiError::Malformed { why });
     }
+    if let Some(host) = &values.host {
+        check_host(host)?;
+    }
     if i64::try_from(beat.counter).is_err() || i64::try_from(beat.seq.0).is_err() {
         return Err(ApiError::Malformed { why: "a counter that nobody can have reached".to_owned() });
+    }
+    Ok(())
+}
+
+fn check_host(host: &HostValues) -> Result<(), ApiError> {
+    let count = host.disks.len();
+    if count > MOST_DISKS {
+        return Err(ApiError::TooMany { what: "disks", count, limit: MOST_DISKS });
+    }
+    if host.disks.iter().any(|disk| disk.mount.len() > MAX_MOUNT || disk.mount.chars().any(misleads)) {
+        let why = format!("a mount point is longer than {MAX_MOUNT} bytes or holds control characters");
+        return Err(ApiError::Malformed { why });
     }
     Ok(())
 }

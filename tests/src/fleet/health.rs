@@ -67,6 +67,7 @@ impl Health for PracticeHealth {
             disk_free: ((100.0 - self.disk) * 320_000_000.0) as u64,
             agent: env!("CARGO_PKG_VERSION").to_owned(),
             counters: Default::default(),
+            host: None,
         };
         for (i, (name, kind)) in self.model.counters.iter().enumerate() {
             let jitter = self.step();

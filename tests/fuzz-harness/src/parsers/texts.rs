@@ -11,6 +11,7 @@ use muster_protocol::crypto::claim::{ClaimError, ClaimSecret};
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::id::{BootId, Mac, PingId, RequestId, Uid};
 use muster_protocol::parameters::RawSettings;
+use muster_protocol::text::misleads;
 use muster_protocol::time::UnixTime;
 use muster_protocol::wire::result::Reason;
 use std::collections::BTreeMap;
@@ -153,7 +154,12 @@ fn application_counters(text: &str) -> bool {
     let lines = text.lines().count();
     let bad = LIMIT.hold(text.len(), || counters::add(&mut counters, text));
     assert!(counters.len() <= MAX_COUNTERS && bad <= lines);
-    assert!(counters.iter().all(|(name, value)| name.len() <= MAX_NAME && name.is_ascii() && value.is_finite()));
+    let harmless = |name: &str| name.len() <= MAX_NAME && !name.chars().any(misleads);
+    assert!(counters.iter().all(|(name, value)| harmless(name) && value.is_finite()));
+    // What was understood is written so that it is understood alike, whoever reads it.
+    let written: String = counters.iter().map(|(name, value)| format!("{name} {value}\n")).collect();
+    let mut again = BTreeMap::new();
+    assert_eq!((counters::add(&mut again, &written), again), (0, counters.clone()));
     !counters.is_empty()
 }
 
