@@ -19,6 +19,7 @@ RUNS ?= 20
 SOAK_MINUTES ?= 60
 SOAK_APPLIANCES ?= 100
 SIMULATIONS ?= 100000
+IDLE_MINUTES ?= 10
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 NEXTEST := cargo nextest run --locked
@@ -39,7 +40,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run practice test lint fmt ui rust fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-peers model soak simulate soak-simulate deny setup-run setup-test setup-bench programs bindings icons oui clean
+.PHONY: help run practice test lint fmt ui rust fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-peers bench-agent agent model soak simulate soak-simulate deny setup-run setup-test setup-bench setup-agent programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -123,6 +124,12 @@ bench-peers: setup-test setup-bench ## the same settings by Muster, an Ansible p
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
 	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/release/bench-peers
 
+bench-agent: setup-test setup-bench programs agent ## the agent's size, memory and processor time beside other monitors', IDLE_MINUTES (10) long (root)
+	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/debug/bench-agent --agent $(TARGET)/muster-agent --minutes $(IDLE_MINUTES)
+
+agent: setup-agent ## the agent as it is shipped, small and static if it can be: target/muster-agent
+	scripts/build-agent
+
 soak: setup-run ## a practice fleet for SOAK_MINUTES (60): appliances go quiet and come back, every alert must follow
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
 	echo 'exec scripts/soak $(SOAK_MINUTES)' | MUSTER_BUILD=release scripts/practice $(SOAK_APPLIANCES)
@@ -154,6 +161,9 @@ setup-test:
 
 setup-bench:
 	@scripts/setup bench
+
+setup-agent:
+	@scripts/setup agent
 
 # The window's contents come first: the app is compiled around them. Always the whole workspace, because cargo would compile
 # the dependencies again for another selection of crates with other features.

@@ -1,6 +1,9 @@
 //! What the benchmarks measure with: the processor time of a process, and what the bare cryptography costs.
 
+pub mod agent;
 pub mod bare;
+pub mod footprint;
 pub mod job;
+pub mod monitors;
 pub mod peers;
 pub mod usage;
