@@ -34,7 +34,7 @@ fn the_unit_is_valid() {
     };
     assert_eq!(ours(&unit()), "");
     let wrong = unit().replace("ProtectSystem=strict", "ProtectSystem=everything");
-    assert!(ours(&wrong).contains("ProtectSystem"), "a fault would be seen");
+    assert!(ours(&wrong).contains("everything"), "a fault would be seen: {}", ours(&wrong));
 }
 
 #[test]

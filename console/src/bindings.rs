@@ -34,8 +34,8 @@ macro_rules! declarations {
 }
 
 declarations! {
-    AlertAppliance AlertView ApplianceRow BeatView Capabilities CellError Chosen DiscoveryView EditedRow Event
-    ImportReport JobItemView JobStep JobView LineError NocLink PlanRowView PlanView PracticeKnobs ProblemView
+    AlertAppliance AlertView ApplianceRow BeatView Capabilities CellError Chosen DiscoveryView DiskView EditedRow Event
+    HostView ImportReport JobItemView JobStep JobView LineError NocLink PlanRowView PlanView PracticeKnobs ProblemView
     RowAlertKind RowHealth RowOwnership RowState Settings SiteSetup SiteView StartView
 }
 

@@ -139,6 +139,34 @@ pub struct BeatView {
     pub disk_percent: f64,
     /// Application counters and gauges by name.
     pub counters: BTreeMap<String, f64>,
+    /// The appliance itself, as far as it says.
+    pub host: HostView,
+}
+
+/// What an appliance says about itself; an older agent says less.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, TS)]
+pub struct HostView {
+    /// Version of the agent.
+    pub agent: String,
+    /// Its resident memory, MiB.
+    pub agent_mib: Option<f64>,
+    /// Writable local disks, the fullest first.
+    pub disks: Vec<DiskView>,
+    /// The hottest sensor, degrees Celsius.
+    pub temperature_c: Option<f64>,
+    /// Packets that the interface received or sent wrongly, or not at all.
+    pub interface_errors: Option<f64>,
+    /// How far its clock is ahead of the NOC's, seconds.
+    pub clock_offset_s: Option<f64>,
+}
+
+/// A disk of an appliance.
+#[derive(Clone, Debug, PartialEq, Serialize, TS)]
+pub struct DiskView {
+    /// Where it is mounted.
+    pub mount: String,
+    /// Space in use, percent.
+    pub percent: f64,
 }
 
 /// A site and its policy.

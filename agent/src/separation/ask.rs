@@ -51,6 +51,8 @@ pub(super) enum Answer {
 /// What the worker needs to know to begin.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Begin {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
     pub(super) interface: Option<String>,
     pub(super) proof: ProofWord,
     pub(super) root: PathBuf,

@@ -11,14 +11,12 @@ use crate::network::live::LiveNetwork;
 use crate::network::{self, Network, NetworkError, find_link, rp_filter};
 use crate::run;
 use crate::storage::{Document, FileStorage, Storage, StorageError};
-use caps::{CapSet, Capability};
 use muster_protocol::appliance::Failure;
 use muster_protocol::parameters::RawSettings;
 use muster_protocol::wire::result::{Reason, Stage};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -34,11 +32,11 @@ pub async fn keep(config: Config, account: Account) -> anyhow::Result<()> {
     Identity::load_or_make(&storage, config.claim_file.as_deref())?;
     run::make_counters_folder(&config.root);
     let mut end = run::End::listen()?;
-    let (mut worker, questions, changes) = start_worker(account).map_err(SeparationError::Start)?;
+    let (mut worker, questions, changes) = start_worker().map_err(SeparationError::Start)?;
     tracing::debug!(worker = worker.id(), user = %account.uid, "divided");
 
     let served = {
-        let keeper = Keeper { config: Arc::new(config), storage: storage.clone() };
+        let keeper = Keeper { config: Arc::new(config), storage: storage.clone(), account };
         let own = keeper.clone();
         // A thread of its own: a document is synced to disk, also while the network is being changed.
         std::thread::spawn(move || own.answer(questions));
@@ -64,37 +62,24 @@ pub async fn keep(config: Config, account: Account) -> anyhow::Result<()> {
     }
 }
 
-fn start_worker(account: Account) -> io::Result<(Child, UnixStream, UnixStream)> {
+fn start_worker() -> io::Result<(Child, UnixStream, UnixStream)> {
     let (questions, their_questions) = UnixStream::pair()?;
     let (changes, their_changes) = UnixStream::pair()?;
     let mut command = Command::new("/proc/self/exe");
     command.arg(WORKER);
     // Without unsafe code, standard input and output are the only descriptors that can be given to a program.
     command.stdin(Stdio::from(OwnedFd::from(their_questions))).stdout(Stdio::from(OwnedFd::from(their_changes)));
-    command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
     // Nothing of the environment but what the log needs.
     let level = std::env::var_os("RUST_LOG");
     command.env_clear().envs(level.map(|level| ("RUST_LOG", level)));
-    keep_raw_sockets();
     Ok((command.spawn()?, questions, changes))
-}
-
-/// The worker may bind to an interface, which kernels before 5.7 allow to nobody else, and hears address conflicts, which
-/// are not IP. That is all it may do that others may not.
-fn keep_raw_sockets() {
-    let kept = [Capability::CAP_NET_RAW].into_iter().collect();
-    let set = [CapSet::Inheritable, CapSet::Ambient].into_iter().try_for_each(|set| caps::set(None, set, &kept));
-    // Else the kernel takes it away with root's user number.
-    let stays = nix::sys::prctl::set_keepcaps(true);
-    if let Err(error) = set.map_err(|error| error.to_string()).and(stays.map_err(|errno| errno.to_string())) {
-        tracing::warn!(error, "no CAP_NET_RAW for the worker: kernels before 5.7 do not let it listen");
-    }
 }
 
 #[derive(Clone)]
 struct Keeper {
     config: Arc<Config>,
     storage: FileStorage,
+    account: Account,
 }
 
 impl Keeper {
@@ -125,6 +110,8 @@ impl Keeper {
         };
         match ask {
             Ask::Begin => Ok(Answer::Begin(Begin {
+                uid: self.account.uid.as_raw(),
+                gid: self.account.gid.as_raw(),
                 interface: self.config.interface.clone(),
                 proof: self.config.proof.into(),
                 root: self.config.root.clone(),
@@ -278,7 +265,8 @@ mod tests {
             user: None,
             system_call_filter: true,
         };
-        Keeper { config: Arc::new(config), storage: FileStorage::open(folder).expect("opens") }
+        let account = Account { uid: nix::unistd::Uid::from_raw(64078), gid: nix::unistd::Gid::from_raw(64078) };
+        Keeper { config: Arc::new(config), storage: FileStorage::open(folder).expect("opens"), account }
     }
 
     #[test]

@@ -7,24 +7,27 @@ use crate::network::{self, Link, Network, NetworkError, Report, find_link};
 use crate::run::{self, Host, Place};
 use crate::status::Status;
 use crate::storage::{Document, Storage, StorageError};
+use caps::{CapSet, Capability};
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::wire::result::Reason;
+use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Uid};
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::parent_id;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Takes the keeper's sockets from standard input and output, gives up everything else, and runs until the keeper ends.
 pub fn work() -> anyhow::Result<()> {
-    // Whatever happens to the keeper, nothing is left behind it.
-    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(|errno| SeparationError::Start(errno.into()))?;
-    nix::sys::prctl::set_no_new_privs().map_err(|errno| SeparationError::Start(errno.into()))?;
+    let parent = parent_id();
     let questions = std::io::stdin().as_fd().try_clone_to_owned().map_err(SeparationError::Start)?;
     let changes = std::io::stdout().as_fd().try_clone_to_owned().map_err(SeparationError::Start)?;
     let keeper = Keeper { questions: Arc::new(Mutex::new(UnixStream::from(questions))) };
     let begin = keeper.begin().map_err(SeparationError::Start)?;
+    give_up_rights(Uid::from_raw(begin.uid), Gid::from_raw(begin.gid), parent).map_err(SeparationError::Start)?;
     if begin.system_call_filter {
         system_calls::filter();
     }
@@ -40,7 +43,7 @@ pub fn work() -> anyhow::Result<()> {
             proof: begin.proof.into(),
             root: begin.root,
             state_dir: begin.state_dir,
-            keeper: Some(std::os::unix::process::parent_id()),
+            keeper: Some(parent),
         };
         let mut end = run::End::listen()?;
         tokio::select! {
@@ -49,6 +52,31 @@ pub fn work() -> anyhow::Result<()> {
             () = end.asked() => Ok(()),
         }
     })
+}
+
+/// Becomes a user with one right: binding to an interface, which kernels before 5.7 allow to nobody else, and hearing address
+/// conflicts, which are not IP, take CAP_NET_RAW.
+fn give_up_rights(uid: Uid, gid: Gid, keeper: u32) -> io::Result<()> {
+    let refused = |error: caps::errors::CapsError| io::Error::other(error.to_string());
+    let has_it = caps::has_cap(None, CapSet::Permitted, Capability::CAP_NET_RAW).map_err(refused)?;
+    if !has_it {
+        tracing::warn!("no CAP_NET_RAW: kernels before 5.7 do not let the agent listen");
+    }
+    // Else all rights go with root's user number.
+    prctl::set_keepcaps(true)?;
+    nix::unistd::setgroups(&[])?;
+    nix::unistd::setgid(gid)?;
+    nix::unistd::setuid(uid)?;
+    let kept = has_it.then_some(Capability::CAP_NET_RAW).into_iter().collect();
+    caps::clear(None, CapSet::Inheritable).map_err(refused)?;
+    caps::set(None, CapSet::Permitted, &kept).map_err(refused)?;
+    caps::set(None, CapSet::Effective, &kept).map_err(refused)?;
+    prctl::set_keepcaps(false)?;
+    prctl::set_no_new_privs()?;
+    // Whatever happens to the keeper, nothing is left behind it. Becoming another user would have undone it.
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // It may have ended just before.
+    if parent_id() == keeper { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
 }
 
 /// The keeper, as far as it answers at once.

@@ -1,8 +1,8 @@
 //! The rows of the grid: what was heard on the LAN, what the NOC knows and what jobs did, merged by UID.
 
 use crate::oui;
-use crate::view::{ApplianceRow, BeatView, JobStep, RowState, Settings, is_under_way, seconds};
-use muster_protocol::api::{ApplianceRecord, BeatValues, Health, Provisioning};
+use crate::view::{ApplianceRow, BeatView, DiskView, HostView, JobStep, RowState, Settings, is_under_way, seconds};
+use muster_protocol::api::{ApplianceRecord, BeatValues, Health, InterfaceErrors, Provisioning};
 use muster_protocol::discovery::Heard;
 use muster_protocol::id::{Mac, Uid};
 use muster_protocol::parameters::NetworkSettings;
@@ -287,6 +287,26 @@ pub(crate) fn beat_view(at: u64, values: &BeatValues) -> BeatView {
         memory_percent: values.memory_percent,
         disk_percent: values.disk_percent,
         counters: values.counters.clone(),
+        host: host_view(values),
+    }
+}
+
+fn host_view(values: &BeatValues) -> HostView {
+    let agent = values.agent.clone();
+    let Some(host) = &values.host else { return HostView { agent, ..HostView::default() } };
+    let sum = |errors: &InterfaceErrors| {
+        [errors.rx_errors, errors.rx_dropped, errors.tx_errors, errors.tx_dropped]
+            .map(|count| count as f64)
+            .iter()
+            .sum()
+    };
+    HostView {
+        agent,
+        agent_mib: host.agent_memory.map(|bytes| (bytes as f64 / 1024.0 / 1024.0 * 10.0).round() / 10.0),
+        disks: host.disks.iter().map(|disk| DiskView { mount: disk.mount.clone(), percent: disk.percent }).collect(),
+        temperature_c: host.temperature_c,
+        interface_errors: host.interface.as_ref().map(sum),
+        clock_offset_s: host.clock_offset_s.map(|seconds| seconds as f64),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::catalogue::{Kind, Model};
 use super::rng::SeededRng;
 use muster_agent::health::Health;
-use muster_protocol::api::BeatValues;
+use muster_protocol::api::{BeatValues, Disk, HostValues, InterfaceErrors};
 use muster_protocol::crypto::uniform;
 use std::time::Instant;
 
@@ -69,6 +69,15 @@ impl Health for PracticeHealth {
             counters: Default::default(),
             host: None,
         };
+        values.host = Some(HostValues {
+            memory: Some(1 << 31),
+            disks: vec![Disk { mount: "/".into(), percent: values.disk_percent, free: values.disk_free }],
+            temperature_c: Some((35.0 + self.load * 8.0).round()),
+            interface: Some(InterfaceErrors::default()),
+            // It lives on the clock of its NOC, and its memory is that of all of them.
+            clock_offset_s: Some(0),
+            agent_memory: None,
+        });
         for (i, (name, kind)) in self.model.counters.iter().enumerate() {
             let jitter = self.step();
             self.counters[i] = match kind {

@@ -167,6 +167,17 @@ export function beatAt(uid: string, at: number, now: number): BeatView {
       mails: Math.max(0, Math.round((at % 86_400) / 30 + 40 * noise)),
       queue: Math.round(8 * noise),
     },
+    host: {
+      agent: '0.1.0',
+      agent_mib: 4.2,
+      disks: [
+        { mount: '/', percent: 38 + ((hour * 0.7 + phase) % 20) },
+        { mount: '/var', percent: 21 },
+      ],
+      temperature_c: Math.round(410 + 30 * wave(24)) / 10,
+      interface_errors: 0,
+      clock_offset_s: 0,
+    },
   }
 }
 

@@ -9,6 +9,14 @@ const beat = (at: number, load: number, counters: Record<string, number> = {}): 
   memory_percent: 50,
   disk_percent: 10,
   counters,
+  host: {
+    agent: '0.1.0',
+    agent_mib: null,
+    disks: [],
+    temperature_c: null,
+    interface_errors: null,
+    clock_offset_s: null,
+  },
 })
 
 test('a pause becomes a gap, and a counter that came later begins later', () => {

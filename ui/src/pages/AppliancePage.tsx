@@ -12,7 +12,7 @@ import {
 import { type ReactNode, useState } from 'react'
 import { Link, useNavigate, useParams } from 'react-router'
 import { toProblem } from '../backend/backend.ts'
-import type { ApplianceRow, ProblemView } from '../bindings.ts'
+import type { ApplianceRow, HostView, ProblemView } from '../bindings.ts'
 import { healthBadge, stateBadge } from '../components/badge.ts'
 import { Empty } from '../components/Empty.tsx'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
@@ -65,6 +65,28 @@ function Details({ row }: { row: ApplianceRow }) {
   const { settings, values } = row
   const isConfigured = settings.address !== ''
   const percent = (value: number) => i18n.number(value / 100, { style: 'percent', maximumFractionDigits: 0 })
+  const unit = (value: number, unit: string) =>
+    i18n.number(value, { style: 'unit', unit, maximumFractionDigits: 1 })
+  /** What this appliance has a value for. */
+  const hostFacts = (host: HostView): Fact[] => [
+    ...(host.disks.length > 1
+      ? host.disks.map((disk): Fact => [t`Disk ${disk.mount}`, percent(disk.percent)])
+      : []),
+    ...(host.temperature_c === null
+      ? []
+      : [[t`Temperature`, unit(host.temperature_c, 'celsius')] satisfies Fact]),
+    ...(host.interface_errors === null
+      ? []
+      : [[t`Interface errors`, i18n.number(host.interface_errors)] satisfies Fact]),
+    ...(host.clock_offset_s === null ? [] : [[t`Clock`, clock(host.clock_offset_s)] satisfies Fact]),
+    [t`Agent`, host.agent_mib === null ? host.agent : `${host.agent}, ${host.agent_mib} MiB`],
+  ]
+  const clock = (ahead: number) => {
+    // Half a second of the network and of rounding each way.
+    if (Math.abs(ahead) <= 2) return t`Right`
+    const by = span(Math.abs(ahead), i18n.locale)
+    return ahead > 0 ? t`${by} ahead of the NOC` : t`${by} behind the NOC`
+  }
   return (
     <>
       <header className={classes.head}>
@@ -156,6 +178,7 @@ function Details({ row }: { row: ApplianceRow }) {
                 [t`Load`, i18n.number(values.load, { maximumFractionDigits: 2, minimumFractionDigits: 2 })],
                 [t`Memory`, percent(values.memory_percent)],
                 [t`Disk`, percent(values.disk_percent)],
+                ...hostFacts(values.host),
                 ...Object.entries(values.counters).map(([name, value]): Fact => [name, i18n.number(value)]),
               ]}
             />
