@@ -134,7 +134,11 @@ disk_percent: number,
 /**
  * Application counters and gauges by name.
  */
-counters: { [key in string]: number }, };
+counters: { [key in string]: number },
+/**
+ * The appliance itself, as far as it says.
+ */
+host: HostView, };
 
 /**
  * What this face of the interface can do; a browser has no LAN, tray or practice fleet.
@@ -237,6 +241,19 @@ interfaces: Array<string>,
 problem: ProblemView | null, };
 
 /**
+ * A disk of an appliance.
+ */
+export type DiskView = {
+/**
+ * Where it is mounted.
+ */
+mount: string,
+/**
+ * Space in use, percent.
+ */
+percent: number, };
+
+/**
  * A row as the administrator edited it; what `check` and `configure` take.
  */
 export type EditedRow = {
@@ -293,6 +310,35 @@ noc: NocLink,
  * The sites this console may configure.
  */
 sites: Array<SiteView>, };
+
+/**
+ * What an appliance says about itself; an older agent says less.
+ */
+export type HostView = {
+/**
+ * Version of the agent.
+ */
+agent: string,
+/**
+ * Its resident memory, MiB.
+ */
+agent_mib: number | null,
+/**
+ * Writable local disks, the fullest first.
+ */
+disks: Array<DiskView>,
+/**
+ * The hottest sensor, degrees Celsius.
+ */
+temperature_c: number | null,
+/**
+ * Packets that the interface received or sent wrongly, or not at all.
+ */
+interface_errors: number | null,
+/**
+ * How far its clock is ahead of the NOC's, seconds.
+ */
+clock_offset_s: number | null, };
 
 /**
  * What became of a manifest import.

@@ -47,7 +47,8 @@ fn node_exporter(folder: &Path) -> anyhow::Result<Monitor> {
 }
 
 fn zabbix(folder: &Path) -> anyhow::Result<Monitor> {
-    let port = free_port()?;
+    // It takes no port above 32,767, where the kernel's own choice begins.
+    let port = (20_000..32_767).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).context("a free port")?;
     let config = folder.join("zabbix.conf");
     let sockets = folder.display();
     let text = format!(
