@@ -67,3 +67,20 @@ fn check_host(host: &HostValues) -> Result<(), ApiError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_protocol::api::Disk;
+
+    #[test]
+    fn what_an_appliance_says_of_itself_is_bounded() {
+        let disk = |mount: &str| Disk { mount: mount.to_owned(), percent: 1.0, free: 1 };
+        let with = |disks| HostValues { disks, ..HostValues::default() };
+        check_host(&with(vec![disk(&"/".repeat(MAX_MOUNT)); MOST_DISKS])).expect("all that is allowed");
+        assert!(matches!(check_host(&with(vec![disk("/"); MOST_DISKS + 1])), Err(ApiError::TooMany { .. })));
+        for mount in ["/\u{1b}[2J", "/\u{202e}", &"/".repeat(MAX_MOUNT + 1)] {
+            assert!(matches!(check_host(&with(vec![disk(mount)])), Err(ApiError::Malformed { .. })), "{mount}");
+        }
+    }
+}
