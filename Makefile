@@ -20,6 +20,9 @@ SOAK_MINUTES ?= 60
 SOAK_APPLIANCES ?= 100
 SIMULATIONS ?= 100000
 IDLE_MINUTES ?= 10
+CUTS ?= 3000
+SEED ?=
+RECONFIGURATIONS ?= 10000
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 NEXTEST := cargo nextest run --locked
@@ -40,7 +43,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run practice test lint fmt ui rust fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-peers bench-agent agent model soak simulate soak-simulate deny setup-run setup-test setup-bench setup-agent programs bindings icons oui clean
+.PHONY: help run practice test lint fmt ui rust fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-peers bench-agent agent model soak soak-power soak-agent simulate soak-simulate deny setup-run setup-test setup-bench setup-agent programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -133,6 +136,14 @@ agent: setup-agent ## the agent as it is shipped, small and static if it can be:
 soak: setup-run ## a practice fleet for SOAK_MINUTES (60): appliances go quiet and come back, every alert must follow
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
 	echo 'exec scripts/soak $(SOAK_MINUTES)' | MUSTER_BUILD=release scripts/practice $(SOAK_APPLIANCES)
+
+soak-power: setup-test ## CUTS (3,000) power cuts of a real agent, the first before every system call, and every fault (root; SEED repeats)
+	cargo build --locked --workspace --bins
+	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/debug/soak-power --cuts $(CUTS) $(if $(SEED),--seed $(SEED))
+
+soak-agent: setup-test ## RECONFIGURATIONS (10,000) of one real agent, which must not grow (root)
+	cargo build --locked --workspace --bins
+	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/debug/soak-agent --reconfigurations $(RECONFIGURATIONS)
 
 model: setup-test ## search every state of one console, two appliances and an attacker; MODEL="--cuts 2" sets bounds
 	cargo run --locked -p muster-model --example model -- $(MODEL)

@@ -144,6 +144,8 @@ fn log_to_standard_error() {
     let filter = wanted.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
     let lines = tracing_subscriber::fmt::layer();
     let lines = lines.with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // It would print them where it could not print, and panic: a log that is gone must not end the daemon.
+    let lines = lines.log_internal_errors(false);
     tracing_subscriber::registry().with(lines).with(filter).init();
 }
 

@@ -124,7 +124,7 @@ impl NetworkError {
             NetworkError::AddressTaken { .. } => Reason::AddressTaken,
             NetworkError::Storage(_) => Reason::Storage,
             NetworkError::Keeper { reason, .. } => *reason,
-            NetworkError::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => Reason::Storage,
+            NetworkError::File { source, .. } if is_of_the_disk(source.kind()) => Reason::Storage,
             _ => Reason::ApplyFailed,
         };
         let mut detail = chain(self);
@@ -133,6 +133,12 @@ impl NetworkError {
         }
         Failure { reason, detail }
     }
+}
+
+/// Whether somebody has to see to the disk, rather than to what was to be written.
+fn is_of_the_disk(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(kind, StorageFull | ReadOnlyFilesystem | QuotaExceeded)
 }
 
 /// An error and what caused it, in one line.

@@ -223,7 +223,8 @@ impl LockError {
 pub fn lock(state_dir: &Path) -> Result<File, LockError> {
     let path = state_dir.join("lock");
     let failed = |source| LockError::File { path: path.clone(), source };
-    let file = File::create(&path).map_err(failed)?;
+    // One that is there is only read, so that the agent also starts, and says so, on a disk that has become read-only.
+    let file = File::open(&path).or_else(|_| File::create(&path)).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(LockError::Held { state_dir: state_dir.to_owned() }),
@@ -241,6 +242,8 @@ struct Daemon<H: Host> {
     networks: Vec<(Ipv4Addr, u8)>,
     done: mpsc::UnboundedReceiver<crate::agent::Done>,
     told: Option<Status>,
+    /// Filters or status file could not be written.
+    tell_again: bool,
 }
 
 impl<H: Host> Daemon<H> {
@@ -259,7 +262,8 @@ impl<H: Host> Daemon<H> {
         };
         let agent = Agent::start(Millis(0), parts)?;
         let started = Instant::now();
-        Ok(Daemon { agent, host, started, link, sockets: None, networks: Vec::new(), done, told: None })
+        let (sockets, networks, told) = (None, Vec::new(), None);
+        Ok(Daemon { agent, host, started, link, sockets, networks, done, told, tell_again: false })
     }
 
     async fn serve(mut self) -> anyhow::Result<()> {
@@ -312,11 +316,13 @@ impl<H: Host> Daemon<H> {
                     self.open_sockets();
                 }
             }
-            Err(error) => {
+            Err(error @ NetworkError::NoInterface { .. }) => {
                 if self.sockets.take().is_some() {
                     tracing::warn!(code = error.code(), "waiting for the interface");
                 }
             }
+            // It may be there all the same, and so may who asks.
+            Err(error) => tracing::warn!(error = %chain(&error), "the interface could not be looked at"),
         }
     }
 
@@ -348,22 +354,35 @@ impl<H: Host> Daemon<H> {
             }
         }
         let status = Status::of(&self.agent, &self.link.name, self.link.mac);
-        if self.told.as_ref() == Some(&status) {
+        let same = self.told.as_ref() == Some(&status);
+        if same && !self.tell_again {
             return;
         }
-        if self.told.as_ref().is_none_or(|told| told.state != status.state) {
+        let changed = self.told.as_ref().is_none_or(|told| told.state != status.state);
+        if changed {
             tracing::info!(state = status::word(self.agent.state()), "state");
+        }
+        let mut failed = false;
+        if changed || self.tell_again {
             let filters = match self.agent.state() {
                 State::Configured => self.host.put_filters_back(),
                 _ => self.host.open_filters(&self.link.name),
             };
             if let Err(error) = filters {
-                tracing::warn!(error = %chain(&error), "reverse-path filters");
+                failed = true;
+                if !self.tell_again {
+                    tracing::warn!(error = %chain(&error), "reverse-path filters; trying again");
+                }
             }
         }
         if let Err(error) = self.host.tell(&status) {
-            tracing::warn!(%error, "the status file could not be written");
+            failed = true;
+            if !self.tell_again {
+                tracing::warn!(%error, "the status file could not be written; trying again");
+            }
         }
+        // With the next event, at the latest when the interface is looked at.
+        self.tell_again = failed;
         self.told = Some(status);
     }
 }

@@ -97,7 +97,7 @@ pub struct FileStorage {
 impl FileStorage {
     /// Makes the folder if it is missing.
     pub fn open(folder: &Path) -> Result<FileStorage, StorageError> {
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        let made = make_folder(folder, 0o700);
         made.map_err(|source| StorageError::Io { action: "written", path: folder.to_owned(), source })?;
         Ok(FileStorage { folder: folder.to_owned() })
     }
@@ -136,7 +136,9 @@ impl Storage for FileStorage {
 
     fn save(&self, document: Document, contents: &[u8]) -> Result<(), StorageError> {
         let path = self.path(document);
-        let written = keep_former(&path).and_then(|()| replace(&path, &wrap(contents), 0o600));
+        let bytes = wrap(contents);
+        let written = keep_former(&path)
+            .and_then(|former| replace(&path, &bytes, 0o600).inspect_err(|_| take_back(&path, &bytes, former)));
         written.map_err(|source| StorageError::Io { action: "written", path, source })
     }
 
@@ -171,26 +173,82 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// Removes a file, for good also after a power cut; a missing one is fine.
+/// Removes a file and what an interrupted [`replace`] left beside it, for good also after a power cut; a missing one is fine.
 pub fn remove(path: &Path) -> io::Result<()> {
+    remove_if_there(&sibling(path, "new"))?;
     remove_if_there(path)?;
     sync_folder(path)
 }
 
+/// Makes what `path` holds last, also after a power cut, and removes what an interrupted [`replace`] left beside it.
+pub fn keep(path: &Path) -> io::Result<()> {
+    remove_if_there(&sibling(path, "new"))?;
+    File::open(path)?.sync_all()?;
+    sync_folder(path)
+}
+
+/// Makes a folder and those it is in, for good also after a power cut; one that is there is fine.
+pub fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
+    if folder.is_dir() {
+        // Whoever made it may have been killed before he synced it. One of others may not be readable.
+        let _ = sync_folder(folder);
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        make_folder(parent, mode)?;
+    }
+    match fs::DirBuilder::new().mode(mode).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_folder(folder),
+    }
+}
+
+/// The generation before, while a new one is written.
+#[derive(Clone, Copy)]
+enum Former {
+    /// Kept as `.old`.
+    Kept,
+    /// There is none.
+    Absent,
+    /// It could not be kept.
+    Lost,
+}
+
 /// Keeps the contents of `path` as its `.old`, by a link, so that `path` itself is there at every moment.
-fn keep_former(path: &Path) -> io::Result<()> {
+fn keep_former(path: &Path) -> io::Result<Former> {
     let (old, link) = (path.with_extension("old"), sibling(path, "link"));
     remove_if_there(&link)?;
     match fs::hard_link(path, &link) {
-        Ok(()) => fs::rename(&link, &old),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(()) => fs::rename(&link, &old).map(|()| Former::Kept),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Former::Absent),
         // Some file systems have no links. The rename in `replace` is atomic without the older generation, too.
-        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => Ok(()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
+            Ok(Former::Lost)
+        }
         Err(error) => Err(error),
     }
 }
 
+/// After a failure: when the new generation is in place already and only could not be synced, a restart must not find what the
+/// caller was told is not stored.
+fn take_back(path: &Path, bytes: &[u8], former: Former) {
+    if !fs::read(path).is_ok_and(|now| now == bytes) {
+        return;
+    }
+    // The disk has just failed; there is nobody to tell that it fails again.
+    let _ = match former {
+        Former::Kept => fs::rename(path.with_extension("old"), path),
+        Former::Absent => fs::remove_file(path),
+        Former::Lost => return,
+    };
+    let _ = sync_folder(path);
+}
+
 fn remove_if_there(path: &Path) -> io::Result<()> {
+    // A read-only file system refuses to remove even what is not there.
+    if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Ok(());
+    }
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -206,6 +264,7 @@ fn sibling(path: &Path, suffix: &str) -> PathBuf {
 
 fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(folder) => File::open(folder)?.sync_all(),
         None => Ok(()),
     }

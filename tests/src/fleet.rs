@@ -9,7 +9,7 @@ mod crew;
 mod health;
 mod members;
 mod question;
-mod rng;
+pub(crate) mod rng;
 mod socket;
 mod storage;
 

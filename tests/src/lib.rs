@@ -5,5 +5,6 @@ pub mod bench;
 pub mod desktop;
 pub mod fleet;
 pub mod lab;
+pub mod power;
 pub mod process;
 pub mod wait;

@@ -83,7 +83,14 @@ pub(super) fn restore(files: &[FormerFile]) -> Result<(), NetworkError> {
         let restored = match contents {
             Some(Contents { base64, mode }) => {
                 let bytes = BASE64.decode(base64.as_bytes()).map_err(|_| NetworkError::Former);
-                bytes.and_then(|bytes| put(path, &bytes, *mode))
+                bytes.and_then(|bytes| match is(path, &bytes, *mode) {
+                    true => storage::keep(path).map_err(|source| NetworkError::File {
+                        action: "written",
+                        path: path.clone(),
+                        source,
+                    }),
+                    false => put(path, &bytes, *mode),
+                })
             }
             // The folder may have come with the file.
             None if path.parent().is_some_and(Path::exists) => storage::remove(path)
@@ -102,10 +109,16 @@ pub(super) fn ours(root: &Path, interface: &str) -> Vec<PathBuf> {
     candidates.into_iter().filter(is_ours).collect()
 }
 
+/// True if a file is as it was. It is not written again then: on a disk that is full or read-only it could not be.
+fn is(path: &Path, bytes: &[u8], mode: u32) -> bool {
+    let has_mode = |about: fs::Metadata| about.permissions().mode() & 0o7777 == mode;
+    fs::symlink_metadata(path).is_ok_and(has_mode) && fs::read(path).is_ok_and(|now| now == bytes)
+}
+
 fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), NetworkError> {
     let written = (|| {
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+            storage::make_folder(folder, 0o755)?;
         }
         match storage::replace(path, bytes, mode) {
             // The file is a mount point (containers mount resolv.conf): it can only be written in place.

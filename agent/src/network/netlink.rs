@@ -17,6 +17,8 @@ use rtnetlink::{AddressMessageBuilder, Handle, LinkUnspec, RouteMessageBuilder};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -74,6 +76,7 @@ struct Raw {
 pub(super) struct Netlink {
     handle: Handle,
     connection: tokio::task::JoinHandle<()>,
+    lost: Arc<AtomicBool>,
 }
 
 impl Drop for Netlink {
@@ -91,18 +94,39 @@ impl Netlink {
         let opened = rtnetlink::new_connection();
         let (connection, handle, _) =
             opened.map_err(|source| NetworkError::Kernel { action: "open a netlink socket", source })?;
-        Ok(Netlink { handle, connection: tokio::spawn(connection) })
+        let lost = Arc::new(AtomicBool::new(false));
+        let ended = lost.clone();
+        let connection = tokio::spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            connection.as_mut().await;
+            // Before it is dropped, which ends what waits for its answers.
+            ended.store(true, Ordering::Release);
+        });
+        Ok(Netlink { handle, connection, lost })
+    }
+
+    /// What came of a request. When the connection is lost, an answer that ends early looks like a whole one, and a change that
+    /// was never sent like one that was made.
+    fn whole<T>(&self, action: &'static str, result: Result<T, rtnetlink::Error>) -> Result<T, NetworkError> {
+        let value = result.map_err(refused(action))?;
+        if self.lost.load(Ordering::Acquire) {
+            let source = io::Error::new(io::ErrorKind::BrokenPipe, "the netlink connection was lost");
+            return Err(NetworkError::Kernel { action, source });
+        }
+        Ok(value)
     }
 
     pub(super) async fn link(&self, name: &str) -> Result<Link, NetworkError> {
         let missing = || NetworkError::NoInterface { interface: name.to_owned() };
         let found = self.handle.link().get().match_name(name).execute().try_next().await;
+        // An error of the kernel means that there is none; a lost connection means nothing.
+        self.whole("look for the interface", Ok(()))?;
         found.ok().flatten().and_then(|message| link_of(&message)).ok_or_else(missing)
     }
 
     async fn links(&self) -> Result<Vec<Link>, NetworkError> {
         let messages: Vec<LinkMessage> =
-            self.handle.link().get().execute().try_collect().await.map_err(refused("list interfaces"))?;
+            self.whole("list interfaces", self.handle.link().get().execute().try_collect().await)?;
         // What has no ARP (ifb, dummy) leads to nobody.
         let ethernet = |message: &&LinkMessage| {
             message.header.link_layer_type == LinkLayerType::Ether && !message.header.flags.contains(LinkFlags::Noarp)
@@ -114,7 +138,7 @@ impl Netlink {
 
     pub(super) async fn set_up(&self, index: u32) -> Result<(), NetworkError> {
         let up = LinkUnspec::new_with_index(index).up().build();
-        self.handle.link().set(up).execute().await.map_err(refused("bring the interface up"))
+        self.whole("bring the interface up", self.handle.link().set(up).execute().await)
     }
 
     /// What is there now: addresses, and every IPv4 route of the main table that the kernel did not make by itself and
@@ -200,7 +224,7 @@ impl Netlink {
         self.forget_neighbour(index, address).await?;
         let ask = self.handle.neighbours().add(index, IpAddr::V4(address));
         let asked = ask.state(NeighbourState::None).flags(NeighbourFlags::Use).replace().execute().await;
-        asked.map_err(refused("ask who has the address"))?;
+        self.whole("ask who has the address", asked)?;
         let until = Instant::now() + patience;
         let mut found = None;
         while found.is_none() && Instant::now() < until {
@@ -222,7 +246,7 @@ impl Netlink {
         address: Ipv4Addr,
     ) -> Result<Option<(NeighbourState, Option<Mac>)>, NetworkError> {
         let listed = self.handle.neighbours().get().set_address_family(AddressFamily::Inet).execute();
-        let neighbours: Vec<_> = listed.try_collect().await.map_err(refused("list neighbours"))?;
+        let neighbours: Vec<_> = self.whole("list neighbours", listed.try_collect().await)?;
         let is_it = |attribute: &NeighbourAttribute| matches!(attribute, NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) if *ip == address);
         let found = neighbours
             .into_iter()
@@ -241,14 +265,14 @@ impl Netlink {
         let message = request.message_mut().clone();
         match self.handle.neighbours().del(message).execute().await {
             Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -2 => Ok(()),
-            other => other.map_err(refused("forget a neighbour")),
+            other => self.whole("forget a neighbour", other),
         }
     }
 
     /// Removes addresses and routes of the interface, but `keep`.
     async fn clear(&self, index: u32, keep: Option<(Ipv4Addr, u8)>) -> Result<(), NetworkError> {
         for route in self.routes().await?.into_iter().filter(|route| uses(route, index)) {
-            ignoring(ESRCH, self.handle.route().del(route).execute().await).map_err(refused("remove a route"))?;
+            self.whole("remove a route", ignoring(ESRCH, self.handle.route().del(route).execute().await))?;
         }
         for address in self.addresses(index).await? {
             if keep.is_some() && keep == local(&address).map(|ip| (ip, address.header.prefix_len)) {
@@ -256,20 +280,20 @@ impl Netlink {
             }
             let removed = self.handle.address().del(address).execute().await;
             // The kernel removes secondary addresses together with their primary one.
-            ignoring(EADDRNOTAVAIL, removed).map_err(refused("remove an address"))?;
+            self.whole("remove an address", ignoring(EADDRNOTAVAIL, removed))?;
         }
         Ok(())
     }
 
     async fn addresses(&self, index: u32) -> Result<Vec<AddressMessage>, NetworkError> {
         let listed = self.handle.address().get().set_link_index_filter(index).execute();
-        let all: Vec<AddressMessage> = listed.try_collect().await.map_err(refused("list addresses"))?;
+        let all: Vec<AddressMessage> = self.whole("list addresses", listed.try_collect().await)?;
         Ok(all.into_iter().filter(|message| message.header.family == AddressFamily::Inet).collect())
     }
 
     async fn routes(&self) -> Result<Vec<RouteMessage>, NetworkError> {
         let listed = self.handle.route().get(RouteMessageBuilder::<Ipv4Addr>::new().build()).execute();
-        let all: Vec<RouteMessage> = listed.try_collect().await.map_err(refused("list routes"))?;
+        let all: Vec<RouteMessage> = self.whole("list routes", listed.try_collect().await)?;
         let ours = |route: &RouteMessage| {
             let header = &route.header;
             header.address_family == AddressFamily::Inet
@@ -292,7 +316,7 @@ impl Netlink {
                 return Err(NetworkError::Kernel { action, source: error.to_io() });
             }
         }
-        Ok(())
+        self.whole(action, Ok(()))
     }
 }
 

@@ -5,6 +5,7 @@
 use crate::storage::{Document, Storage, StorageError};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Opens both filters; their former values are kept on disk first.
@@ -12,7 +13,7 @@ pub fn open(storage: &impl Storage, interface: &str) -> Result<(), StorageError>
     open_in(Path::new("/proc/sys"), storage, interface)
 }
 
-/// Puts the former values back, if the filters were opened.
+/// Puts the former values back, if the filters were opened; after an error it can be tried again.
 pub fn put_back(storage: &impl Storage) -> Result<(), StorageError> {
     put_back_in(Path::new("/proc/sys"), storage)
 }
@@ -42,8 +43,15 @@ fn put_back_in(sys: &Path, storage: &impl Storage) -> Result<(), StorageError> {
     if former.is_empty() {
         return Ok(());
     }
+    // What could not be put back stays remembered: an open filter must not become the ordinary one.
     for (name, value) in &former {
-        write(&file(sys, name), value);
+        let path = file(sys, name);
+        match fs::read_to_string(&path) {
+            Ok(now) if now.trim() == value => {}
+            // The interface is gone, and its filter with it.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            _ => fs::write(&path, value).map_err(|source| StorageError::Io { action: "written", path, source })?,
+        }
     }
     storage.remove(Document::FormerFilters)
 }
@@ -89,5 +97,23 @@ mod tests {
         set("all", "0");
         put_back_in(sys.path(), &storage).expect("nothing to do");
         assert_eq!(get("all"), "0");
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_put_back_is_put_back_later() {
+        let sys = tempfile::tempdir().expect("a folder");
+        let all = file(sys.path(), "all");
+        fs::create_dir_all(all.parent().expect("has one")).expect("made");
+        fs::write(&all, "2\n").expect("written");
+        let storage = MemoryStorage::default();
+        open_in(sys.path(), &storage, "eth0").expect("opened");
+        fs::remove_file(&all).expect("removed");
+        fs::create_dir(&all).expect("nothing can be written there");
+        let error = put_back_in(sys.path(), &storage).expect_err("refused");
+        assert!(error.to_string().contains("rp_filter"), "{error}");
+        fs::remove_dir(&all).expect("removed");
+        fs::write(&all, "0\n").expect("written");
+        put_back_in(sys.path(), &storage).expect("put back");
+        assert_eq!(fs::read_to_string(&all).expect("there"), "2");
     }
 }

@@ -6,14 +6,14 @@ use std::convert::Infallible;
 
 /// Seeded randomness. Only for what a practice run shall repeat.
 #[derive(Clone, Debug)]
-pub(super) struct SeededRng {
+pub(crate) struct SeededRng {
     seed: [u8; 32],
     counter: u64,
 }
 
 impl SeededRng {
     /// A stream of its own for each purpose and number.
-    pub(super) fn new(seed: u64, purpose: &str, number: usize) -> SeededRng {
+    pub(crate) fn new(seed: u64, purpose: &str, number: usize) -> SeededRng {
         let mut hash = Sha256::new();
         hash.update(seed.to_le_bytes());
         hash.update((number as u64).to_le_bytes());
