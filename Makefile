@@ -137,12 +137,10 @@ soak: setup-run ## a practice fleet for SOAK_MINUTES (60): appliances go quiet a
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
 	echo 'exec scripts/soak $(SOAK_MINUTES)' | MUSTER_BUILD=release scripts/practice $(SOAK_APPLIANCES)
 
-soak-power: setup-test ## CUTS (3,000) power cuts of a real agent, the first before every system call, and every fault (root; SEED repeats)
-	cargo build --locked --workspace --bins
+soak-power: setup-test programs ## CUTS (3,000) power cuts of a real agent, the first before every system call, and every fault (root; SEED repeats)
 	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/debug/soak-power --cuts $(CUTS) $(if $(SEED),--seed $(SEED))
 
-soak-agent: setup-test ## RECONFIGURATIONS (10,000) of one real agent, which must not grow (root)
-	cargo build --locked --workspace --bins
+soak-agent: setup-test programs ## RECONFIGURATIONS (10,000) of one real agent, which must not grow (root)
 	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/debug/soak-agent --reconfigurations $(RECONFIGURATIONS)
 
 model: setup-test ## search every state of one console, two appliances and an attacker; MODEL="--cuts 2" sets bounds

@@ -151,7 +151,8 @@ fn call(line: &str, nth: usize) -> Option<Call> {
 fn change(name: &str, arguments: &str, returned: i64) -> Option<Change> {
     let mut texts = texts(arguments).into_iter().map(path);
     let mode = || {
-        let last = arguments.trim_end_matches(')').rsplit([',', ' ']).next()?;
+        // Before the result of a short line strace puts spaces.
+        let last = arguments.trim_end().trim_end_matches(')').rsplit([',', ' ']).next()?;
         u32::from_str_radix(last, 8).ok()
     };
     Some(match name {
