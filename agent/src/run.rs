@@ -2,7 +2,7 @@
 //! ([`Here`]), or by another one ([`crate::separation`]).
 
 use crate::agent::{Agent, Parts};
-use crate::config::Config;
+use crate::config::{Config, DriftPolicy};
 use crate::health::HostHealth;
 use crate::identity::Identity;
 use crate::network::live::LiveNetwork;
@@ -260,7 +260,8 @@ impl<H: Host> Daemon<H> {
             work,
             connections: Arc::new(Semaphore::new(1)),
         };
-        let agent = Agent::start(Millis(0), parts)?;
+        let mut agent = Agent::start(Millis(0), parts)?;
+        agent.restore_drift(config.drift == DriftPolicy::Restore);
         let started = Instant::now();
         let (sockets, networks, told) = (None, Vec::new(), None);
         Ok(Daemon { agent, host, started, link, sockets, networks, done, told, tell_again: false })
