@@ -5,11 +5,12 @@
 use super::NetworkError;
 use super::files::{NewFile, read_text};
 use muster_protocol::parameters::NetworkSettings;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 /// A setting that is not as it was configured; the stable words of a beat's `drift`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Setting {
     /// The interface lacks its address, or has another one beside.
     Address,

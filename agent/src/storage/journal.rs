@@ -10,6 +10,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 const MAGIC: &[u8; 5] = b"MSTJ\x01";
+/// It grows no longer than this, whatever it is asked to hold.
+const MOST: usize = 512 * 1_024;
 const LENGTH: usize = 4;
 const CHECK: usize = 8;
 
@@ -59,6 +61,9 @@ pub(super) fn records(bytes: &[u8]) -> Vec<Vec<u8>> {
 
 fn add(file: &mut File, end: usize, records: &[Vec<u8>]) -> io::Result<()> {
     let bytes = encode(records);
+    if end + bytes.len() > MOST {
+        return Err(ErrorKind::FileTooLarge.into());
+    }
     file.set_len(end as u64)?;
     file.seek(SeekFrom::Start(end as u64))?;
     file.write_all(if end == 0 { &bytes } else { &bytes[MAGIC.len()..] })?;
