@@ -3,13 +3,18 @@
 //! The loop around it gives datagrams, wake-ups and finished work in, and takes datagrams out. Whatever takes time (the
 //! network, the NOC) runs as a task of its own and comes back as [`Done`], so that one loop can drive many agents.
 
+mod drift;
+
+use crate::beat_queue::Offer;
 use crate::entropy::OsEntropy;
 use crate::health::Health;
+use crate::history::History;
 use crate::identity::Identity;
+use crate::network::drift::Setting;
 use crate::network::{Network, NetworkError, chain};
 use crate::noc_client::{NocClient, NocError};
 use crate::storage::{Document, Storage, StorageError};
-use muster_protocol::api::{self, BeatAnswer};
+use muster_protocol::api::{self, BeatAnswer, BeatValues};
 use muster_protocol::appliance::{Appliance, Enrolment, Event, Failure, Input, LoadError, Output, Profile};
 use muster_protocol::beat::{self, Beat};
 use muster_protocol::crypto::random;
@@ -23,6 +28,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, mpsc};
+
+use drift::Drift;
 
 /// What an agent is made of.
 pub struct Parts<S, N, H> {
@@ -56,7 +63,8 @@ pub struct Done {
 enum Work {
     Progress(Stage, u8),
     Changed(Changed),
-    Beat { epoch: u64, result: Result<BeatAnswer, NocError> },
+    Beat { epoch: u64, offer: Offer, result: Result<BeatAnswer, NocError> },
+    Drift(Vec<Setting>),
 }
 
 impl Done {
@@ -72,6 +80,7 @@ enum Change {
     RollBack,
     Commit,
     Resume(NetworkSettings),
+    Restore(NetworkSettings),
 }
 
 #[derive(Debug)]
@@ -119,6 +128,8 @@ pub struct Agent<S, N, H> {
     epoch: u64,
     muted: bool,
     last_beat: LastBeat,
+    history: History<S>,
+    drift: Drift,
     changes: VecDeque<Change>,
     changing: bool,
     /// The network's former state is still to be forgotten.
@@ -157,6 +168,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             appliance,
             beat: None,
             boot,
+            history: History::load(storage.clone(), boot),
             noc: Arc::new(Mutex::new(NocClient::new(storage.clone(), identity.device))),
             storage,
             network,
@@ -165,6 +177,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             epoch: 0,
             muted: false,
             last_beat: LastBeat::default(),
+            drift: Drift::default(),
             changes: VecDeque::new(),
             changing: false,
             committing: false,
@@ -213,8 +226,9 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                     Changed::Settled => {}
                 }
             }
-            Work::Beat { epoch, result } if epoch == self.epoch => self.beat_done(now, result),
+            Work::Beat { epoch, offer, result } if epoch == self.epoch => self.beat_done(now, &offer, result),
             Work::Beat { .. } => {}
+            Work::Drift(found) => self.drifted(found),
         }
         self.pump(now);
     }
@@ -260,6 +274,11 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         self.appliance.state()
     }
 
+    /// How many beats wait for the NOC.
+    pub fn beats_waiting(&self) -> usize {
+        self.history.waiting()
+    }
+
     /// The final settings.
     pub fn settings(&self) -> Option<&NetworkSettings> {
         self.appliance.settings()
@@ -301,10 +320,14 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         loop {
             if let Some(output) = self.appliance.poll_output() {
                 self.act(now, output);
-            } else if let Some(beat::Output::Send { counter }) = self.beat.as_mut().and_then(Beat::poll_output) {
-                self.send_beat(counter);
             } else {
-                break;
+                match self.beat.as_mut().and_then(Beat::poll_output) {
+                    Some(beat::Output::Send { counter }) => self.send_beat(now, counter),
+                    Some(beat::Output::Measure { counter }) => {
+                        let _ = self.measure(now, counter);
+                    }
+                    None => break,
+                }
             }
         }
         self.next_change();
@@ -354,30 +377,50 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             State::Provisional => beat.start_at_once(now),
             _ => beat.start(now),
         }
+        self.history.report_to(&enrolment);
         self.reporting = Some(enrolment);
         let noc = self.noc.clone();
         // A beat under the former enrolment may still hold the client.
         tokio::spawn(async move { noc.lock().await.disconnect() });
     }
 
-    fn send_beat(&mut self, counter: u64) {
-        let Some(enrolment) = self.reporting.clone() else { return };
-        let beat = api::Beat { boot: self.boot, counter, seq: enrolment.seq, values: self.health.measure() };
+    /// A beat is due: what it reports, and where to.
+    fn measure(&mut self, now: Millis, counter: u64) -> Option<(Enrolment, BeatValues)> {
+        let enrolment = self.reporting.clone()?;
+        let mut values = self.health.measure();
+        if self.settings_at_rest().is_some() {
+            values.drift = self.drift();
+        }
+        self.history.due(now, &enrolment, counter, &values);
+        Some((enrolment, values))
+    }
+
+    fn send_beat(&mut self, now: Millis, counter: u64) {
+        let Some((enrolment, values)) = self.measure(now, counter) else { return };
+        let mut offer = self.history.offer(now);
+        let earlier = std::mem::take(&mut offer.earlier);
+        let mut beat = api::Beat { boot: self.boot, counter, seq: enrolment.seq, values, earlier };
+        let (network, settings) = (self.network.clone(), self.settings_at_rest());
         let (noc, work, connections) = (self.noc.clone(), self.work.clone(), self.connections.clone());
         let (uid, epoch) = (self.uid(), self.epoch);
         tokio::spawn(async move {
             let _permit = connections.acquire_owned().await;
+            if let Some(drift) = drift::look(&*network, settings.as_ref()).await {
+                beat.values.drift = drift::words(&drift);
+                let _ = work.send(Done { uid, work: Work::Drift(drift) });
+            }
             let result = noc.lock().await.beat(&enrolment, &beat).await;
-            let _ = work.send(Done { uid, work: Work::Beat { epoch, result } });
+            let _ = work.send(Done { uid, work: Work::Beat { epoch, offer, result } });
         });
     }
 
-    fn beat_done(&mut self, now: Millis, result: Result<BeatAnswer, NocError>) {
+    fn beat_done(&mut self, now: Millis, offer: &Offer, result: Result<BeatAnswer, NocError>) {
         let input = match result {
             Ok(answer) => {
                 self.appliance.handle_input(now, Input::BeatAccepted);
                 self.appliance.handle_input(now, Input::NocTime(UnixTime(answer.time)));
                 self.health.heard_time(answer.time);
+                self.history.accepted(now, answer.time, offer, answer.earlier);
                 self.last_beat.accepted += 1;
                 self.last_beat.at = Some(answer.time);
                 if self.last_beat.error.take().is_some() {
@@ -392,6 +435,9 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                     tracing::debug!(error = %error.chain(), "why");
                 }
                 self.last_beat.error = Some(error.code());
+                if error.is_about_the_request() {
+                    self.history.refused(offer);
+                }
                 beat::Input::Failed { retry_after_s: error.retry_after_s() }
             }
         };
@@ -438,6 +484,14 @@ async fn make<N: Network>(network: &N, change: Change, work: &mpsc::UnboundedSen
         Change::Commit => {
             insist("commit", || network.commit()).await;
             Changed::Committed
+        }
+        Change::Restore(settings) => {
+            // Not insisted on: the next beat sees whether it is needed still.
+            if let Err(error) = network.restore(&settings).await {
+                tracing::warn!(uid = %uid.short(), code = error.code(), "settings could not be restored");
+                tracing::debug!(error = %chain(&error), "why");
+            }
+            Changed::Settled
         }
         Change::Resume(settings) => {
             insist("bring the network up", || network.resume(&settings)).await;

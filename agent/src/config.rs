@@ -30,6 +30,8 @@ pub struct Config {
     pub user: Option<String>,
     /// Whether that process may only make the system calls that it needs.
     pub system_call_filter: bool,
+    /// What is done about settings that somebody changed by hand.
+    pub drift: DriftPolicy,
 }
 
 /// `agent.toml` of the image. Everything is optional.
@@ -52,6 +54,19 @@ pub struct ImageConfig {
     pub user: Option<String>,
     /// Whether it may only make the system calls that it needs.
     pub system_call_filter: Option<bool>,
+    /// `report` or `restore`.
+    pub drift: Option<DriftPolicy>,
+}
+
+/// What is done about settings that somebody changed by hand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftPolicy {
+    /// The beats say which.
+    #[default]
+    Report,
+    /// Besides, they are set again as they were configured.
+    Restore,
 }
 
 /// A proof that an image can be made for.
@@ -129,10 +144,11 @@ mod tests {
         let folder = root.path().join("etc/muster");
         std::fs::create_dir_all(&folder).expect("made");
         let write = |text: &str| std::fs::write(folder.join("agent.toml"), text).expect("written");
-        write("proof = \"open\"\nmodel = \"MG-20\"\nprobe_ms = 500\n");
+        write("proof = \"open\"\nmodel = \"MG-20\"\nprobe_ms = 500\ndrift = \"restore\"\n");
         let config = ImageConfig::load(root.path()).expect("valid");
         assert_eq!((config.proof, config.model.as_deref()), (Some(ProofName::Open), Some("MG-20")));
-        for nonsense in ["proof = \"none\"", "prof = \"open\"", "\u{0}"] {
+        assert_eq!(config.drift, Some(DriftPolicy::Restore));
+        for nonsense in ["proof = \"none\"", "drift = \"ignore\"", "prof = \"open\"", "\u{0}"] {
             write(nonsense);
             assert_eq!(ImageConfig::load(root.path()).expect_err("refused").code(), "config_invalid");
         }

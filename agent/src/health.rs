@@ -55,6 +55,7 @@ impl Health for HostHealth {
                 clock_offset_s: self.clock_offset_s,
                 agent_memory: agent_memory(self.keeper),
             }),
+            drift: Vec::new(),
         };
         for folder in &self.counters {
             counters::read(folder, &mut values.counters);

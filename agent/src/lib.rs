@@ -8,13 +8,16 @@
 //! - [`separation`]: the process that reads what strangers send has no rights, and asks the one that has.
 //! - [`network`]: applying settings, provisionally and for good: [`network::live`] for real, [`network::fake`] in memory.
 //! - [`storage`]: what survives a power cut. [`identity`]: who this appliance is; [`label`] prints it.
-//! - [`noc_client`]: enrolment and beats over HTTPS; [`health`] what a beat reports; [`counters`] what applications add.
+//! - [`noc_client`]: enrolment and beats over HTTPS; [`health`] what a beat reports; [`counters`] what applications add;
+//!   [`beat_queue`] what waits while the NOC is away.
 
 pub mod agent;
+pub mod beat_queue;
 pub mod config;
 pub mod counters;
 pub mod entropy;
 pub mod health;
+mod history;
 pub mod identity;
 pub mod label;
 pub mod network;

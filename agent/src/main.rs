@@ -120,6 +120,7 @@ async fn carry_out(Cli { command, options }: Cli) -> anyhow::Result<()> {
         probe: Duration::from_millis(image.probe_ms.unwrap_or(1_200)),
         user: image.user,
         system_call_filter: image.system_call_filter.unwrap_or(true),
+        drift: image.drift.unwrap_or_default(),
     };
     match command {
         Command::Run { proof, user } => {
@@ -205,7 +206,7 @@ async fn reset(config: &Config, yes: bool) -> anyhow::Result<()> {
         anyhow::bail!("a reset makes this appliance forget its owner and its settings: repeat with --yes");
     }
     rp_filter::put_back(&storage)?;
-    for document in [Document::Appliance, Document::Noc, Document::FormerNetwork] {
+    for document in [Document::Appliance, Document::Noc, Document::FormerNetwork, Document::Beats] {
         storage.remove(document)?;
     }
     let interface = find_link(config.interface.as_deref()).await?.name;

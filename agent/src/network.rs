@@ -3,6 +3,7 @@
 //! A back end remembers the former state on disk before it changes anything. Until [`Network::commit`] that state can be
 //! restored exactly, also after a power cut.
 
+pub mod drift;
 pub mod fake;
 mod files;
 pub mod live;
@@ -13,6 +14,7 @@ pub mod rp_filter;
 pub use netlink::{Link, find_link, prepare};
 
 use crate::storage::StorageError;
+use drift::Setting;
 use muster_protocol::appliance::Failure;
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::wire::result::{MAX_DETAIL, Reason, Stage};
@@ -42,6 +44,15 @@ pub trait Network: Send + Sync + 'static {
     fn resume(&self, settings: &NetworkSettings) -> impl Future<Output = Result<(), NetworkError>> + Send;
     /// True while there is a former state to go back to.
     fn is_provisional(&self) -> bool;
+    /// Which of the final settings somebody changed by hand. A network that cannot tell says none.
+    fn drift(&self, settings: &NetworkSettings) -> impl Future<Output = Result<Vec<Setting>, NetworkError>> + Send {
+        let _ = settings;
+        std::future::ready(Ok(Vec::new()))
+    }
+    /// Sets final settings again, as they were configured.
+    fn restore(&self, settings: &NetworkSettings) -> impl Future<Output = Result<(), NetworkError>> + Send {
+        self.resume(settings)
+    }
 }
 
 /// Why settings could not be applied or restored.

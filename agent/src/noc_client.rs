@@ -120,6 +120,11 @@ impl NocError {
         }
     }
 
+    /// Whether the NOC does not take what was sent, whoever sends it.
+    pub(crate) fn is_about_the_request(&self) -> bool {
+        matches!(self, NocError::Refused { status: 400 | 413 | 422, .. })
+    }
+
     /// Whether another certificate is needed.
     fn asks_for_certificate(&self) -> bool {
         match self {
@@ -231,7 +236,8 @@ impl<S: Storage> NocClient<S> {
         let body = EnrolAppliance { proof, csr: request.csr };
         let client = tls::anonymous(&self.trust(enrolment))?;
         let enrolled: ApplianceEnrolled = post(&client, &enrolment.noc, "/v1/appliances/enrol", &body).await?;
-        let Some((from, to)) = tls::validity(&enrolled.certificate) else {
+        // Its life begins when it is issued. Its *not before* is 1970, for clocks that were never set.
+        let Some(ends) = tls::ends(&enrolled.certificate) else {
             return Err(NocError::Answer { noc: enrolment.noc.clone() });
         };
         let credentials = Credentials {
@@ -239,7 +245,7 @@ impl<S: Storage> NocClient<S> {
             pin: HEXLOWER.encode(&enrolment.ca_pin),
             key: request.key,
             certificate: enrolled.certificate,
-            renew_at: from + to.saturating_sub(from) / 3 * 2,
+            renew_at: enrolled.time + ends.saturating_sub(enrolled.time) / 3 * 2,
         };
         self.storage.save(Document::Noc, &serde_json::to_vec(&credentials).unwrap_or_default())?;
         tracing::info!("enrolled with the NOC");

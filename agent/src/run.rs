@@ -2,7 +2,7 @@
 //! ([`Here`]), or by another one ([`crate::separation`]).
 
 use crate::agent::{Agent, Parts};
-use crate::config::Config;
+use crate::config::{Config, DriftPolicy};
 use crate::health::HostHealth;
 use crate::identity::Identity;
 use crate::network::live::LiveNetwork;
@@ -57,6 +57,7 @@ async fn run_here(config: Config) -> anyhow::Result<()> {
         proof: config.proof,
         root: config.root.clone(),
         state_dir: config.state_dir.clone(),
+        restores_drift: config.drift == DriftPolicy::Restore,
         keeper: None,
     };
     let here = Here { root: config.root, probe: config.probe, storage: storage.clone() };
@@ -103,6 +104,8 @@ pub struct Place {
     pub root: PathBuf,
     /// Where state is kept.
     pub state_dir: PathBuf,
+    /// Whether settings that were changed by hand are set again.
+    pub restores_drift: bool,
     /// The process that has rights, if it is another one.
     pub keeper: Option<u32>,
 }
@@ -260,7 +263,8 @@ impl<H: Host> Daemon<H> {
             work,
             connections: Arc::new(Semaphore::new(1)),
         };
-        let agent = Agent::start(Millis(0), parts)?;
+        let mut agent = Agent::start(Millis(0), parts)?;
+        agent.restore_drift(place.restores_drift);
         let started = Instant::now();
         let (sockets, networks, told) = (None, Vec::new(), None);
         Ok(Daemon { agent, host, started, link, sockets, networks, done, told, tell_again: false })

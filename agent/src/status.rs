@@ -35,8 +35,14 @@ pub struct Status {
     pub beats_accepted: u64,
     /// NOC time of the last accepted beat.
     pub last_beat: Option<u64>,
+    /// How many beats wait for the NOC.
+    #[serde(default)]
+    pub beats_waiting: usize,
     /// Why beats do not arrive: a stable word.
     pub beat_error: Option<String>,
+    /// Settings that somebody changed by hand, by stable words.
+    #[serde(default)]
+    pub drift: Vec<String>,
 }
 
 impl Status {
@@ -54,7 +60,9 @@ impl Status {
             noc: agent.reporting().map(|enrolment| enrolment.noc.clone()),
             beats_accepted: beat.accepted,
             last_beat: beat.at,
+            beats_waiting: agent.beats_waiting(),
             beat_error: beat.error.map(str::to_owned),
+            drift: agent.drift(),
         }
     }
 
@@ -94,6 +102,10 @@ impl Status {
         if self.noc.is_some() {
             line("Beats", &format!("{} accepted since the start", self.beats_accepted));
         }
+        if self.beats_waiting > 0 {
+            line("Waiting", &format!("{} beats, until the NOC is back", self.beats_waiting));
+        }
+        line("Changed", &self.drift.join(", "));
         line("Problem", self.beat_error.as_deref().unwrap_or_default());
         text
     }

@@ -3,6 +3,10 @@
 //! A document is `MSTR`, a version, the SHA-256 of its contents and the contents. It is written beside the old one, synced,
 //! and renamed over it; the generation before stays as `.old`. A document whose hash is wrong counts as torn, and the
 //! generation before is taken.
+//!
+//! Beside the documents there is one journal, for beats that wait for the NOC: records are added at its end.
+
+mod journal;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -26,6 +30,8 @@ pub enum Document {
     FormerNetwork,
     /// The kernel's reverse-path filters before the agent opened them.
     FormerFilters,
+    /// Beats that wait for the NOC: the journal.
+    Beats,
 }
 
 impl Document {
@@ -36,6 +42,7 @@ impl Document {
             Document::Noc => "noc",
             Document::FormerNetwork => "former-network",
             Document::FormerFilters => "former-filters",
+            Document::Beats => "beats",
         }
     }
 }
@@ -83,6 +90,24 @@ pub trait Storage: Send + Sync + 'static {
     fn save(&self, document: Document, contents: &[u8]) -> Result<(), StorageError>;
     /// Forgets it, with every generation.
     fn remove(&self, document: Document) -> Result<(), StorageError>;
+
+    /// The records of the journal, oldest first. What a power cut tore is not among them.
+    fn journal(&self) -> Result<Vec<Vec<u8>>, StorageError> {
+        Ok(journal::records(&self.load(Document::Beats)?.unwrap_or_default()))
+    }
+
+    /// Adds records to the journal. On return they survive a power cut; on an error none of them is there.
+    fn append(&self, records: &[Vec<u8>]) -> Result<(), StorageError> {
+        self.rewrite(&[self.journal()?, records.to_vec()].concat())
+    }
+
+    /// Replaces the whole journal; with no records it is gone.
+    fn rewrite(&self, records: &[Vec<u8>]) -> Result<(), StorageError> {
+        if records.is_empty() {
+            return self.remove(Document::Beats);
+        }
+        self.save(Document::Beats, &journal::encode(records))
+    }
 }
 
 const MAGIC: &[u8; 5] = b"MSTR\x01";
@@ -149,6 +174,25 @@ impl Storage for FileStorage {
             remove(&generation).map_err(|source| StorageError::Io { action: "removed", path: generation, source })?;
         }
         Ok(())
+    }
+
+    fn journal(&self) -> Result<Vec<Vec<u8>>, StorageError> {
+        let path = self.path(Document::Beats);
+        journal::read(&path).map_err(|source| StorageError::Io { action: "read", path, source })
+    }
+
+    fn append(&self, records: &[Vec<u8>]) -> Result<(), StorageError> {
+        let path = self.path(Document::Beats);
+        journal::append(&path, records).map_err(|source| StorageError::Io { action: "written", path, source })
+    }
+
+    fn rewrite(&self, records: &[Vec<u8>]) -> Result<(), StorageError> {
+        if records.is_empty() {
+            return self.remove(Document::Beats);
+        }
+        let path = self.path(Document::Beats);
+        let written = replace(&path, &journal::encode(records), 0o600);
+        written.map_err(|source| StorageError::Io { action: "written", path, source })
     }
 }
 
@@ -366,6 +410,24 @@ mod tests {
         assert_eq!(storage.load(Document::Appliance).expect("there").as_deref(), Some(&b"former"[..]));
         storage.save(Document::Appliance, b"next").expect("the left-overs do not hinder");
         assert_eq!(storage.load(Document::Appliance).expect("there").as_deref(), Some(&b"next"[..]));
+    }
+
+    #[test]
+    fn a_journal_grows_is_replaced_and_goes_in_files_and_in_memory() {
+        let (_folder, files) = storage();
+        let records = |range: std::ops::Range<u8>| range.map(|n| vec![n; 30]).collect::<Vec<_>>();
+        for storage in [&files as &dyn Storage, &MemoryStorage::default()] {
+            assert!(storage.journal().expect("none").is_empty());
+            storage.append(&records(0..3)).expect("added");
+            storage.append(&records(3..5)).expect("added");
+            assert_eq!(storage.journal().expect("read"), records(0..5));
+            storage.rewrite(&records(7..9)).expect("replaced");
+            storage.append(&records(9..10)).expect("added");
+            assert_eq!(storage.journal().expect("read"), records(7..10));
+            storage.rewrite(&[]).expect("removed");
+            assert!(storage.journal().expect("none").is_empty());
+        }
+        assert!(!files.path(Document::Beats).exists());
     }
 
     #[test]

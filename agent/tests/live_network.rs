@@ -6,6 +6,7 @@
 #[path = "support/namespaces.rs"]
 mod namespaces;
 
+use muster_agent::network::drift::Setting;
 use muster_agent::network::live::LiveNetwork;
 use muster_agent::network::{Network, NetworkError, prepare};
 use muster_agent::storage::{Document, FileStorage, MemoryStorage, Storage};
@@ -201,4 +202,67 @@ async fn final_settings_come_back_after_a_reboot_without_a_network_daemon() {
         assert!(run_ip("-4 route show default").contains("via 192.0.2.1"));
         assert_eq!(run(&["hostname"]), "mail-01\n");
     }
+}
+
+/// Changes by hand, as an administrator with a shell makes them: each is named, and a restore undoes it.
+#[tokio::test]
+async fn settings_that_are_changed_by_hand_are_named_and_restored() {
+    if !inside("settings_that_are_changed_by_hand_are_named_and_restored") {
+        return;
+    }
+    prepare("eth0").await.expect("up");
+    let root = tempfile::tempdir().expect("a folder");
+    let network = network(root.path(), MemoryStorage::default());
+    network.apply(&settings(), &silent).await.expect("applied");
+    network.commit().await.expect("committed");
+    let drift = async || {
+        let found = network.drift(&settings()).await.expect("told");
+        found.into_iter().map(Setting::word).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(drift().await, "");
+    let configured = state(root.path());
+    let etc = root.path().join("etc");
+    let file = |name: &str, text: &str| fs::write(etc.join(name), text).expect("written");
+    let lasting = etc.join("systemd/network/10-muster-eth0.network");
+
+    type ByHand<'a> = (&'a str, Box<dyn Fn() + 'a>);
+    let changes: Vec<ByHand<'_>> = vec![
+        ("address", Box::new(|| drop(run_ip("address add 192.0.2.77/24 dev eth0")))),
+        // The kernel takes the routes that need the address with it.
+        ("address gateway", Box::new(|| drop(run_ip("address del 192.0.2.10/24 dev eth0")))),
+        ("gateway", Box::new(|| drop(run_ip("route replace default via 192.0.2.254 dev eth0")))),
+        ("gateway", Box::new(|| drop(run_ip("route del default")))),
+        ("gateway", Box::new(|| drop(run_ip("route add default via 192.0.2.254 dev eth0 metric 9")))),
+        ("route", Box::new(|| drop(run_ip("route add 198.51.100.0/24 via 192.0.2.2 dev eth0")))),
+        ("address gateway", Box::new(|| drop(run_ip("link set eth0 down") + &run_ip("address flush dev eth0")))),
+        ("host_name", Box::new(|| drop(run(&["hostname", "elsewhere"])))),
+        ("host_name", Box::new(|| file("hostname", "elsewhere\n"))),
+        ("hosts", Box::new(|| file("hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"))),
+        ("resolver", Box::new(|| file("resolv.conf", "nameserver 203.0.113.1\n"))),
+        ("network_file", Box::new(|| fs::remove_file(&lasting).expect("removed"))),
+        (
+            "host_name resolver",
+            Box::new(|| {
+                file("hostname", "x\n");
+                fs::remove_file(etc.join("resolv.conf")).expect("removed");
+            }),
+        ),
+    ];
+    for (named, change) in &changes {
+        change();
+        assert_eq!(drift().await, *named, "{}", state(root.path()));
+        network.restore(&settings()).await.expect("restored");
+        assert_eq!(drift().await, "", "after {named}: {}", state(root.path()));
+        // `ip` prints addresses in the order in which they came; there is one again.
+        assert_eq!(state(root.path()), configured, "after {named}");
+    }
+    // What is nobody's business: another interface, and what others write into files that are not ours alone.
+    run_ip("link add other0 type veth peer name other1");
+    run_ip("address add 10.99.0.1/24 dev other0");
+    run_ip("link set other0 up");
+    run_ip("link set other1 up");
+    run_ip("route add default via 10.99.0.254 dev other0 metric 500");
+    let hosts = fs::read_to_string(etc.join("hosts")).expect("there");
+    file("hosts", &(hosts + "10.0.0.1 printer\n"));
+    assert_eq!(drift().await, "");
 }

@@ -139,6 +139,8 @@ pub struct BeatView {
     pub disk_percent: f64,
     /// Application counters and gauges by name.
     pub counters: BTreeMap<String, f64>,
+    /// Settings that somebody changed by hand, by stable words.
+    pub drift: Vec<String>,
     /// The appliance itself, as far as it says.
     pub host: HostView,
 }

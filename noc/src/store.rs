@@ -10,6 +10,7 @@ pub(crate) mod consoles;
 pub(crate) mod grants;
 pub(crate) mod holdings;
 pub(crate) mod inventory;
+mod late;
 pub(crate) mod plans;
 pub(crate) mod results;
 pub(crate) mod sites;

@@ -376,6 +376,32 @@ pub struct Beat {
     pub seq: Seq,
     /// What was measured.
     pub values: BeatValues,
+    /// Beats that did not reach the NOC in their time, oldest first, at most [`MOST_EARLIER`]. They are history: they
+    /// prove no life, confirm nothing and close no alert.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierBeat>,
+}
+
+/// Most beats of [`Beat::earlier`].
+pub const MOST_EARLIER: usize = 64;
+
+/// A beat that is delivered late.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlierBeat {
+    /// The run of the agent that measured it.
+    pub boot: BootId,
+    /// Its number in that boot. Beats of a boot come in the order of their numbers; one that was counted before, or that
+    /// comes after a later one of the history, is not counted.
+    pub counter: u64,
+    /// Seconds since it was measured, by the appliance's monotonic clock: said for beats of the present boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_s: Option<u64>,
+    /// For beats of a former boot: the NOC's time as the appliance knew it last, and what its clock had counted since.
+    /// Absent when it had not heard the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<u64>,
+    /// What was measured.
+    pub values: BeatValues,
 }
 
 /// What a beat reports.
@@ -399,7 +425,14 @@ pub struct BeatValues {
     /// The appliance itself, in more detail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostValues>,
+    /// Which settings somebody changed by hand, by stable words (`address`, `gateway`, `route`, `host_name`, `hosts`,
+    /// `resolver`, `network_file`); at most [`MOST_DRIFT`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<String>,
 }
+
+/// Most words of [`BeatValues::drift`].
+pub const MOST_DRIFT: usize = 16;
 
 /// The NOC's answer to a beat: it is on disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -408,12 +441,15 @@ pub struct BeatAnswer {
     pub interval_s: u32,
     /// NOC time, Unix seconds.
     pub time: u64,
+    /// How many of [`Beat::earlier`] need not come again. Absent from a NOC that does not know them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<usize>,
 }
 
 /// One beat of the history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BeatRecord {
-    /// When the NOC accepted it.
+    /// When the NOC accepted it; of one that came late, when it was measured as far as that is known.
     pub at: u64,
     /// What it reported.
     pub values: BeatValues,

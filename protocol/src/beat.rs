@@ -2,9 +2,16 @@
 //!
 //! The first beat comes at once where a configuration waits for it: whoever kick-starts sees to it that not all of a fleet
 //! do so together. Otherwise, as when the power comes back to a site, it comes within seconds, at random. Later ones are an
-//! interval apart, a little off the beat so that a fleet that started together spreads out. A beat that the NOC did not take is repeated under its own counter until it
-//! is taken, ever more slowly, so that a NOC that comes back is not run over; but never more slowly than beats come, so that
-//! nobody is taken for silent because the NOC was away.
+//! interval apart, a little off the beat so that a fleet that started together spreads out.
+//!
+//! A beat that the NOC did not take is repeated under its own number, ever more slowly, so that a NOC that comes back is not
+//! run over; but never more slowly than beats come, so that nobody is taken for silent because the NOC was away. When an
+//! interval has passed, the next number is due, taken or not: what had the number before is history, which the driver keeps
+//! and delivers later ([`crate::api::Beat::earlier`]).
+
+mod counted;
+
+pub use counted::Counted;
 
 use crate::crypto::{Entropy, uniform};
 use crate::id::BootId;
@@ -42,6 +49,11 @@ pub enum Output {
         /// Numbers the beats of this boot from 1; a repetition has the number of what it repeats.
         counter: u64,
     },
+    /// The NOC is away or wants to be left alone, and a beat is due: measure for the history.
+    Measure {
+        /// Its number; the next [`Output::Send`] may have it, too.
+        counter: u64,
+    },
 }
 
 /// The machine.
@@ -64,11 +76,13 @@ enum Phase {
     Sent {
         at: Millis,
         failures: u32,
+        numbered: Millis,
     },
-    /// To be sent again.
+    /// To be sent again. The present number was given at `numbered`.
     Retrying {
         at: Millis,
         failures: u32,
+        numbered: Millis,
     },
 }
 
@@ -124,7 +138,7 @@ impl Beat {
     /// Takes what came of the last beat. Ignored when no answer is awaited.
     pub fn handle_input(&mut self, now: Millis, input: Input) {
         self.now = self.now.max(now);
-        let Phase::Sent { at, failures } = self.phase else { return };
+        let Phase::Sent { at, failures, numbered } = self.phase else { return };
         match input {
             Input::Accepted { interval_s } => {
                 self.interval_ms = interval_ms(interval_s);
@@ -132,7 +146,7 @@ impl Beat {
                 let next = (at + self.jittered_interval()).max(self.now + QUICKEST_RETRY_MS);
                 self.phase = Phase::Waiting(next);
             }
-            Input::Failed { retry_after_s } => self.retry(failures, retry_after_s),
+            Input::Failed { retry_after_s } => self.retry(failures, numbered, retry_after_s),
         }
     }
 
@@ -142,11 +156,27 @@ impl Beat {
         match self.phase {
             Phase::Waiting(at) if at <= self.now => {
                 self.counter = self.counter.saturating_add(1);
-                self.send(0);
+                self.send(0, self.now);
             }
-            Phase::Retrying { at, failures } if at <= self.now => self.send(failures),
+            Phase::Retrying { at, failures, numbered } => {
+                let is_next_due = numbered + self.interval_ms <= self.now;
+                let numbered = if is_next_due { self.now } else { numbered };
+                if is_next_due {
+                    self.counter = self.counter.saturating_add(1);
+                }
+                if at <= self.now {
+                    self.send(failures, numbered);
+                } else if is_next_due {
+                    self.outputs.push_back(Output::Measure { counter: self.counter });
+                    self.phase = Phase::Retrying { at, failures, numbered };
+                }
+            }
             // A driver that never says what came of it must not end the beats.
-            Phase::Sent { at, failures } if at + self.answer_within_ms() <= self.now => self.retry(failures, None),
+            Phase::Sent { at, failures, numbered } if at + self.answer_within_ms() <= self.now => {
+                self.retry(failures, numbered, None);
+                // By now the next number is due.
+                self.handle_timeout(now);
+            }
             _ => {}
         }
     }
@@ -160,22 +190,24 @@ impl Beat {
     pub fn poll_timeout(&self) -> Option<Millis> {
         match self.phase {
             Phase::Stopped => None,
-            Phase::Waiting(at) | Phase::Retrying { at, .. } => Some(at),
+            Phase::Waiting(at) => Some(at),
+            Phase::Retrying { at, numbered, .. } => Some(at.min(numbered + self.interval_ms)),
             Phase::Sent { at, .. } => Some(at + self.answer_within_ms()),
         }
     }
 
-    fn send(&mut self, failures: u32) {
+    fn send(&mut self, failures: u32, numbered: Millis) {
         self.outputs.push_back(Output::Send { counter: self.counter });
-        self.phase = Phase::Sent { at: self.now, failures };
+        self.phase = Phase::Sent { at: self.now, failures, numbered };
     }
 
-    fn retry(&mut self, failures: u32, retry_after_s: Option<u32>) {
+    fn retry(&mut self, failures: u32, numbered: Millis, retry_after_s: Option<u32>) {
         let doubled = (self.interval_ms / 4).saturating_mul(1 << failures.min(32)).min(self.interval_ms);
         let jitter = uniform(&mut self.rng, doubled + 1).max(QUICKEST_RETRY_MS);
         let asked = u64::from(retry_after_s.unwrap_or(0).min(LONGEST_RETRY_AFTER_S)) * 1_000;
         // On top of what the NOC asked for: all were given the same number.
-        self.phase = Phase::Retrying { at: self.now + asked + jitter, failures: failures.saturating_add(1) };
+        let (at, failures) = (self.now + asked + jitter, failures.saturating_add(1));
+        self.phase = Phase::Retrying { at, failures, numbered };
     }
 
     fn jittered_interval(&mut self) -> u64 {
@@ -256,18 +288,76 @@ mod tests {
             let mut beat = beat(60, seed);
             beat.start(Millis(0));
             let (mut last, _) = step(&mut beat);
+            let (mut counter, mut numbered) = (1, last);
             for (i, longest) in longest.iter_mut().enumerate() {
                 beat.handle_input(last, Input::Failed { retry_after_s: None });
-                let (at, output) = step(&mut beat);
-                assert_eq!(output, Some(Output::Send { counter: 1 }));
-                assert!((500..=(15_000 << i).min(60_000)).contains(&at.since(last)));
-                *longest = at.since(last).max(*longest);
-                last = at;
+                let sent = loop {
+                    match step(&mut beat) {
+                        (at, Some(Output::Send { counter: sent })) => {
+                            if sent > counter {
+                                assert!(at.since(numbered) >= 60_000, "a new number before its time");
+                                numbered = at;
+                            }
+                            counter = sent;
+                            break at;
+                        }
+                        (at, Some(Output::Measure { counter: measured })) => {
+                            assert_eq!((measured, at.since(numbered)), (counter + 1, 60_000));
+                            (counter, numbered) = (measured, at);
+                        }
+                        (at, None) => panic!("woken for nothing at {at:?}"),
+                    }
+                };
+                assert!(sent.since(numbered) < 60_000, "the number is of this interval");
+                assert!((500..=(15_000 << i).min(60_000)).contains(&sent.since(last)));
+                *longest = sent.since(last).max(*longest);
+                last = sent;
             }
             beat.handle_input(last, Input::Accepted { interval_s: 60 });
-            assert_eq!(step(&mut beat).1, Some(Output::Send { counter: 2 }));
+            assert_eq!(step(&mut beat).1, Some(Output::Send { counter: counter + 1 }));
         }
         assert!(longest[0] > 13_000 && longest[11] > 56_000, "jitter uses the whole range: {longest:?}");
+    }
+
+    #[test]
+    fn the_history_goes_on_at_its_pace_while_the_noc_wants_to_be_left_alone() {
+        let mut beat = beat(60, 7);
+        beat.start(Millis(0));
+        let (sent, _) = step(&mut beat);
+        beat.handle_input(sent, Input::Failed { retry_after_s: Some(600) });
+        for counter in 2..=11 {
+            let (at, output) = step(&mut beat);
+            assert_eq!((at.since(sent), output), ((counter - 1) * 60_000, Some(Output::Measure { counter })));
+        }
+        let (at, output) = step(&mut beat);
+        assert!((600_000..=615_000).contains(&at.since(sent)));
+        assert_eq!(output, Some(Output::Send { counter: 11 }));
+    }
+
+    /// What a NOC sees of a fleet that waited for it: no more in any second than beats spread evenly, and some.
+    #[test]
+    fn a_noc_that_comes_back_is_not_run_over() {
+        const FLEET: u64 = 2_000;
+        let back = Millis(3_600_000);
+        let mut seconds = [0_u32; 60];
+        for seed in 0..FLEET {
+            let mut beat = beat(60, seed);
+            beat.start(Millis(0));
+            loop {
+                let (at, output) = step(&mut beat);
+                let Some(Output::Send { .. }) = output else { continue };
+                if at >= back {
+                    seconds[(at.since(back) / 1_000) as usize] += 1;
+                    break;
+                }
+                // A refused connection fails at once: the hardest case.
+                beat.handle_input(at, Input::Failed { retry_after_s: None });
+            }
+        }
+        assert_eq!(seconds.iter().sum::<u32>() as u64, FLEET, "all are back within an interval");
+        // Waits are even between nothing and the interval, so twice the even share is expected at once after the return.
+        let even = (FLEET / 60) as u32;
+        assert!(seconds.iter().all(|sent| *sent < 3 * even), "{seconds:?}");
     }
 
     #[test]
@@ -277,7 +367,9 @@ mod tests {
             beat.start(Millis(0));
             let (sent, _) = step(&mut beat);
             beat.handle_input(sent, Input::Failed { retry_after_s: Some(asked) });
-            let wait = beat.poll_timeout().expect("retries").since(sent);
+            let again = std::iter::repeat_with(|| step(&mut beat))
+                .find(|(_, output)| matches!(output, Some(Output::Send { .. })));
+            let wait = again.expect("tries on").0.since(sent);
             assert!((least..=least + 15_000).contains(&wait), "{wait}");
         }
     }
@@ -299,9 +391,8 @@ mod tests {
         let mut beat = beat(60, 5);
         beat.start(Millis(0));
         step(&mut beat);
-        let (_, nothing) = step(&mut beat);
-        assert_eq!(nothing, None);
-        assert_eq!(step(&mut beat).1, Some(Output::Send { counter: 1 }));
+        assert_eq!(step(&mut beat).1, Some(Output::Measure { counter: 2 }), "an interval has passed");
+        assert_eq!(step(&mut beat).1, Some(Output::Send { counter: 2 }));
     }
 
     #[test]

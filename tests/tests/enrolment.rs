@@ -32,7 +32,8 @@ fn enrolment(noc: String, ca_pin: [u8; 32]) -> Enrolment {
 
 async fn beat<S: Storage>(storage: S, enrolment: &Enrolment) -> NocError {
     let mut client = NocClient::new(storage, SecretKey::generate(&mut OsEntropy));
-    let beat = Beat { boot: BootId([1; 16]), counter: 1, seq: Seq(1), values: BeatValues::default() };
+    let (values, earlier) = (BeatValues::default(), Vec::new());
+    let beat = Beat { boot: BootId([1; 16]), counter: 1, seq: Seq(1), values, earlier };
     client.beat(enrolment, &beat).await.expect_err("nobody knows this appliance")
 }
 

@@ -136,6 +136,10 @@ disk_percent: number,
  */
 counters: { [key in string]: number },
 /**
+ * Settings that somebody changed by hand, by stable words.
+ */
+drift: Array<string>,
+/**
  * The appliance itself, as far as it says.
  */
 host: HostView, };

@@ -135,7 +135,8 @@ fn write_in_place(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn read_text(path: &Path) -> Result<String, NetworkError> {
+/// A file's text; nothing if it is not there.
+pub(super) fn read_text(path: &Path) -> Result<String, NetworkError> {
     match fs::read(path) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),

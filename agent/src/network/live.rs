@@ -1,5 +1,6 @@
 //! The real thing: netlink for what is in force, files for what lasts.
 
+use super::drift::{self, InForce, Setting};
 use super::files::{self, FormerFile};
 use super::netlink::{Netlink, Snapshot};
 use super::{Network, NetworkError, Report, networkd};
@@ -87,6 +88,24 @@ impl<S: Storage> Network for LiveNetwork<S> {
 
     fn is_provisional(&self) -> bool {
         matches!(self.storage.load(Document::FormerNetwork), Ok(Some(_)))
+    }
+
+    async fn drift(&self, settings: &NetworkSettings) -> Result<Vec<Setting>, NetworkError> {
+        let netlink = Netlink::open()?;
+        let link = netlink.link(&self.interface).await?;
+        let (gateways, other_routes) = netlink.routes_of(link.index).await?;
+        let addresses = netlink.networks(link.index).await?;
+        let found = InForce { addresses, gateways, other_routes, host_name: host_name()? };
+        let mut drift = drift::in_force(settings, &found);
+        drift.extend(drift::in_files(&files::plan(&self.root, &self.interface, settings)?)?);
+        Ok(drift.into_iter().collect())
+    }
+
+    async fn restore(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
+        let netlink = Netlink::open()?;
+        let link = netlink.link(&self.interface).await?;
+        netlink.set_up(link.index).await?;
+        self.change(&netlink, link.index, settings).await
     }
 }
 

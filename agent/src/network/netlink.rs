@@ -11,7 +11,9 @@ use rtnetlink::packet_core::{
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourState};
-use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteType};
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteType,
+};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{AddressMessageBuilder, Handle, LinkUnspec, RouteMessageBuilder};
 use serde::{Deserialize, Serialize};
@@ -211,6 +213,20 @@ impl Netlink {
     /// Whether there is a default route.
     pub(super) async fn has_default_route(&self) -> Result<bool, NetworkError> {
         Ok(self.routes().await?.iter().any(is_default))
+    }
+
+    /// The gateways of an interface's default routes, and how many other routes it has that the kernel did not make.
+    pub(super) async fn routes_of(&self, index: u32) -> Result<(Vec<Ipv4Addr>, usize), NetworkError> {
+        let routes = self.routes().await?.into_iter().filter(|route| uses(route, index));
+        let (everywhere, others): (Vec<_>, Vec<_>) = routes.partition(is_default);
+        let gateway = |route: &RouteMessage| {
+            route.attributes.iter().find_map(|attribute| match attribute {
+                RouteAttribute::Gateway(RouteAddress::Inet(gateway)) => Some(*gateway),
+                _ => None,
+            })
+        };
+        let gateways = everywhere.iter().map(|route| gateway(route).unwrap_or(Ipv4Addr::UNSPECIFIED));
+        Ok((gateways.collect(), others.len()))
     }
 
     /// Asks the link by ARP whether somebody has the address, as RFC 5227 §2.1.1 does: the kernel is made to resolve it,

@@ -51,9 +51,9 @@ pub(super) fn with_certificate(trust: &Arc<Pinned>, certificate: &str, key: &str
     Ok(client(config(trust).with_client_auth_cert(chain, key).map_err(bad)?))
 }
 
-/// Not before and not after of the first certificate of a PEM text, Unix seconds.
-pub(super) fn validity(pem: &str) -> Option<(u64, u64)> {
-    validity_of(&CertificateDer::from_pem_slice(pem.as_bytes()).ok()?)
+/// Not after of the first certificate of a PEM text, Unix seconds.
+pub(super) fn ends(pem: &str) -> Option<u64> {
+    validity_of(&CertificateDer::from_pem_slice(pem.as_bytes()).ok()?).map(|(_, ends)| ends)
 }
 
 /// What TLS said against a connection.

@@ -1,5 +1,6 @@
 //! What the worker may ask of the keeper, and how it is sent: a length of four bytes, then JSON.
 
+use crate::network::drift::Setting;
 use crate::status::Status;
 use crate::storage::{Document, StorageError};
 use data_encoding::BASE64;
@@ -26,6 +27,12 @@ pub(super) enum Ask {
     Save(Document, Bytes),
     /// Forget a document.
     Remove(Document),
+    /// The records of the journal.
+    Journal,
+    /// Add records to it.
+    Append(Vec<Bytes>),
+    /// Replace all of them.
+    Rewrite(Vec<Bytes>),
     /// Whether there is a former network to go back to.
     IsProvisional,
     /// Bring an interface up.
@@ -43,6 +50,7 @@ pub(super) enum Ask {
 pub(super) enum Answer {
     Begin(Begin),
     Document(Option<Bytes>),
+    Journal(Vec<Bytes>),
     Done,
     Is(bool),
     Failed(StorageFailure),
@@ -57,6 +65,7 @@ pub(super) struct Begin {
     pub(super) proof: ProofWord,
     pub(super) root: PathBuf,
     pub(super) state_dir: PathBuf,
+    pub(super) restores_drift: bool,
     pub(super) system_call_filter: bool,
 }
 
@@ -74,6 +83,8 @@ pub(super) enum Change {
     RollBack(String),
     Commit(String),
     Resume(String, RawSettings),
+    Drift(String, RawSettings),
+    Restore(String, RawSettings),
 }
 
 /// How a [`Change`] goes on and ends.
@@ -82,12 +93,14 @@ pub(super) enum Progress {
     /// A stage, and 0 to 100.
     At(u8, u8),
     Done,
+    /// What was changed by hand.
+    Drift(Vec<Setting>),
     /// The code of a reason, and its detail.
     Failed(String, String),
 }
 
 /// Bytes as base64.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Bytes(String);
 
 impl Bytes {

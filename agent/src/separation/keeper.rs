@@ -5,8 +5,9 @@
 
 use super::ask::{self, Answer, Ask, Begin, Bytes, Change, Progress};
 use super::{Account, SeparationError};
-use crate::config::Config;
+use crate::config::{Config, DriftPolicy};
 use crate::identity::Identity;
+use crate::network::drift::Setting;
 use crate::network::live::LiveNetwork;
 use crate::network::{self, Network, NetworkError, find_link, rp_filter};
 use crate::run;
@@ -116,6 +117,7 @@ impl Keeper {
                 proof: self.config.proof.into(),
                 root: self.config.root.clone(),
                 state_dir: self.config.state_dir.clone(),
+                restores_drift: self.config.drift == DriftPolicy::Restore,
                 system_call_filter: self.config.system_call_filter,
             })),
             Ask::Load(document) if access(document) != Access::Never => {
@@ -129,6 +131,12 @@ impl Keeper {
                 self.storage.remove(document).map(|()| Answer::Done)
             }
             Ask::Load(document) | Ask::Save(document, _) | Ask::Remove(document) => Err(refused(document)),
+            Ask::Journal => {
+                let records = self.storage.journal()?;
+                Ok(Answer::Journal(records.iter().map(|record| Bytes::of(record)).collect()))
+            }
+            Ask::Append(records) => self.storage.append(&decoded(&records)).map(|()| Answer::Done),
+            Ask::Rewrite(records) => self.storage.rewrite(&decoded(&records)).map(|()| Answer::Done),
             Ask::IsProvisional => Ok(Answer::Is(matches!(self.storage.load(Document::FormerNetwork), Ok(Some(_))))),
             Ask::SetUp(interface) => {
                 self.set_up(&interface);
@@ -164,6 +172,7 @@ impl Keeper {
         let mut changes = tokio::net::UnixStream::from_std(changes)?;
         while let Some(change) = ask::receive::<Change>(&mut changes).await? {
             let (report, mut reports) = mpsc::unbounded_channel();
+            let is_a_look = matches!(change, Change::Drift(..));
             let carried_out = self.carry_out(change, report);
             tokio::pin!(carried_out);
             let result = loop {
@@ -176,10 +185,14 @@ impl Keeper {
                 }
             };
             let answer = match result {
-                Ok(()) => Progress::Done,
+                Ok(drift) if is_a_look => Progress::Drift(drift),
+                Ok(_) => Progress::Done,
                 Err(error) => {
-                    // Code and causes are in our own log; the worker needs what the appliance reports.
-                    tracing::warn!(code = error.code(), error = %network::chain(&error), "the network");
+                    // Code and causes are in our own log; the worker needs what the appliance reports. One that can not
+                    // look for changes tries again with every beat.
+                    if !is_a_look {
+                        tracing::warn!(code = error.code(), error = %network::chain(&error), "the network");
+                    }
                     let Failure { reason, detail } = error.to_failure();
                     Progress::Failed(reason.code().to_owned(), detail)
                 }
@@ -189,16 +202,24 @@ impl Keeper {
         Ok(())
     }
 
-    async fn carry_out(&self, change: Change, to: mpsc::UnboundedSender<(Stage, u8)>) -> Result<(), NetworkError> {
+    /// What was changed by hand, if that was asked.
+    async fn carry_out(
+        &self,
+        change: Change,
+        to: mpsc::UnboundedSender<(Stage, u8)>,
+    ) -> Result<Vec<Setting>, NetworkError> {
         let report = move |stage, percent| {
             let _ = to.send((stage, percent));
         };
-        match change {
+        let changed = match change {
+            Change::Drift(interface, raw) => return self.network(interface).await?.drift(&valid(&raw)?).await,
+            Change::Restore(interface, raw) => self.network(interface).await?.restore(&valid(&raw)?).await,
             Change::Apply(interface, raw) => self.network(interface).await?.apply(&valid(&raw)?, &report).await,
             Change::RollBack(interface) => self.network(interface).await?.roll_back().await,
             Change::Commit(interface) => self.network(interface).await?.commit().await,
             Change::Resume(interface, raw) => self.network(interface).await?.resume(&valid(&raw)?).await,
-        }
+        };
+        changed.map(|()| Vec::new())
     }
 
     /// The network of an interface that the image names, or that is there.
@@ -229,8 +250,13 @@ fn access(document: Document) -> Access {
     match document {
         Document::Identity => Access::Read,
         Document::Appliance | Document::Noc => Access::Write,
-        Document::FormerNetwork | Document::FormerFilters => Access::Never,
+        // The journal has questions of its own.
+        Document::FormerNetwork | Document::FormerFilters | Document::Beats => Access::Never,
     }
+}
+
+fn decoded(records: &[Bytes]) -> Vec<Vec<u8>> {
+    records.iter().filter_map(Bytes::decode).collect()
 }
 
 fn valid(raw: &RawSettings) -> Result<muster_protocol::parameters::NetworkSettings, NetworkError> {
@@ -264,6 +290,7 @@ mod tests {
             probe: Duration::ZERO,
             user: None,
             system_call_filter: true,
+            drift: DriftPolicy::Report,
         };
         let account = Account { uid: nix::unistd::Uid::from_raw(64078), gid: nix::unistd::Gid::from_raw(64078) };
         Keeper { config: Arc::new(config), storage: FileStorage::open(folder).expect("opens"), account }
@@ -286,6 +313,14 @@ mod tests {
         assert!(matches!(keeper.reply(Ask::IsProvisional), Ok(Answer::Is(true))));
 
         keeper.reply(Ask::Save(Document::Appliance, Bytes::of(b"mine"))).expect("its own");
+        let records = || vec![Bytes::of(b"one"), Bytes::of(b"two")];
+        keeper.reply(Ask::Rewrite(records())).expect("its own");
+        keeper.reply(Ask::Append(records())).expect("its own");
+        let journal = keeper.reply(Ask::Journal).expect("its own");
+        assert!(matches!(journal, Answer::Journal(records) if records.len() == 4));
+        let flood = vec![Bytes::of(&vec![0; 200 * 1024]); 1];
+        let refused = (0..10).filter(|_| keeper.reply(Ask::Append(flood.clone())).is_err()).count();
+        assert!(refused >= 7, "the journal does not fill the disk");
         let loaded = keeper.reply(Ask::Load(Document::Appliance)).expect("its own");
         assert!(matches!(loaded, Answer::Document(Some(bytes)) if bytes.decode().as_deref() == Some(b"mine")));
     }

@@ -3,6 +3,7 @@
 use super::ask::{self, Answer, Ask, Begin, Bytes, Change, Progress};
 use super::{SeparationError, system_calls};
 use crate::identity::Identity;
+use crate::network::drift::Setting;
 use crate::network::{self, Link, Network, NetworkError, Report, find_link};
 use crate::run::{self, Host, Place};
 use crate::status::Status;
@@ -43,6 +44,7 @@ pub fn work() -> anyhow::Result<()> {
             proof: begin.proof.into(),
             root: begin.root,
             state_dir: begin.state_dir,
+            restores_drift: begin.restores_drift,
             keeper: Some(parent),
         };
         let mut end = run::End::listen()?;
@@ -124,6 +126,23 @@ impl Storage for Keeper {
     fn remove(&self, document: Document) -> Result<(), StorageError> {
         self.document("removed", &Ask::Remove(document)).map(drop)
     }
+
+    fn journal(&self) -> Result<Vec<Vec<u8>>, StorageError> {
+        match self.document("read", &Ask::Journal)? {
+            Answer::Journal(records) => Ok(records.iter().filter_map(Bytes::decode).collect()),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn append(&self, records: &[Vec<u8>]) -> Result<(), StorageError> {
+        let records = records.iter().map(|record| Bytes::of(record)).collect();
+        self.document("written", &Ask::Append(records)).map(drop)
+    }
+
+    fn rewrite(&self, records: &[Vec<u8>]) -> Result<(), StorageError> {
+        let records = records.iter().map(|record| Bytes::of(record)).collect();
+        self.document("written", &Ask::Rewrite(records)).map(drop)
+    }
 }
 
 /// A host whose documents and network are the keeper's.
@@ -175,6 +194,11 @@ pub struct RemoteNetwork {
 
 impl RemoteNetwork {
     async fn ask(&self, change: Change, report: Option<&dyn Report>) -> Result<(), NetworkError> {
+        self.question(change, report).await.map(drop)
+    }
+
+    /// What was changed by hand, if that was asked.
+    async fn question(&self, change: Change, report: Option<&dyn Report>) -> Result<Vec<Setting>, NetworkError> {
         let lost = |detail: &str| NetworkError::Keeper { reason: Reason::ApplyFailed, detail: detail.to_owned() };
         let mut changes = self.host.changes.lock().await;
         ask::send(&mut *changes, &change).await.map_err(|_| lost("the keeper is gone"))?;
@@ -185,7 +209,8 @@ impl RemoteNetwork {
                         report(stage, percent);
                     }
                 }
-                Ok(Some(Progress::Done)) => return Ok(()),
+                Ok(Some(Progress::Done)) => return Ok(Vec::new()),
+                Ok(Some(Progress::Drift(drift))) => return Ok(drift),
                 Ok(Some(Progress::Failed(reason, detail))) => {
                     let reason = Reason::from_code(&reason).unwrap_or(Reason::ApplyFailed);
                     return Err(NetworkError::Keeper { reason, detail });
@@ -211,6 +236,14 @@ impl Network for RemoteNetwork {
 
     async fn resume(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
         self.ask(Change::Resume(self.interface.clone(), settings.to_raw()), None).await
+    }
+
+    async fn drift(&self, settings: &NetworkSettings) -> Result<Vec<Setting>, NetworkError> {
+        self.question(Change::Drift(self.interface.clone(), settings.to_raw()), None).await
+    }
+
+    async fn restore(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
+        self.ask(Change::Restore(self.interface.clone(), settings.to_raw()), None).await
     }
 
     fn is_provisional(&self) -> bool {

@@ -50,12 +50,19 @@ fn cells(row: &ApplianceRow, now: u32) -> [String; 9] {
         row.settings.host_name.clone(),
         row.settings.address.clone(),
         row.model.clone(),
-        health_word(row.health).to_owned(),
+        health(row),
         row.last_beat.map(|at| format!("{} s ago", now.saturating_sub(at))).unwrap_or_default(),
         values.map(|values| format!("{:.2}", values.load)).unwrap_or_default(),
         percent(values.map(|values| values.memory_percent)),
         percent(values.map(|values| values.disk_percent)),
     ]
+}
+
+/// How it beats, and what somebody changed on it by hand.
+fn health(row: &ApplianceRow) -> String {
+    let word = health_word(row.health);
+    let drift = row.values.as_ref().map(|values| values.drift.join(", ")).unwrap_or_default();
+    if drift.is_empty() { word.to_owned() } else { format!("{word}, changed by hand: {drift}") }
 }
 
 fn alert_cells(alert: &AlertView) -> [String; 6] {

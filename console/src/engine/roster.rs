@@ -287,6 +287,7 @@ pub(crate) fn beat_view(at: u64, values: &BeatValues) -> BeatView {
         memory_percent: values.memory_percent,
         disk_percent: values.disk_percent,
         counters: values.counters.clone(),
+        drift: values.drift.clone(),
         host: host_view(values),
     }
 }

@@ -7,7 +7,7 @@ use crate::store::beats;
 use crate::watch::Notice;
 use axum::Json;
 use axum::extract::State;
-use muster_protocol::api::{Beat, BeatAnswer, HostValues, MAX_MOUNT, MOST_DISKS};
+use muster_protocol::api::{Beat, BeatAnswer, BeatValues, HostValues, MAX_MOUNT, MOST_DISKS, MOST_DRIFT, MOST_EARLIER};
 use muster_protocol::text::misleads;
 
 /// Most counters of a beat, and the longest name of one, with its labels, or of the agent's version, in bytes.
@@ -21,11 +21,12 @@ pub(super) async fn beats(
     Body(beat, _room): Body<Beat, SMALL>,
 ) -> Result<Json<BeatAnswer>, ApiError> {
     check(&beat)?;
+    let earlier = (!beat.earlier.is_empty()).then_some(beat.earlier.len());
     let kept = app.noc.store.write(move |db| beats::keep(db, clock::now(), &uid, &beat)).await;
     match kept {
         Ok(kept) => {
             app.tell(kept.notices);
-            Ok(Json(BeatAnswer { interval_s: kept.interval_s, time: clock::now() }))
+            Ok(Json(BeatAnswer { interval_s: kept.interval_s, time: clock::now(), earlier }))
         }
         Err(error) => {
             if matches!(error, ApiError::Store(_)) {
@@ -37,21 +38,41 @@ pub(super) async fn beats(
 }
 
 fn check(beat: &Beat) -> Result<(), ApiError> {
-    let values = &beat.values;
+    check_values(&beat.values)?;
+    let count = beat.earlier.len();
+    if count > MOST_EARLIER {
+        return Err(ApiError::TooMany { what: "earlier beats", count, limit: MOST_EARLIER });
+    }
+    let mut counters = vec![beat.counter, beat.seq.0];
+    for earlier in &beat.earlier {
+        check_values(&earlier.values)?;
+        if earlier.boot == beat.boot && earlier.counter >= beat.counter {
+            return Err(ApiError::Malformed { why: "an earlier beat that is not earlier".to_owned() });
+        }
+        counters.push(earlier.counter);
+    }
+    if counters.into_iter().any(|counter| i64::try_from(counter).is_err()) {
+        return Err(ApiError::Malformed { why: "a counter that nobody can have reached".to_owned() });
+    }
+    Ok(())
+}
+
+fn check_values(values: &BeatValues) -> Result<(), ApiError> {
     let count = values.counters.len();
     if count > MAX_COUNTERS {
         return Err(ApiError::TooMany { what: "counters", count, limit: MAX_COUNTERS });
     }
-    let names = values.counters.keys().chain([&values.agent]);
+    let count = values.drift.len();
+    if count > MOST_DRIFT {
+        return Err(ApiError::TooMany { what: "settings that drifted", count, limit: MOST_DRIFT });
+    }
+    let names = values.counters.keys().chain([&values.agent]).chain(&values.drift);
     if names.into_iter().any(|name| name.len() > MAX_NAME || name.chars().any(misleads)) {
         let why = format!("a name is longer than {MAX_NAME} bytes or holds control characters");
         return Err(ApiError::Malformed { why });
     }
     if let Some(host) = &values.host {
         check_host(host)?;
-    }
-    if i64::try_from(beat.counter).is_err() || i64::try_from(beat.seq.0).is_err() {
-        return Err(ApiError::Malformed { why: "a counter that nobody can have reached".to_owned() });
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Beats: the last of each appliance in the status table, and 48 hours of history.
 
 use super::appliances::{self, from_json, json};
-use super::results;
+use super::{late, results};
 use crate::api::ApiError;
 use crate::error::StoreError;
 use crate::watch::Notice;
@@ -16,31 +16,28 @@ const MAX_ROWS: usize = 10_000;
 /// Rows that go in one step, so that deletion never holds up beats.
 const STEP: i64 = 2_000;
 
-/// Boots of an appliance that ended and are remembered: a month of one an hour.
-const MOST_BOOTS: i64 = 720;
-
 /// What a beat comes to.
 pub(crate) struct Kept {
     pub(crate) interval_s: u32,
     pub(crate) notices: Vec<Notice>,
 }
 
-/// Keeps a beat. One that was counted before (a repeat after a lost answer), or that is of a boot that has ended, is answered
-/// alike and changes nothing.
+/// Keeps a beat, and those of the past that come with it. One that was counted before (a repeat after a lost answer), or that
+/// is of a boot that has ended, is answered alike and changes nothing.
 pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<Kept, ApiError> {
     let appliance = appliances::find(db, uid)?.ok_or(ApiError::ApplianceUnknown)?;
     let interval_s = interval(db, &appliance)?;
-    let sql = "SELECT boot, counter FROM appliances WHERE id = ?1";
-    let last: (Option<[u8; 16]>, u64) = db
-        .prepare_cached(sql)?
-        .query_row([appliance.id], |row| Ok((row.get(0)?, row.get(1)?)))
-        .map_err(StoreError::from)?;
-    let replayed = match last.0 {
-        Some(boot) if boot == beat.boot.0 => beat.counter <= last.1,
-        Some(boot) => !begins(db, appliance.id, &boot, &beat.boot.0)?,
-        None => false,
+    let Some(mut boot) = late::begin(db, appliance.id, beat.boot)? else {
+        return Ok(Kept { interval_s, notices: Vec::new() });
     };
-    if replayed {
+    let before = boot.counted.clone();
+    for earlier in &beat.earlier {
+        late::keep(db, now, appliance.id, &mut boot, earlier)?;
+    }
+    if !boot.counted.live(beat.counter) {
+        if boot.counted != before {
+            late::store(db, appliance.id, &boot)?;
+        }
         return Ok(Kept { interval_s, notices: Vec::new() });
     }
     // A console can die between kick-start and report. A beat under a grant proves that it is in force.
@@ -57,9 +54,17 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
     let report = json(&beat.values);
     let revision = super::next_revision(db)?;
     db.prepare_cached(
-        "UPDATE appliances SET last_beat = ?2, boot = ?3, counter = ?4, beat = ?5, revision = ?6 WHERE id = ?1",
+        "UPDATE appliances SET last_beat = ?2, boot = ?3, counter = ?4, gaps = ?5, beat = ?6, revision = ?7 WHERE id = ?1",
     )?
-    .execute(params![appliance.id, now, beat.boot.0, beat.counter, report, revision])?;
+    .execute(params![
+        appliance.id,
+        now,
+        beat.boot.0,
+        beat.counter,
+        json(&boot.counted.gaps()),
+        report,
+        revision
+    ])?;
     db.prepare_cached("INSERT INTO beats (appliance, time, report) VALUES (?1, ?2, ?3)")?.execute(params![
         appliance.id,
         now,
@@ -69,20 +74,6 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
         notices.push(Notice::Beat { uid: *uid });
     }
     Ok(Kept { interval_s, notices })
-}
-
-/// Whether a boot is a new one; the one before it has ended then.
-fn begins(db: &Connection, appliance: i64, ended: &[u8; 16], boot: &[u8; 16]) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM ended_boots WHERE appliance = ?1 AND boot = ?2";
-    if db.prepare_cached(sql)?.query_row(params![appliance, boot], |_| Ok(())).optional()?.is_some() {
-        return Ok(false);
-    }
-    db.prepare_cached("INSERT OR IGNORE INTO ended_boots (appliance, boot) VALUES (?1, ?2)")?
-        .execute(params![appliance, ended])?;
-    let sql = "DELETE FROM ended_boots WHERE appliance = ?1 AND id <=
-               (SELECT id FROM ended_boots WHERE appliance = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
-    db.prepare_cached(sql)?.execute(params![appliance, MOST_BOOTS])?;
-    Ok(true)
 }
 
 /// A console's view of one appliance's history since a time, oldest first.
@@ -104,7 +95,8 @@ pub(crate) fn history(db: &Connection, console: ConsoleId, uid: &Uid, since: u64
 }
 
 /// Deletes one step of history older than [`HISTORY_S`]; true when there may be more. What a clock that was wrong wrote
-/// into the far future goes as well: it would stay in front of all later beats and keep them from being deleted.
+/// into the far future goes as well: it would stay in front of all later beats and keep them from being deleted. What came
+/// late lies among younger beats and goes with them at the latest.
 pub(crate) fn prune(db: &Connection, now: u64) -> Result<bool, StoreError> {
     let sql = "DELETE FROM beats WHERE id IN (SELECT id FROM beats ORDER BY id LIMIT ?2)
                AND (time < ?1 OR time > ?3)";
@@ -125,7 +117,7 @@ mod tests {
     use super::*;
     use crate::store::Store;
     use crate::store::appliances::NewAppliance;
-    use muster_protocol::api::BeatValues;
+    use muster_protocol::api::{BeatValues, EarlierBeat};
     use muster_protocol::crypto::keys::SecretKey;
     use muster_protocol::id::{BootId, Mac, Seq};
     use tempfile::TempDir;
@@ -148,7 +140,12 @@ mod tests {
     }
 
     fn take(store: &Store, now: u64, boot: u8, counter: u64) {
-        let beat = Beat { boot: BootId([boot; 16]), counter, seq: Seq(0), values: BeatValues::default() };
+        take_with(store, now, boot, counter, Vec::new());
+    }
+
+    fn take_with(store: &Store, now: u64, boot: u8, counter: u64, earlier: Vec<EarlierBeat>) {
+        let values = BeatValues::default();
+        let beat = Beat { boot: BootId([boot; 16]), counter, seq: Seq(0), values, earlier };
         store.write_now(move |db| keep(db, now, &DEVICE, &beat).map(|_| ())).expect("answered");
     }
 
@@ -172,6 +169,59 @@ mod tests {
         }
         take(&store, 100, 20, 1);
         assert_eq!(times(&store), (1..=20).collect::<Vec<_>>());
+    }
+
+    fn earlier(boot: u8, counter: u64, age_s: Option<u64>, time: Option<u64>) -> EarlierBeat {
+        EarlierBeat { boot: BootId([boot; 16]), counter, age_s, time, values: BeatValues::default() }
+    }
+
+    #[test]
+    fn what_comes_late_is_placed_when_it_was_measured_and_counts_once() {
+        let (_dir, store) = new();
+        let now = 10 * HISTORY_S;
+        take(&store, now - 1_000, 1, 1);
+        // Boots 2 and 3 came and went while the NOC was away; of 3 nothing is known of its time.
+        let batch = vec![
+            earlier(1, 2, None, Some(now - 900)),
+            earlier(2, 1, None, Some(now - 800)),
+            earlier(3, 1, None, None),
+            earlier(4, 1, Some(300), None),
+            earlier(4, 2, Some(u64::MAX), None),
+            earlier(4, 3, Some(100), Some(5)),
+            earlier(4, 4, None, Some(u64::MAX)),
+        ];
+        let placed = [now - 1_000, now - 900, now - 800, now - 1_000, now - 300, now - 100, now, now];
+        for _ in 0..2 {
+            take_with(&store, now, 4, 5, batch.clone());
+            assert_eq!(times(&store), placed, "what is older than the history is not kept, and nothing twice");
+        }
+        // The same again with another beat of the present, with one of each boot that is new, and in a boot that ended.
+        let mut again = batch.clone();
+        again.extend([earlier(1, 3, None, Some(now - 850)), earlier(2, 9, None, Some(now - 700))]);
+        take_with(&store, now + 60, 4, 6, again.clone());
+        take_with(&store, now + 60, 1, 9, vec![earlier(1, 4, None, Some(now))]);
+        assert_eq!(times(&store)[placed.len()..], [now - 850, now - 700, now + 60]);
+        let last: u64 = store
+            .read_now(|db| Ok::<_, StoreError>(db.query_row("SELECT last_beat FROM appliances", [], |row| row.get(0))?))
+            .expect("read");
+        assert_eq!(last, now + 60);
+    }
+
+    #[test]
+    fn history_that_is_delivered_piece_by_piece_after_a_lost_answer_is_whole() {
+        let (_dir, store) = new();
+        let now = 10 * HISTORY_S;
+        take(&store, now, 1, 1);
+        let piece =
+            |from: u64, to: u64| (from..=to).map(|n| earlier(1, n, Some(10 * (9 - n)), None)).collect::<Vec<_>>();
+        take_with(&store, now + 90, 1, 9, piece(2, 4));
+        // The answer was lost: the same number again, and then a new one, with the same piece.
+        take_with(&store, now + 91, 1, 9, piece(2, 4));
+        take_with(&store, now + 92, 1, 10, piece(2, 4));
+        take_with(&store, now + 93, 1, 11, piece(5, 8));
+        assert_eq!(times(&store).len(), 11);
+        take_with(&store, now + 94, 1, 11, piece(2, 8));
+        assert_eq!(times(&store).len(), 11);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::client::{Console, Device, Http, beat, code};
 use crate::world::{Beating, until};
 use muster_protocol::api::*;
-use muster_protocol::id::{Seq, Uid};
+use muster_protocol::id::{BootId, Seq, Uid};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -123,4 +123,80 @@ async fn a_beat_speaks_for_the_certificate_it_came_with_and_for_nobody_else() {
     assert_eq!(console.appliance(devices[0].uid).await.provisioning, Provisioning::Granted);
     send(&appliance, 1, 2, seq).await;
     assert_eq!(console.appliance(devices[0].uid).await.provisioning, Provisioning::Configured);
+}
+
+fn earlier(boot: u8, counter: u64, age_s: u64) -> EarlierBeat {
+    let values = BeatValues { uptime_s: counter.saturating_add(1_000), ..BeatValues::default() };
+    EarlierBeat { boot: BootId([boot; 16]), counter, age_s: Some(age_s), time: None, values }
+}
+
+/// Beats that come late fill the history once, whatever is sent again, and are no sign of life.
+#[tokio::test]
+async fn earlier_beats_that_are_replayed_or_forged_count_once_and_hide_no_silence() {
+    let world = Beating::start(2).await;
+    let (console, appliance) = (&world.console, &world.appliances[0]);
+    let (uid, seq) = (world.devices[0].uid, world.seqs[0]);
+    let missed = [earlier(1, 2, 300), earlier(1, 3, 200), earlier(1, 4, 100)];
+    let recorded = Beat { earlier: missed.to_vec(), ..beat(1, 5, seq) };
+    let answer: BeatAnswer = appliance.post("appliances/beats", &recorded).await.expect("taken");
+    assert_eq!(answer.earlier, Some(3), "the positive control: they are on disk");
+    let path = format!("console/appliances/{uid}/beats?since=0");
+    let history: Vec<BeatRecord> = console.http.get(&path).await.expect("history");
+    let uptimes: Vec<u64> = history.iter().map(|record| record.values.uptime_s).collect();
+    assert_eq!(uptimes, [1_002, 1_003, 1_004, 1, 5], "in the order of time");
+    assert!(history.windows(2).all(|two| two[0].at <= two[1].at));
+    let shown = console.appliance(uid).await;
+    assert_eq!((shown.last_beat, shown.beat.expect("a beat").uptime_s), (Some(history[4].at), 5));
+
+    // Forged: not earlier, of nobody's boot, too many, misleading. Nothing of such a request counts.
+    let with = |earlier: Vec<EarlierBeat>| Beat { earlier, ..beat(1, 9, seq) };
+    let mut misleading = earlier(1, 7, 1);
+    misleading.values.agent = "\u{202e}0.1".into();
+    for (forged, word) in [
+        (with(vec![earlier(1, 9, 1)]), "malformed"),
+        (with(vec![earlier(1, 8, 1), earlier(1, u64::MAX, 1)]), "malformed"),
+        (with(vec![earlier(7, u64::MAX, 1)]), "malformed"),
+        (with(vec![misleading]), "malformed"),
+        (with((0..=MOST_EARLIER as u64).map(|n| earlier(8, n, 1)).collect()), "too_many"),
+    ] {
+        assert_eq!(code(appliance.post::<BeatAnswer>("appliances/beats", &forged).await), word);
+    }
+    // Sent by another appliance, they are that one's.
+    let theirs = Beat { earlier: missed.to_vec(), ..beat(1, 5, world.seqs[1]) };
+    let _: BeatAnswer = world.appliances[1].post("appliances/beats", &theirs).await.expect("taken as its own");
+    assert_eq!(counted(console, uid).await, 5);
+
+    // The appliance falls silent; somebody repeats what he recorded, in every variation.
+    let last = console.appliance(uid).await.last_beat;
+    let open = async || console.http.get::<Vec<Alert>>("console/alerts?open=true").await.expect("alerts");
+    let mut counter = 5;
+    let replay = async |counter: u64| {
+        for main in [1, 5] {
+            for earlier in [missed.to_vec(), missed[1..].to_vec(), vec![earlier(1, main.min(4) - 1, 1)]] {
+                let again = Beat { earlier, ..beat(1, main, seq) };
+                let answer = appliance.post::<BeatAnswer>("appliances/beats", &again).await;
+                assert!(answer.is_ok() || main == 1, "{answer:?}");
+            }
+        }
+        send(&world.appliances[1], 1, counter, world.seqs[1]).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    let begun = Instant::now();
+    while open().await.is_empty() {
+        counter += 1;
+        replay(counter).await;
+        assert!(begun.elapsed() < Duration::from_secs(45), "its silence is hidden by replays");
+    }
+    replay(counter + 1).await;
+    let shown = console.appliance(uid).await;
+    assert_eq!((shown.health, shown.last_beat), (Health::Silent, last));
+    assert_eq!(counted(console, uid).await, 5);
+
+    // It comes back with what it missed: one beat, not many. The alert stays until it has beaten twice.
+    let back = Beat { earlier: (6..=9).map(|n| earlier(1, n, 60 - n)).collect(), ..beat(1, 10, seq) };
+    let _: BeatAnswer = appliance.post("appliances/beats", &back).await.expect("taken");
+    until("it is seen to come back", 5, async || console.appliance(uid).await.health == Health::Recovering).await;
+    assert_eq!((counted(console, uid).await, open().await.len()), (10, 1), "history closes no alert");
+    send(appliance, 1, 11, seq).await;
+    until("the alert closes", 5, async || open().await.is_empty()).await;
 }

@@ -13,11 +13,11 @@ const LIBRARIES: [&str; 2] =
     ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"];
 
 /// The clock of one server.
-struct Clock(PathBuf);
+pub(crate) struct Clock(PathBuf);
 
 impl Clock {
     /// Gives a NOC that does not serve yet a clock of its own.
-    fn of(noc: &mut Noc) -> Clock {
+    pub(crate) fn of(noc: &mut Noc) -> Clock {
         let library = LIBRARIES.iter().find(|library| Path::new(library).exists());
         let library = library.expect("libfaketime is installed (scripts/setup test)");
         let file = noc.folder.path().join("clock");
@@ -34,7 +34,7 @@ impl Clock {
     }
 
     /// As far from the right time as `offset` says: `+400d`, `-20y`.
-    fn set(&self, offset: &str) {
+    pub(crate) fn set(&self, offset: &str) {
         let new = self.0.with_extension("new");
         std::fs::write(&new, offset).and_then(|()| std::fs::rename(&new, &self.0)).expect("written");
     }

@@ -5,12 +5,14 @@
 #[path = "../../../noc/tests/noc/client.rs"]
 mod client;
 
+mod absence;
 mod beats;
 mod clocks;
 mod credentials;
 mod enrolment;
 mod floods;
 mod invites;
+mod renewal;
 mod restored;
 mod results;
 mod rogue;

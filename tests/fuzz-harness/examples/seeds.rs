@@ -187,7 +187,7 @@ impl Seeds {
         let uid = uid();
         let mac = keys::MAC;
         let settings = serde_json::to_string(&keys::settings("host")).expect("plain texts");
-        let values = r#"{"uptime_s":5,"load":0.25,"memory_percent":41.5,"disk_percent":7.0,"disk_free":1000,"agent":"0.1.0","counters":{"mail.delivered":12.0}}"#;
+        let values = r#"{"uptime_s":5,"load":0.25,"memory_percent":41.5,"disk_percent":7.0,"disk_free":1000,"agent":"0.1.0","counters":{"mail.delivered":12.0},"drift":["address"]}"#;
         let record = format!(
             r#"{{"uid":"{uid}","mac":"{mac}","serial":"S1","model":"M","site":1,"settings":{settings},"provisioning":"configured","health":"well","last_beat":9,"beat":{values}}}"#
         );
@@ -222,8 +222,13 @@ impl Seeds {
             "changes" => format!(r#"{{"revision":4,"reset":true,"appliances":[{record}],"alerts":[{alert}]}}"#),
             "enrol-appliance" => r#"{"proof":"AA==","csr":"-----BEGIN"}"#.to_owned(),
             "appliance-enrolled" => r#"{"certificate":"-","time":5}"#.to_owned(),
-            "beat" => format!(r#"{{"boot":"{}","counter":1,"seq":4,"values":{values}}}"#, boot(1)),
-            "beat-answer" => r#"{"interval_s":60,"time":5}"#.to_owned(),
+            "beat" => {
+                let earlier = format!(r#"{{"boot":"{0}","counter":1,"age_s":70,"values":{values}}}"#, boot(1));
+                let former = format!(r#"{{"boot":"{0}","counter":9,"time":5,"values":{values}}}"#, boot(2));
+                let earlier = format!("[{former},{earlier}]");
+                format!(r#"{{"boot":"{}","counter":2,"seq":4,"values":{values},"earlier":{earlier}}}"#, boot(1))
+            }
+            "beat-answer" => r#"{"interval_s":60,"time":5,"earlier":2}"#.to_owned(),
             "beats" => format!(r#"[{{"at":5,"values":{values}}}]"#),
             other => panic!("{other} has no seed"),
         };
@@ -308,6 +313,7 @@ impl Seeds {
         self.add("discovery", "round", [&[0, 250, 0, 0, 160, 15, 0, 12, 0][..], &round, &round, &round].concat());
         self.add("discovery", "settings", [1, 250, 0, 0, 160, 15, 0, 12, 0, 3, 0, 0, 0x21, 3, 1]);
         self.add("beat", "beats", [60, 0, 0, 0, 5, 2, 60, 0, 0, 5, 3, 0, 5]);
+        self.add("beat", "absence", [60, 0, 0, 0, 5, 3, 1, 88, 2, 0, 5]);
         self.add("beat_watch", "never-reported", [0, 0, 0, 0, 1]);
         let expect: Vec<u8> = (0..4).flat_map(|n| [0, n, 0, 1]).collect();
         self.add("beat_watch", "site", [&[0][..], &expect, &[6]].concat());

@@ -92,7 +92,7 @@ fn the_discovery() {
 
 #[test]
 fn the_beat() {
-    replay("beat", beat::run, &["first", "again"]);
+    replay("beat", beat::run, &["first", "again", "measured"]);
 }
 
 #[test]

@@ -66,8 +66,7 @@ impl Health for PracticeHealth {
             disk_percent: (self.disk * 10.0).round() / 10.0,
             disk_free: ((100.0 - self.disk) * 320_000_000.0) as u64,
             agent: env!("CARGO_PKG_VERSION").to_owned(),
-            counters: Default::default(),
-            host: None,
+            ..BeatValues::default()
         };
         values.host = Some(HostValues {
             memory: Some(1 << 31),

@@ -30,4 +30,24 @@ impl Storage for Kept {
             Kept::Files(storage) => storage.remove(document),
         }
     }
+    fn journal(&self) -> Result<Vec<Vec<u8>>, StorageError> {
+        match self {
+            Kept::Memory(storage) => storage.journal(),
+            Kept::Files(storage) => storage.journal(),
+        }
+    }
+
+    fn append(&self, records: &[Vec<u8>]) -> Result<(), StorageError> {
+        match self {
+            Kept::Memory(storage) => storage.append(records),
+            Kept::Files(storage) => storage.append(records),
+        }
+    }
+
+    fn rewrite(&self, records: &[Vec<u8>]) -> Result<(), StorageError> {
+        match self {
+            Kept::Memory(storage) => storage.rewrite(records),
+            Kept::Files(storage) => storage.rewrite(records),
+        }
+    }
 }

@@ -167,6 +167,7 @@ export function beatAt(uid: string, at: number, now: number): BeatView {
       mails: Math.max(0, Math.round((at % 86_400) / 30 + 40 * noise)),
       queue: Math.round(8 * noise),
     },
+    drift: [],
     host: {
       agent: '0.1.0',
       agent_mib: 4.2,

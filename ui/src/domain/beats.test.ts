@@ -8,6 +8,7 @@ const beat = (at: number, load: number, counters: Record<string, number> = {}): 
   load,
   memory_percent: 50,
   disk_percent: 10,
+  drift: [],
   counters,
   host: {
     agent: '0.1.0',

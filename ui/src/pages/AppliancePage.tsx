@@ -64,6 +64,16 @@ function Details({ row }: { row: ApplianceRow }) {
   const sites = useFleet((s) => s.sites)
   const { settings, values } = row
   const isConfigured = settings.address !== ''
+  // A newer agent may know more of them.
+  const names: Record<string, string> = {
+    address: t`Address`,
+    gateway: t`Gateway`,
+    route: t`Routes`,
+    host_name: t`Host name`,
+    resolver: t`Name servers`,
+    network_file: t`Network at boot`,
+  }
+  const setting = (word: string) => names[word] ?? word
   const percent = (value: number) => i18n.number(value / 100, { style: 'percent', maximumFractionDigits: 0 })
   const unit = (value: number, unit: string) =>
     i18n.number(value, { style: 'unit', unit, maximumFractionDigits: 1 })
@@ -178,6 +188,9 @@ function Details({ row }: { row: ApplianceRow }) {
                 [t`Load`, i18n.number(values.load, { maximumFractionDigits: 2, minimumFractionDigits: 2 })],
                 [t`Memory`, percent(values.memory_percent)],
                 [t`Disk`, percent(values.disk_percent)],
+                ...(values.drift.length > 0
+                  ? [[t`Changed by hand`, values.drift.map(setting).join(', ')] satisfies Fact]
+                  : []),
                 ...hostFacts(values.host),
                 ...Object.entries(values.counters).map(([name, value]): Fact => [name, i18n.number(value)]),
               ]}

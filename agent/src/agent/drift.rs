@@ -1,0 +1,74 @@
+//! Settings that somebody changed by hand: told in the beat, and set again where the image asks for it.
+
+use super::{Agent, Change};
+use crate::health::Health;
+use crate::network::drift::Setting;
+use crate::network::{Network, chain};
+use crate::storage::Storage;
+use muster_protocol::parameters::NetworkSettings;
+use muster_protocol::wire::here::State;
+
+/// What was found last, and what is to be done about it.
+#[derive(Debug, Default)]
+pub(super) struct Drift {
+    found: Vec<Setting>,
+    restores: bool,
+}
+
+impl Drift {
+    pub(super) fn words(&self) -> Vec<String> {
+        words(&self.found)
+    }
+}
+
+/// As a beat says it.
+pub(super) fn words(settings: &[Setting]) -> Vec<String> {
+    settings.iter().map(|setting| setting.word().to_owned()).collect()
+}
+
+/// Compares what is there with the final settings, if there are any; None when that cannot be told.
+pub(super) async fn look<N: Network>(network: &N, settings: Option<&NetworkSettings>) -> Option<Vec<Setting>> {
+    match network.drift(settings?).await {
+        Ok(drift) => Some(drift),
+        Err(error) => {
+            tracing::debug!(code = error.code(), error = %chain(&error), "cannot tell whether settings were changed");
+            None
+        }
+    }
+}
+
+impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
+    /// From now on settings that were changed by hand are set again with the next beat. Else they are only reported.
+    pub fn restore_drift(&mut self, restores: bool) {
+        self.drift.restores = restores;
+    }
+
+    /// The words of the settings that are not as they were configured, as of the last beat.
+    pub fn drift(&self) -> Vec<String> {
+        self.drift.words()
+    }
+
+    /// The final settings, while nothing is about to change them.
+    pub(super) fn settings_at_rest(&self) -> Option<NetworkSettings> {
+        let at_rest = self.state() == State::Configured && !self.changing && self.changes.is_empty();
+        self.settings().filter(|_| at_rest).cloned()
+    }
+
+    pub(super) fn drifted(&mut self, found: Vec<Setting>) {
+        // It may have been configured anew meanwhile: then what was found is of the past.
+        let Some(settings) = self.settings_at_rest() else { return };
+        if found != self.drift.found {
+            if found.is_empty() {
+                tracing::info!(uid = %self.uid().short(), "settings are as they were configured again");
+            } else {
+                let settings = words(&found).join(", ");
+                tracing::warn!(uid = %self.uid().short(), settings, "settings were changed by hand");
+            }
+        }
+        if self.drift.restores && !found.is_empty() {
+            tracing::info!(uid = %self.uid().short(), "restoring what was configured");
+            self.changes.push_back(Change::Restore(settings));
+        }
+        self.drift.found = found;
+    }
+}
