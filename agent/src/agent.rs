@@ -4,6 +4,7 @@
 //! network, the NOC) runs as a task of its own and comes back as [`Done`], so that one loop can drive many agents.
 
 mod drift;
+mod work;
 
 use crate::beat_queue::Offer;
 use crate::entropy::OsEntropy;
@@ -14,11 +15,13 @@ use crate::network::drift::Setting;
 use crate::network::{Network, NetworkError, chain};
 use crate::noc_client::{NocClient, NocError};
 use crate::storage::{Document, Storage, StorageError};
+use crate::system::System;
 use muster_protocol::api::{self, BeatAnswer, BeatValues};
 use muster_protocol::appliance::{Appliance, Enrolment, Event, Failure, Input, LoadError, Output, Profile};
 use muster_protocol::beat::{self, Beat};
 use muster_protocol::crypto::random;
 use muster_protocol::id::{BootId, Mac, Seq, Uid};
+use muster_protocol::instruction::Serial;
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::time::{Millis, UnixTime};
 use muster_protocol::wire::here::{Proof, State};
@@ -45,6 +48,8 @@ pub struct Parts<S, N, H> {
     pub network: Arc<N>,
     /// What it measures.
     pub health: H,
+    /// What the NOC may have it do beyond its network.
+    pub system: Arc<dyn System>,
     /// Where finished work is sent; the loop hands it to [`Agent::done`] of the agent it names.
     pub work: mpsc::UnboundedSender<Done>,
     /// How many may talk to the NOC at the same time; shared by the agents of a process.
@@ -63,8 +68,18 @@ pub struct Done {
 enum Work {
     Progress(Stage, u8),
     Changed(Changed),
-    Beat { epoch: u64, offer: Offer, result: Result<BeatAnswer, NocError> },
+    /// `told`: the instruction that the beat reported.
+    Beat {
+        epoch: u64,
+        told: Option<Serial>,
+        offer: Offer,
+        result: Result<BeatAnswer, NocError>,
+    },
     Drift(Vec<Setting>),
+    NotCarriedOut {
+        serial: Serial,
+        code: &'static str,
+    },
 }
 
 impl Done {
@@ -81,6 +96,7 @@ enum Change {
     Commit,
     Resume(NetworkSettings),
     Restore(NetworkSettings),
+    Forget(NetworkSettings),
 }
 
 #[derive(Debug)]
@@ -89,6 +105,7 @@ enum Changed {
     RolledBack,
     Committed,
     Settled,
+    Forgotten,
 }
 
 /// Why an agent cannot start.
@@ -122,6 +139,8 @@ pub struct Agent<S, N, H> {
     storage: S,
     network: Arc<N>,
     health: H,
+    system: Arc<dyn System>,
+    standing: work::Standing,
     noc: Arc<Mutex<NocClient<S>>>,
     reporting: Option<Enrolment>,
     /// Counts enrolments, so that the answer to a beat is taken for the enrolment it was sent under.
@@ -157,7 +176,7 @@ const RETRY_CHANGE: Duration = Duration::from_secs(5);
 impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
     /// Starts with what is stored.
     pub fn start(now: Millis, parts: Parts<S, N, H>) -> Result<Self, StartError> {
-        let Parts { identity, mac, proof, storage, network, health, work, connections } = parts;
+        let Parts { identity, mac, proof, storage, network, health, system, work, connections } = parts;
         let boot = BootId(random(&mut OsEntropy));
         let claim = (proof == Proof::Claim).then(|| identity.claim.key());
         let profile = Profile { device: identity.device.clone(), mac, boot, proof, claim };
@@ -173,6 +192,8 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             storage,
             network,
             health,
+            system,
+            standing: work::Standing::default(),
             reporting: None,
             epoch: 0,
             muted: false,
@@ -224,9 +245,13 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                     Changed::RolledBack => self.appliance.handle_input(now, Input::RolledBack),
                     Changed::Committed => self.committing = false,
                     Changed::Settled => {}
+                    Changed::Forgotten => self.appliance.handle_input(now, Input::Forgotten),
                 }
             }
-            Work::Beat { epoch, offer, result } if epoch == self.epoch => self.beat_done(now, &offer, result),
+            Work::Beat { epoch, told, offer, result } if epoch == self.epoch => {
+                self.beat_done(now, told, &offer, result);
+            }
+            Work::NotCarriedOut { serial, code } => self.not_carried_out(serial, code),
             Work::Beat { .. } => {}
             Work::Drift(found) => self.drifted(found),
         }
@@ -357,7 +382,14 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                     beat.stop();
                 }
             }
-            Output::Notify(event) => self.events.push_back(event),
+            Output::CarryOut { serial, act } => self.carry_out(serial, act),
+            Output::Forget { settings } => self.forget(settings),
+            Output::Notify(event) => {
+                if let Event::GrantRefused { reason } = event {
+                    self.grant_refused(reason);
+                }
+                self.events.push_back(event);
+            }
         }
     }
 
@@ -399,7 +431,9 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         let Some((enrolment, values)) = self.measure(now, counter) else { return };
         let mut offer = self.history.offer(now);
         let earlier = std::mem::take(&mut offer.earlier);
-        let mut beat = api::Beat { boot: self.boot, counter, seq: enrolment.seq, values, earlier };
+        let work = self.work_report();
+        let told = work.instruction.as_ref().map(|instruction| instruction.serial);
+        let mut beat = api::Beat { boot: self.boot, counter, seq: enrolment.seq, values, work, earlier };
         let (network, settings) = (self.network.clone(), self.settings_at_rest());
         let (noc, work, connections) = (self.noc.clone(), self.work.clone(), self.connections.clone());
         let (uid, epoch) = (self.uid(), self.epoch);
@@ -410,11 +444,13 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                 let _ = work.send(Done { uid, work: Work::Drift(drift) });
             }
             let result = noc.lock().await.beat(&enrolment, &beat).await;
-            let _ = work.send(Done { uid, work: Work::Beat { epoch, offer, result } });
+            let _ = work.send(Done { uid, work: Work::Beat { epoch, told, offer, result } });
         });
     }
 
-    fn beat_done(&mut self, now: Millis, offer: &Offer, result: Result<BeatAnswer, NocError>) {
+    fn beat_done(&mut self, now: Millis, told: Option<Serial>, offer: &Offer, result: Result<BeatAnswer, NocError>) {
+        self.noc_knows(now, told, result.as_ref().map(|_| ()));
+        let mut given = api::Work::default();
         let input = match result {
             Ok(answer) => {
                 self.appliance.handle_input(now, Input::BeatAccepted);
@@ -426,6 +462,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                 if self.last_beat.error.take().is_some() {
                     tracing::info!(uid = %self.uid().short(), "beats arrive again");
                 }
+                given = answer.work;
                 beat::Input::Accepted { interval_s: answer.interval_s }
             }
             Err(error) => {
@@ -444,6 +481,8 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         if let Some(beat) = &mut self.beat {
             beat.handle_input(now, input);
         }
+        self.pump(now);
+        self.take_work(now, &given);
     }
 
     /// One change of the network at a time, in the order asked for.
@@ -453,15 +492,21 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         }
         let Some(change) = self.changes.pop_front() else { return };
         self.changing = true;
-        let (network, work, uid) = (self.network.clone(), self.work.clone(), self.uid());
+        let (network, work, uid, noc) = (self.network.clone(), self.work.clone(), self.uid(), self.noc.clone());
         tokio::spawn(async move {
-            let changed = make(&*network, change, &work, uid).await;
+            let changed = make(&*network, &noc, change, &work, uid).await;
             let _ = work.send(Done { uid, work: Work::Changed(changed) });
         });
     }
 }
 
-async fn make<N: Network>(network: &N, change: Change, work: &mpsc::UnboundedSender<Done>, uid: Uid) -> Changed {
+async fn make<S: Storage, N: Network>(
+    network: &N,
+    noc: &Mutex<NocClient<S>>,
+    change: Change,
+    work: &mpsc::UnboundedSender<Done>,
+    uid: Uid,
+) -> Changed {
     match change {
         Change::Apply(settings) => {
             let report = |stage, percent| {
@@ -496,6 +541,10 @@ async fn make<N: Network>(network: &N, change: Change, work: &mpsc::UnboundedSen
         Change::Resume(settings) => {
             insist("bring the network up", || network.resume(&settings)).await;
             Changed::Settled
+        }
+        Change::Forget(settings) => {
+            insist("forget the owner", || work::forget(network, noc, &settings)).await;
+            Changed::Forgotten
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Config {
     pub system_call_filter: bool,
     /// What is done about settings that somebody changed by hand.
     pub drift: DriftPolicy,
+    /// Program and arguments that restart the system; empty: systemd if it runs, else the kernel.
+    pub reboot: Vec<String>,
 }
 
 /// `agent.toml` of the image. Everything is optional.
@@ -56,6 +58,8 @@ pub struct ImageConfig {
     pub system_call_filter: Option<bool>,
     /// `report` or `restore`.
     pub drift: Option<DriftPolicy>,
+    /// Program and arguments that restart the system.
+    pub reboot: Option<Vec<String>>,
 }
 
 /// What is done about settings that somebody changed by hand.
@@ -144,10 +148,13 @@ mod tests {
         let folder = root.path().join("etc/muster");
         std::fs::create_dir_all(&folder).expect("made");
         let write = |text: &str| std::fs::write(folder.join("agent.toml"), text).expect("written");
-        write("proof = \"open\"\nmodel = \"MG-20\"\nprobe_ms = 500\ndrift = \"restore\"\n");
+        write(
+            "proof = \"open\"\nmodel = \"MG-20\"\nprobe_ms = 500\ndrift = \"restore\"\nreboot = [\"restart\", \"now\"]\n",
+        );
         let config = ImageConfig::load(root.path()).expect("valid");
         assert_eq!((config.proof, config.model.as_deref()), (Some(ProofName::Open), Some("MG-20")));
         assert_eq!(config.drift, Some(DriftPolicy::Restore));
+        assert_eq!(config.reboot, Some(vec!["restart".to_owned(), "now".to_owned()]));
         for nonsense in ["proof = \"none\"", "drift = \"ignore\"", "prof = \"open\"", "\u{0}"] {
             write(nonsense);
             assert_eq!(ImageConfig::load(root.path()).expect_err("refused").code(), "config_invalid");

@@ -77,6 +77,15 @@ impl<S: Storage> History<S> {
         self.queue.refused(offer);
     }
 
+    /// Nothing of it is for the next owner.
+    pub(crate) fn forget(&mut self, boot: BootId) {
+        self.queue = BeatQueue::new(boot, Vec::new());
+        self.due = None;
+        if let Err(error) = self.storage.rewrite(&[]) {
+            tracing::warn!(code = error.code(), error = %chain(&error), "beats that waited for the NOC stay on disk");
+        }
+    }
+
     fn write(&mut self, now: Millis) {
         let Some(write) = self.queue.write(now) else { return };
         let written = match &write {

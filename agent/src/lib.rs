@@ -10,6 +10,7 @@
 //! - [`storage`]: what survives a power cut. [`identity`]: who this appliance is; [`label`] prints it.
 //! - [`noc_client`]: enrolment and beats over HTTPS; [`health`] what a beat reports; [`counters`] what applications add;
 //!   [`beat_queue`] what waits while the NOC is away.
+//! - [`system`]: what an instruction of the NOC needs of the system; [`recent_log`]: the log that it may ask for.
 
 pub mod agent;
 pub mod beat_queue;
@@ -22,8 +23,10 @@ pub mod identity;
 pub mod label;
 pub mod network;
 pub mod noc_client;
+pub mod recent_log;
 pub mod run;
 pub mod separation;
 pub mod status;
 pub mod storage;
+pub mod system;
 pub mod udp;

@@ -9,6 +9,7 @@ use muster_agent::identity::{Identity, IdentityError};
 use muster_agent::label::{Label, MANIFEST_HEADER};
 use muster_agent::network::live::LiveNetwork;
 use muster_agent::network::{NetworkError, find_link, rp_filter};
+use muster_agent::recent_log::RecentLog;
 use muster_agent::run::{self, LockError};
 use muster_agent::separation::SeparationError;
 use muster_agent::separation::keeper::WORKER;
@@ -19,7 +20,8 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -90,13 +92,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    log_to_standard_error();
+    let log = start_log();
     // Not for people, and before any thread is made: a filter of system calls is for the threads that come after it.
     let done = if std::env::args_os().nth(1).is_some_and(|first| first == WORKER) {
-        worker::work()
+        worker::work(log)
     } else {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.context("no runtime").and_then(|runtime| runtime.block_on(carry_out(Cli::parse())))
+        runtime.context("no runtime").and_then(|runtime| runtime.block_on(carry_out(Cli::parse(), log)))
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -107,7 +109,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn carry_out(Cli { command, options }: Cli) -> anyhow::Result<()> {
+async fn carry_out(Cli { command, options }: Cli, log: RecentLog) -> anyhow::Result<()> {
     let image = ImageConfig::load(&options.root)?;
     let mut config = Config {
         state_dir: options.state_dir,
@@ -121,6 +123,7 @@ async fn carry_out(Cli { command, options }: Cli) -> anyhow::Result<()> {
         user: image.user,
         system_call_filter: image.system_call_filter.unwrap_or(true),
         drift: image.drift.unwrap_or_default(),
+        reboot: image.reboot.unwrap_or_default(),
     };
     match command {
         Command::Run { proof, user } => {
@@ -128,7 +131,7 @@ async fn carry_out(Cli { command, options }: Cli) -> anyhow::Result<()> {
                 config.proof = proof.into();
             }
             config.user = user.or(config.user);
-            run::run(config).await
+            run::run(config, log).await
         }
         Command::Label { json, manifest, serial, model } => {
             config.serial = serial.unwrap_or(config.serial);
@@ -140,14 +143,19 @@ async fn carry_out(Cli { command, options }: Cli) -> anyhow::Result<()> {
     }
 }
 
-fn log_to_standard_error() {
+/// To standard error, as much as is wanted; the newest of it also to memory.
+fn start_log() -> RecentLog {
     let wanted = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
     let filter = wanted.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
     let lines = tracing_subscriber::fmt::layer();
     let lines = lines.with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // It would print them where it could not print, and panic: a log that is gone must not end the daemon.
     let lines = lines.log_internal_errors(false);
-    tracing_subscriber::registry().with(lines).with(filter).init();
+    let log = RecentLog::default();
+    let kept = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_ansi(false).log_internal_errors(false);
+    let kept = kept.with_filter(LevelFilter::INFO);
+    tracing_subscriber::registry().with(lines.with_filter(filter)).with(kept).init();
+    log
 }
 
 /// What happened and what to do, why, and the stable word.

@@ -42,6 +42,8 @@ pub trait Network: Send + Sync + 'static {
     fn commit(&self) -> impl Future<Output = Result<(), NetworkError>> + Send;
     /// Sees to it that final settings are in force when the agent starts.
     fn resume(&self, settings: &NetworkSettings) -> impl Future<Output = Result<(), NetworkError>> + Send;
+    /// Leaves nothing of `settings`, which are final: the network of an appliance that has no owner. Doing it twice is fine.
+    fn forget(&self, settings: &NetworkSettings) -> impl Future<Output = Result<(), NetworkError>> + Send;
     /// True while there is a former state to go back to.
     fn is_provisional(&self) -> bool;
     /// Which of the final settings somebody changed by hand. A network that cannot tell says none.

@@ -12,7 +12,7 @@ use crate::network::chain;
 use crate::storage::{Document, Storage, StorageError};
 use data_encoding::{BASE64, HEXLOWER};
 use http::{Answer, Client};
-use muster_protocol::api::{ApplianceEnrolled, Beat, BeatAnswer, EnrolAppliance, Problem};
+use muster_protocol::api::{ApplianceEnrolled, Beat, BeatAnswer, EnrolAppliance, LogBundle, LogTaken, Problem};
 use muster_protocol::appliance::Enrolment;
 use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::crypto::sign::{self, Purpose};
@@ -182,6 +182,18 @@ impl<S: Storage> NocClient<S> {
         self.client = None;
     }
 
+    /// Drops connections, certificate and TLS key, for good.
+    pub fn forget(&mut self) -> Result<(), StorageError> {
+        (self.client, self.credentials, self.trust) = (None, None, None);
+        self.storage.remove(Document::Noc)
+    }
+
+    /// Sends the log that the NOC has asked for with the answer to a beat.
+    pub async fn send_log(&mut self, enrolment: &Enrolment, bundle: &LogBundle) -> Result<LogTaken, NocError> {
+        let client = self.client(enrolment)?;
+        post(&client, &enrolment.noc, "/v1/appliances/logs", bundle).await
+    }
+
     /// Sends a beat; enrols before if needed, and renews the certificate when two thirds of its life have passed.
     pub async fn beat(&mut self, enrolment: &Enrolment, beat: &Beat) -> Result<BeatAnswer, NocError> {
         let had_certificate = self.credentials.as_ref().is_some_and(|credentials| credentials.fit(enrolment));
@@ -215,6 +227,11 @@ impl<S: Storage> NocClient<S> {
     }
 
     async fn post_beat(&mut self, enrolment: &Enrolment, beat: &Beat) -> Result<BeatAnswer, NocError> {
+        let client = self.client(enrolment)?;
+        post(&client, &enrolment.noc, "/v1/appliances/beats", beat).await
+    }
+
+    fn client(&mut self, enrolment: &Enrolment) -> Result<Client, NocError> {
         let trust = self.trust(enrolment);
         let client = match (&self.client, &self.credentials) {
             (Some(client), _) => client.clone(),
@@ -222,7 +239,7 @@ impl<S: Storage> NocClient<S> {
             (None, None) => return Err(NocError::Tls { what: "not enrolled".into() }),
         };
         self.client = Some(client.clone());
-        post(&client, &enrolment.noc, "/v1/appliances/beats", beat).await
+        Ok(client)
     }
 
     async fn enrol(&mut self, enrolment: &Enrolment) -> Result<(), NocError> {

@@ -7,9 +7,11 @@ use crate::health::HostHealth;
 use crate::identity::Identity;
 use crate::network::live::LiveNetwork;
 use crate::network::{Link, Network, NetworkError, chain, find_link, rp_filter};
+use crate::recent_log::RecentLog;
 use crate::separation::{self, keeper};
 use crate::status::{self, Status};
 use crate::storage::{FileStorage, Storage, StorageError};
+use crate::system::{HostSystem, System};
 use crate::udp::Sockets;
 use anyhow::Context;
 use muster_protocol::appliance::Event;
@@ -29,17 +31,17 @@ use tokio::sync::{Semaphore, mpsc};
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// Runs until it is told to end by SIGTERM or SIGINT.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(config: Config, log: RecentLog) -> anyhow::Result<()> {
     // Neither we nor what we start ever gets more rights than we have.
     nix::sys::prctl::set_no_new_privs().context("giving up the right to get more rights")?;
     match separation::account(&config)? {
         Some(account) => keeper::keep(config, account).await,
-        None => run_here(config).await,
+        None => run_here(config, log).await,
     }
 }
 
 /// In one process.
-async fn run_here(config: Config) -> anyhow::Result<()> {
+async fn run_here(config: Config, log: RecentLog) -> anyhow::Result<()> {
     let storage = FileStorage::open(&config.state_dir)?;
     let _lock = lock(&config.state_dir)?;
     let identity = Identity::load_or_make(&storage, config.claim_file.as_deref())?;
@@ -60,7 +62,8 @@ async fn run_here(config: Config) -> anyhow::Result<()> {
         restores_drift: config.drift == DriftPolicy::Restore,
         keeper: None,
     };
-    let here = Here { root: config.root, probe: config.probe, storage: storage.clone() };
+    let system = HostSystem { reboot: config.reboot, log };
+    let here = Here { root: config.root, probe: config.probe, storage: storage.clone(), system };
     tokio::select! {
         result = daemon(here, identity, place) => result,
         () = end.asked() => Ok(()),
@@ -80,6 +83,8 @@ pub trait Host: Clone + Send + Sync + 'static {
     fn storage(&self) -> Self::Storage;
     /// The network of an interface.
     fn network(&self, interface: &str) -> Self::Network;
+    /// What the NOC may give instructions to.
+    fn system(&self) -> Arc<dyn System>;
     /// Brings an interface up; it and its IPv4 networks.
     fn prepare(
         &self,
@@ -116,6 +121,7 @@ pub struct Here {
     root: PathBuf,
     probe: Duration,
     storage: FileStorage,
+    system: HostSystem,
 }
 
 impl Host for Here {
@@ -133,6 +139,10 @@ impl Host for Here {
             probe: self.probe,
             storage: self.storage.clone(),
         }
+    }
+
+    fn system(&self) -> Arc<dyn System> {
+        Arc::new(self.system.clone())
     }
 
     async fn prepare(&self, interface: &str) -> Result<(Link, Vec<(Ipv4Addr, u8)>), NetworkError> {
@@ -260,6 +270,7 @@ impl<H: Host> Daemon<H> {
             storage: host.storage(),
             network: Arc::new(host.network(&link.name)),
             health: HostHealth { interface: link.name.clone(), counters, keeper: place.keeper, clock_offset_s: None },
+            system: host.system(),
             work,
             connections: Arc::new(Semaphore::new(1)),
         };
@@ -355,6 +366,14 @@ impl<H: Host> Daemon<H> {
                     );
                 }
                 Event::Refused { reason } => tracing::info!(reason = reason.code(), "a packet was refused"),
+                Event::GrantRefused { reason } => {
+                    tracing::warn!(reason = reason.code(), "new settings from the NOC were refused");
+                }
+                Event::InstructionRefused { reason } => {
+                    tracing::warn!(reason = reason.code(), "an instruction of the NOC was refused");
+                }
+                Event::Instructed { serial, act } => tracing::info!(%serial, ?act, "the NOC has given an instruction"),
+                Event::Decommissioned => tracing::warn!("decommissioned: the owner and the settings are forgotten"),
             }
         }
         let status = Status::of(&self.agent, &self.link.name, self.link.mac);

@@ -6,7 +6,9 @@ use muster_agent::entropy::OsEntropy;
 use muster_agent::health::HostHealth;
 use muster_agent::identity::Identity;
 use muster_agent::network::fake::FakeNetwork;
+use muster_agent::recent_log::RecentLog;
 use muster_agent::storage::{Document, MemoryStorage, Storage, StorageError};
+use muster_agent::system::HostSystem;
 use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::crypto::seal::ExportedKey;
 use muster_protocol::crypto::sign::{self, Purpose};
@@ -105,6 +107,7 @@ impl World {
             storage: self.disk.clone(),
             network: self.network.clone(),
             health: HostHealth::default(),
+            system: Arc::new(HostSystem { reboot: vec!["false".to_owned()], log: RecentLog::default() }),
             work,
             connections: Arc::new(Semaphore::new(1)),
         };

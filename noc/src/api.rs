@@ -5,6 +5,7 @@ mod consoles;
 mod problem;
 mod public;
 mod request;
+mod work;
 
 pub(crate) use problem::ApiError;
 pub(crate) use request::Uploads;
@@ -50,6 +51,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/consoles/enrol", post(public::enrol_console))
         .route("/appliances/enrol", post(public::enrol_appliance))
         .route("/appliances/beats", post(appliances::beats))
+        .route("/appliances/logs", post(work::logs))
         .route("/console/sites", get(consoles::sites))
         .route("/console/appliances", get(consoles::appliances))
         .route("/console/appliances/{uid}/beats", get(consoles::history))

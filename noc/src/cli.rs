@@ -1,6 +1,9 @@
 //! What can be typed.
 
+mod appliance;
+
 use anyhow::{Context, bail};
+use appliance::ApplianceCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use muster_noc::{Noc, Options, SiteSpec};
 use muster_protocol::api::Site;
@@ -49,6 +52,9 @@ enum Command {
     /// Appliances that may be configured.
     #[command(subcommand)]
     Inventory(InventoryCommand),
+    /// What the NOC itself gives to appliances, with the answers to their beats.
+    #[command(subcommand)]
+    Appliance(ApplianceCommand),
     /// Consoles that may configure.
     #[command(subcommand)]
     Console(ConsoleCommand),
@@ -212,6 +218,7 @@ impl Muster {
                 Ok(())
             }
             Command::Inventory(InventoryCommand::List { folder, output }) => list_inventory(&folder.dir, output),
+            Command::Appliance(command) => command.run(),
             Command::Console(ConsoleCommand::Invite { folder, site, valid, output }) => {
                 invite(&folder.dir, &site, valid, output)
             }

@@ -5,7 +5,8 @@
 //! - `config`: what the data folder contains and who may read it. `tls`: the CA, certificates, who a client is.
 //! - `policy`: pool, host-name template, allocation; pure. `inventory`: vendor manifests. `invite`: one-time invites.
 //! - `store`: SQLite, one writer thread with group commit. An answer means that it is on disk.
-//! - `signer`: grants and credentials. `watch`: the status daemon. `api`: the routes of [`muster_protocol::api`].
+//! - `work`: what the NOC gives to appliances with the answers to beats. `signer`: grants, instructions and credentials.
+//!   `watch`: the status daemon. `api`: the routes of [`muster_protocol::api`].
 //!
 //! # Deliberately absent
 //! No plain HTTP, no TLS below 1.3, no route that lists appliances to anybody but the consoles of their site.
@@ -24,6 +25,7 @@ mod signer;
 mod store;
 mod tls;
 mod watch;
+mod work;
 
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
 pub use error::{AsProblem, StoreError};
@@ -32,3 +34,4 @@ pub use invite::InviteError;
 pub use noc::{ConsoleRecord, Noc};
 pub use policy::site::{SiteError, SiteFault, SiteSpec};
 pub use server::{Running, ServeError};
+pub use work::{ApplianceDetail, Edit, GivenState, GivenView, InstructionView, StoredLog, WorkError};

@@ -51,6 +51,7 @@ fn problem(error: &anyhow::Error) -> Option<Problem> {
         .or_else(|| of::<muster_noc::ServeError>(error))
         .or_else(|| of::<muster_noc::SiteError>(error))
         .or_else(|| of::<muster_noc::InviteError>(error))
+        .or_else(|| of::<muster_noc::WorkError>(error))
         .or_else(|| of::<muster_noc::StoreError>(error))
         .or_else(|| of::<ImportError>(error))
 }

@@ -26,7 +26,7 @@ use std::time::Duration;
 /// Functions that are not `async` wait for the disk: call them where waiting is allowed.
 #[derive(Clone)]
 pub struct Noc {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// What a NOC consists of.

@@ -3,6 +3,7 @@
 use muster_protocol::crypto::keys::{PublicKey, SecretKey};
 use muster_protocol::crypto::sign::{Purpose, sign};
 use muster_protocol::grant::{Credential, Grant};
+use muster_protocol::instruction::Instruction;
 use muster_protocol::wire::to_cbor;
 
 /// The root key in use. Signing takes some 40 µs: batches go to a blocking thread.
@@ -23,6 +24,11 @@ impl Signer {
     /// COSE_Sign1 over a grant.
     pub(crate) fn grant(&self, grant: &Grant) -> Vec<u8> {
         sign(&self.root, Purpose::Grant, to_cbor(grant))
+    }
+
+    /// COSE_Sign1 over an instruction.
+    pub(crate) fn instruction(&self, instruction: &Instruction) -> Vec<u8> {
+        sign(&self.root, Purpose::Instruction, to_cbor(instruction))
     }
 
     /// COSE_Sign1 over a console credential.

@@ -17,12 +17,15 @@
 //! | `GET /v1/console/changes?after=N` | - | [`Changes`], at once or after up to 25 s (long poll) |
 //! | `POST /v1/appliances/enrol` | [`EnrolAppliance`] | [`ApplianceEnrolled`] |
 //! | `POST /v1/appliances/beats` | [`Beat`] | [`BeatAnswer`] |
+//! | `POST /v1/appliances/logs` | [`LogBundle`] | [`LogTaken`], when an instruction asked for it |
 //!
 //! Errors are [`Problem`] (RFC 9457) with a stable `code`.
 
 mod host;
+mod work;
 
 pub use host::{Disk, HostValues, InterfaceErrors, MAX_MOUNT, MOST_DISKS};
+pub use work::{GivenGrant, GrantFailure, InstructionReport, LogBundle, LogTaken, MAX_LOG, Work, WorkReport};
 
 use crate::id::{BootId, ConsoleId, Mac, Seq, SiteId, Uid};
 use crate::parameters::{Confirm, FieldError, RawSettings};
@@ -139,6 +142,10 @@ pub enum Provisioning {
     Configured,
     /// The appliance reported FAILED or rolled back.
     Failed,
+    /// It has forgotten its owner, as it was told. It is refused until it is released.
+    Decommissioned,
+    /// Another appliance has its role. It is refused until it is released.
+    Replaced,
 }
 
 /// How an appliance stands with beats (`monitoring.md`, states of an appliance).
@@ -376,6 +383,9 @@ pub struct Beat {
     pub seq: Seq,
     /// What was measured.
     pub values: BeatValues,
+    /// What became of what the NOC gave with the answers to earlier beats.
+    #[serde(default, skip_serializing_if = "WorkReport::is_empty")]
+    pub work: WorkReport,
     /// Beats that did not reach the NOC in their time, oldest first, at most [`MOST_EARLIER`]. They are history: they
     /// prove no life, confirm nothing and close no alert.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -444,6 +454,9 @@ pub struct BeatAnswer {
     /// How many of [`Beat::earlier`] need not come again. Absent from a NOC that does not know them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earlier: Option<usize>,
+    /// What is pending for the appliance; given again with each answer until a beat says what became of it.
+    #[serde(default, skip_serializing_if = "Work::is_empty")]
+    pub work: Work,
 }
 
 /// One beat of the history.

@@ -17,11 +17,12 @@ mod answer;
 mod driver;
 #[cfg(any(test, feature = "model"))]
 mod fork;
+mod from_noc;
 mod keys;
 mod limit;
 mod saved;
 
-pub use driver::{Enrolment, Event, Failure, Input, Output, Profile};
+pub use driver::{Enrolment, Event, FailedGrant, Failure, Input, Output, Profile};
 #[cfg(any(test, feature = "model"))]
 pub use fork::Fingerprint;
 pub use saved::LoadError;
@@ -41,7 +42,7 @@ use crate::wire::{self, Message, Peer};
 use answer::Answers;
 use keys::OneTimeKeys;
 use limit::Bucket;
-use saved::{Attempt, Ended, Saved, Why};
+use saved::{Attempt, Ended, Instructed, Saved, Why};
 use std::collections::VecDeque;
 
 /// The machine.
@@ -72,6 +73,10 @@ enum Phase {
     Committing { grant: Box<Grant>, deadline: Millis },
     RollingBack { why: Why },
     Settling { why: Why, retry_at: Option<Millis> },
+    Instructed { instruction: Instructed },
+    Leaving,
+    Forgetting,
+    Forgot { retry_at: Option<Millis> },
 }
 
 struct Persisting {
@@ -111,6 +116,7 @@ impl Appliance {
             appliance.roll_back(Why { reason: Reason::Interrupted, detail: None });
         } else if let Some(enrolment) = appliance.enrolment() {
             appliance.outputs.push_back(Output::StartBeats { enrolment });
+            appliance.go_on_leaving();
         }
         appliance.handle_timeout(now);
         Ok(appliance)
@@ -128,6 +134,10 @@ impl Appliance {
             Input::BeatAccepted => self.beat_accepted(now),
             Input::NocTime(time) => self.noc_time(time),
             Input::SetMac(mac) => self.profile.mac = mac,
+            Input::Grant(bytes) => self.grant_by_beat(bytes),
+            Input::Instruction(bytes) => self.instruction(bytes),
+            Input::Told(serial) => self.told(serial),
+            Input::Forgotten => self.forgotten(),
         }
     }
 
@@ -147,6 +157,7 @@ impl Appliance {
                 let why = why.clone();
                 self.settle(why);
             }
+            Phase::Forgot { retry_at: Some(at) } if *at <= now => self.store_nothing(),
             _ => {}
         }
     }
@@ -161,7 +172,7 @@ impl Appliance {
         let phase = match &self.phase {
             Phase::Applying { tell_at, .. } => Some(*tell_at),
             Phase::Provisional { deadline, .. } => Some(*deadline),
-            Phase::Settling { retry_at, .. } => *retry_at,
+            Phase::Settling { retry_at, .. } | Phase::Forgot { retry_at } => *retry_at,
             _ => None,
         };
         [phase, self.answers.next()].into_iter().flatten().min()
@@ -299,7 +310,7 @@ impl Appliance {
             }
             Phase::Committing { grant, .. } => {
                 self.outputs.push_back(Output::Commit { settings: grant.parameters.network.clone() });
-                if grant.parameters.confirm == Confirm::KickStart {
+                if grant.parameters.confirm == Confirm::KickStart && !is_by_noc(&grant) {
                     self.outputs.push_back(Output::StartBeats { enrolment: enrolment_of(&grant) });
                 }
                 self.outputs.push_back(Output::Notify(Event::Configured { seq: grant.seq }));
@@ -310,6 +321,8 @@ impl Appliance {
                 self.outputs.push_back(Output::Notify(Event::Failed { reason: why.reason, detail }));
                 self.tell_console(now);
             }
+            Phase::Instructed { instruction } => self.carry_out(instruction),
+            Phase::Forgot { .. } => self.left(),
             other => self.phase = other,
         }
     }
@@ -334,6 +347,9 @@ impl Appliance {
             Phase::Settling { why, .. } => {
                 self.phase = Phase::Settling { why, retry_at: Some(now + RETRY_PERSIST_MS) };
             }
+            // As if it had never come; the NOC gives it again.
+            Phase::Instructed { .. } => {}
+            Phase::Forgot { .. } => self.phase = Phase::Forgot { retry_at: Some(now + RETRY_PERSIST_MS) },
             other => self.phase = other,
         }
     }
@@ -349,7 +365,12 @@ impl Appliance {
             Phase::Applying { grant, .. } => match result {
                 Ok(()) => {
                     let deadline = now + u64::from(grant.parameters.window_s) * 1_000;
-                    self.phase = Phase::Provisional { grant, kicked: false, deadline };
+                    // Nobody kick-starts what the NOC gave: its yes to a beat is all that is waited for.
+                    let kicked = is_by_noc(&grant);
+                    if kicked {
+                        self.outputs.push_back(Output::StartBeats { enrolment: enrolment_of(&grant) });
+                    }
+                    self.phase = Phase::Provisional { grant, kicked, deadline };
                     self.tell_console(now);
                 }
                 Err(failure) => {
@@ -473,17 +494,17 @@ impl Appliance {
             (Phase::Applying { stage, percent, .. }, None) => {
                 Status::Unconfigured { stage: *stage, percent: *percent, ask_again_ms: ASK_AGAIN_MS }
             }
-            (Phase::RollingBack { .. } | Phase::Settling { .. } | Phase::Accepting { .. } | Phase::Idle, None) => {
-                Status::Unconfigured { stage: Stage::Network, percent: 0, ask_again_ms: ASK_AGAIN_MS }
-            }
+            // An attempt that is neither last nor present exists only in these.
+            (_, None) => Status::Unconfigured { stage: Stage::Network, percent: 0, ask_again_ms: ASK_AGAIN_MS },
         };
         self.transmit_result(peer, &attempt, status);
     }
 
     /// Tells the console of the present attempt how it stands, unasked.
     fn tell_console(&mut self, now: Millis) {
-        let request = self.saved.pending.as_ref().map(|attempt| attempt.request);
-        let request = request.or(self.saved.last.as_ref().map(|last| last.attempt.request));
+        let attempt = self.saved.pending.as_ref().or(self.saved.last.as_ref().map(|last| &last.attempt));
+        // What the NOC gave has no console; who was heard last asked about an earlier one.
+        let request = attempt.filter(|of| Some(of.console) != self.saved.seq_root).map(|attempt| attempt.request);
         if let (Some(peer), Some(request)) = (self.console_at, request) {
             self.answer_again(now, peer, request);
         }
@@ -523,6 +544,11 @@ impl Appliance {
             self.outputs.push_back(Output::Transmit { peer, bytes });
         }
     }
+}
+
+/// A grant that names the root where others name a console: the NOC alone delivers it, with a beat.
+fn is_by_noc(grant: &Grant) -> bool {
+    grant.console == grant.root
 }
 
 fn enrolment_of(grant: &Grant) -> Enrolment {

@@ -8,7 +8,7 @@
 //! - [`parameters`]: validated network settings and terms (seed, FIGURE 6).
 //! - [`wire`]: the datagrams on UDP port 6878, their limits and versions.
 //! - [`crypto`]: keys, COSE signatures, HPKE sealing, claim codes.
-//! - [`grant`]: what the NOC signs: grants and console credentials.
+//! - [`grant`]: what the NOC signs: grants and console credentials. [`instruction`]: what it has a configured appliance do.
 //! - [`discovery`], [`delivery`]: the console's machines. [`appliance`], [`beat`]: the appliance's. [`beat_watch`]: the NOC's.
 //! - [`explain`]: a datagram in words, for people who look at recordings.
 //! - [`api`]: the JSON bodies of the NOC's HTTPS interface. [`text`]: what in a text misleads people.
@@ -29,6 +29,7 @@ pub mod discovery;
 pub mod explain;
 pub mod grant;
 pub mod id;
+pub mod instruction;
 pub mod parameters;
 pub mod text;
 pub mod time;

@@ -12,6 +12,7 @@ mod question;
 pub(crate) mod rng;
 mod socket;
 mod storage;
+mod system;
 
 pub use members::{Fleet, Stats};
 

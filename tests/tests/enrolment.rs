@@ -4,7 +4,7 @@ use muster_agent::entropy::OsEntropy;
 use muster_agent::noc_client::{NocClient, NocError};
 use muster_agent::storage::{Document, MemoryStorage, Storage, StorageError};
 use muster_noc::{Noc, Options, Running};
-use muster_protocol::api::{Beat, BeatValues};
+use muster_protocol::api::{Beat, BeatValues, WorkReport};
 use muster_protocol::appliance::Enrolment;
 use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::id::{BootId, Seq, SiteId};
@@ -33,7 +33,7 @@ fn enrolment(noc: String, ca_pin: [u8; 32]) -> Enrolment {
 async fn beat<S: Storage>(storage: S, enrolment: &Enrolment) -> NocError {
     let mut client = NocClient::new(storage, SecretKey::generate(&mut OsEntropy));
     let (values, earlier) = (BeatValues::default(), Vec::new());
-    let beat = Beat { boot: BootId([1; 16]), counter: 1, seq: Seq(1), values, earlier };
+    let beat = Beat { boot: BootId([1; 16]), counter: 1, seq: Seq(1), values, work: WorkReport::default(), earlier };
     client.beat(enrolment, &beat).await.expect_err("nobody knows this appliance")
 }
 

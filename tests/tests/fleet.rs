@@ -1,9 +1,11 @@
 //! The practice fleet with the real NOC and the real console engine, in one process: real agents, packets and TLS.
 
 use muster_console::engine::{Engine, Options as EngineOptions};
-use muster_console::view::{Chosen, EditedRow, JobStep, JobView, RowHealth};
-use muster_noc::{Noc, Options as NocOptions, Running, SiteSpec};
+use muster_console::view::{Chosen, EditedRow, JobStep, JobView, RowHealth, RowState};
+use muster_noc::{ApplianceDetail, Edit, GivenState, Noc, Options as NocOptions, Running, SiteSpec};
+use muster_protocol::api::Provisioning;
 use muster_protocol::id::Uid;
+use muster_protocol::instruction::Act;
 use muster_protocol::parameters::Confirm;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -156,4 +158,95 @@ async fn installations_that_fail_leave_appliances_as_they_were_and_can_be_retrie
     })
     .await;
     assert_eq!(world.stats().await.states.get("configured"), Some(&6));
+}
+
+/// What the NOC knows of an appliance, once it is as asked for.
+async fn detail(noc: &Noc, uid: &Uid, what: &str, is_so: impl Fn(&ApplianceDetail) -> bool) -> ApplianceDetail {
+    until(what, 60, async || {
+        let detail = noc.appliance(uid).expect("known");
+        if is_so(&detail) { Ok(detail) } else { Err(format!("{detail:?}")) }
+    })
+    .await
+}
+
+fn uids(job: &JobView) -> Vec<Uid> {
+    job.items.iter().map(|item| item.uid.parse().expect("a UID")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_noc_changes_configured_appliances_with_the_answers_to_their_beats() {
+    let mut world = World::new(2, Confirm::KickStart, Knobs::default()).await;
+    let uids = uids(&world.configure(2).await);
+    let noc = world.noc.clone();
+    let move_to = |uid: &Uid, address: &str| {
+        let edit = Edit { address: Some(address.into()), ..Edit::default() };
+        noc.change(uid, edit).expect("given")
+    };
+    move_to(&uids[0], "10.20.5.5");
+    let is_in = |state| move |detail: &ApplianceDetail| detail.given.as_ref().is_some_and(|given| given.state == state);
+    let moved = detail(&noc, &uids[0], "it beats under the new settings", is_in(GivenState::InForce)).await;
+    assert_eq!(moved.record.settings.as_ref().expect("settings").address, "10.20.5.5");
+    assert_eq!(moved.record.provisioning, Provisioning::Configured);
+
+    // One that cannot apply them keeps what it has, beats on, and says why.
+    world.turn(Knobs { fail_percent: Some(100), ..Knobs::default() }).await;
+    let before = noc.appliance(&uids[1]).expect("known").record.settings;
+    move_to(&uids[1], "10.20.5.6");
+    let failed = detail(&noc, &uids[1], "it says that it failed", is_in(GivenState::Failed)).await;
+    let given = failed.given.as_ref().expect("given");
+    assert_eq!(given.reason, "apply_failed");
+    assert!(given.detail.contains("practice fleet"), "{given:?}");
+    assert_eq!((failed.record.settings, failed.record.provisioning), (before, Provisioning::Failed));
+    let accepted = world.stats().await.beats_accepted;
+    until("beats go on", 60, async || {
+        let last = noc.appliance(&uids[1]).expect("known").record.last_beat;
+        if last > failed.record.last_beat { Ok(()) } else { Err(format!("{last:?}")) }
+    })
+    .await;
+    assert!(world.stats().await.beats_accepted > accepted);
+    assert_eq!(world.stats().await.states.get("configured"), Some(&2));
+
+    world.turn(Knobs { fail_percent: Some(0), ..Knobs::default() }).await;
+    move_to(&uids[1], "10.20.5.7");
+    detail(&noc, &uids[1], "the next try works", is_in(GivenState::InForce)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instructions_are_carried_out_and_a_decommissioned_appliance_starts_anew() {
+    let mut world = World::new(2, Confirm::KickStart, Knobs::default()).await;
+    let uids = uids(&world.configure(2).await);
+    let noc = world.noc.clone();
+    noc.instruct(&uids[0], Act::Reboot).expect("queued");
+    noc.instruct(&uids[0], Act::SendLog).expect("queued");
+    let all_done = |detail: &ApplianceDetail| {
+        detail.instructions.len() == 2 && detail.instructions.iter().all(|one| one.done.is_some())
+    };
+    let done = detail(&noc, &uids[0], "both are reported", all_done).await;
+    assert!(done.instructions.iter().all(|one| one.problem.is_empty()), "{done:?}");
+    assert!(noc.appliance_log(&uids[0]).expect("a log").text.contains("practice appliance"));
+
+    noc.instruct(&uids[0], Act::Decommission).expect("queued");
+    let is_gone = |detail: &ApplianceDetail| detail.record.provisioning == Provisioning::Decommissioned;
+    let gone = detail(&noc, &uids[0], "it has left", is_gone).await;
+    assert_eq!(gone.record.settings, None);
+    let end = tokio::time::Instant::now() + Duration::from_secs(60);
+    while world.stats().await.states.get("unconfigured") != Some(&1) {
+        assert!(tokio::time::Instant::now() < end, "{:?}", world.stats().await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(world.stats().await.states.get("configured"), Some(&1), "the other one stays");
+
+    // Its next life, here or elsewhere, begins with its label.
+    assert!(noc.release(&uids[0]).expect("released"));
+    let (engine, uid) = (world.engine.clone(), uids[0].to_string());
+    engine.discover().await.expect("discovers");
+    until("it answers as unconfigured", 30, async || {
+        let state = engine.appliances().into_iter().find(|row| row.uid == uid).map(|row| row.state);
+        if state == Some(RowState::Unconfigured) { Ok(()) } else { Err(format!("{state:?}")) }
+    })
+    .await;
+    let job = world.configure(2).await;
+    assert!(steps(&job).iter().all(|step| *step == JobStep::Configured), "{:?}", job.items);
+    let is_back = |detail: &ApplianceDetail| detail.record.last_beat > gone.record.last_beat;
+    detail(&noc, &uids[0], "it beats again", is_back).await;
 }

@@ -16,6 +16,11 @@ pub(super) struct Drift {
 }
 
 impl Drift {
+    /// Nothing is configured any more.
+    pub(super) fn forget(&mut self) {
+        self.found.clear();
+    }
+
     pub(super) fn words(&self) -> Vec<String> {
         words(&self.found)
     }
@@ -50,7 +55,8 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
 
     /// The final settings, while nothing is about to change them.
     pub(super) fn settings_at_rest(&self) -> Option<NetworkSettings> {
-        let at_rest = self.state() == State::Configured && !self.changing && self.changes.is_empty();
+        let is_changing = self.changing || !self.changes.is_empty() || self.appliance.is_leaving();
+        let at_rest = self.state() == State::Configured && !is_changing;
         self.settings().filter(|_| at_rest).cloned()
     }
 

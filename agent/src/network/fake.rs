@@ -109,6 +109,11 @@ impl Network for FakeNetwork {
         Ok(())
     }
 
+    async fn forget(&self, _: &NetworkSettings) -> Result<(), NetworkError> {
+        *self.held() = Held::default();
+        Ok(())
+    }
+
     fn is_provisional(&self) -> bool {
         self.held().former.is_some()
     }

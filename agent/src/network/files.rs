@@ -115,6 +115,25 @@ fn is(path: &Path, bytes: &[u8], mode: u32) -> bool {
     fs::symlink_metadata(path).is_ok_and(has_mode) && fs::read(path).is_ok_and(|now| now == bytes)
 }
 
+/// Takes out of the files below `root` what [`plan`] put into them for `settings`.
+pub(super) fn forget(root: &Path, interface: &str, settings: &NetworkSettings) -> Result<(), NetworkError> {
+    for path in ours(root, interface) {
+        let removed = storage::remove(&path);
+        removed.map_err(|source| NetworkError::File { action: "removed", path, source })?;
+    }
+    let hosts = root.join("etc/hosts");
+    let text = read_text(&hosts)?;
+    let others = without_ours(&text);
+    if others != text {
+        put(&hosts, others.as_bytes(), 0o644)?;
+    }
+    let name = root.join("etc/hostname");
+    if read_text(&name)?.trim() == settings.host_name() {
+        put(&name, b"localhost\n", 0o644)?;
+    }
+    Ok(())
+}
+
 fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), NetworkError> {
     let written = (|| {
         if let Some(folder) = path.parent() {
@@ -146,16 +165,21 @@ pub(super) fn read_text(path: &Path) -> Result<String, NetworkError> {
 
 /// Everything of others stays; the line of ours is replaced or added.
 fn hosts_text(former: &str, settings: &NetworkSettings) -> String {
-    let mut text = String::new();
-    for line in former.lines().filter(|line| !line.trim_end().ends_with(HOSTS_MARK)) {
-        text += line;
-        text.push('\n');
-    }
+    let mut text = without_ours(former);
     if former.is_empty() {
         text += "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
     }
     let (name, domain) = (settings.host_name(), settings.domain());
     text + &format!("127.0.1.1 {name}.{domain} {name} {HOSTS_MARK}\n")
+}
+
+fn without_ours(hosts: &str) -> String {
+    let mut text = String::new();
+    for line in hosts.lines().filter(|line| !line.trim_end().ends_with(HOSTS_MARK)) {
+        text += line;
+        text.push('\n');
+    }
+    text
 }
 
 fn resolver_text(settings: &NetworkSettings) -> String {
@@ -214,6 +238,22 @@ mod tests {
         assert_eq!(remember(&files).expect("read"), former);
         assert_eq!(fs::metadata(etc.join("hostname")).expect("there").permissions().mode() & 0o777, 0o640);
         assert!(!etc.join("resolv.conf").exists() && ours(root.path(), "eth0").is_empty());
+    }
+
+    #[test]
+    fn nothing_of_a_former_owner_stays_in_the_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        fs::create_dir_all(root.join("etc")).expect("made");
+        fs::write(root.join("etc/hosts"), "127.0.0.1 localhost\n192.0.2.9 other\n").expect("written");
+        write(&plan(root, "eth0", &settings()).expect("planned")).expect("written");
+        for _ in 0..2 {
+            forget(root, "eth0", &settings()).expect("forgotten");
+            let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
+            assert_eq!(read("etc/hosts"), "127.0.0.1 localhost\n192.0.2.9 other\n");
+            assert_eq!(read("etc/hostname"), "localhost\n");
+            assert!(ours(root, "eth0").is_empty());
+        }
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub struct LiveNetwork<S> {
     pub storage: S,
 }
 
+/// The host name of an appliance without an owner.
+const NO_NAME: &str = "localhost";
+
 #[derive(Serialize, Deserialize)]
 struct Former {
     interface: String,
@@ -84,6 +87,18 @@ impl<S: Storage> Network for LiveNetwork<S> {
             set_host_name(settings.host_name())?;
         }
         Ok(())
+    }
+
+    async fn forget(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
+        let netlink = Netlink::open()?;
+        let link = netlink.link(&self.interface).await?;
+        files::forget(&self.root, &self.interface, settings)?;
+        if host_name()? == settings.host_name() {
+            set_host_name(NO_NAME)?;
+        }
+        netlink.restore(link.index, &Snapshot::default()).await?;
+        networkd::tell(&self.root, &self.interface);
+        Ok(self.storage.remove(Document::FormerNetwork)?)
     }
 
     fn is_provisional(&self) -> bool {

@@ -41,6 +41,8 @@ pub(super) enum Ask {
     OpenFilters(String),
     /// As they were.
     PutFiltersBack,
+    /// Restart the system; whether that is under way.
+    Restart,
     /// For `muster-agent status`.
     Tell(Box<Status>),
 }
@@ -85,6 +87,7 @@ pub(super) enum Change {
     Resume(String, RawSettings),
     Drift(String, RawSettings),
     Restore(String, RawSettings),
+    Forget(String, RawSettings),
 }
 
 /// How a [`Change`] goes on and ends.

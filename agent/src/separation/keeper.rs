@@ -10,8 +10,10 @@ use crate::identity::Identity;
 use crate::network::drift::Setting;
 use crate::network::live::LiveNetwork;
 use crate::network::{self, Network, NetworkError, find_link, rp_filter};
+use crate::recent_log::RecentLog;
 use crate::run;
 use crate::storage::{Document, FileStorage, Storage, StorageError};
+use crate::system::{HostSystem, System};
 use muster_protocol::appliance::Failure;
 use muster_protocol::parameters::RawSettings;
 use muster_protocol::wire::result::{Reason, Stage};
@@ -150,6 +152,7 @@ impl Keeper {
                 Ok(Answer::Done)
             }
             Ask::PutFiltersBack => rp_filter::put_back(&self.storage).map(|()| Answer::Done),
+            Ask::Restart => Ok(Answer::Is(self.restart())),
             Ask::Tell(status) => {
                 if let Err(error) = status.store(self.storage.folder()) {
                     tracing::warn!(%error, "the status file could not be written");
@@ -157,6 +160,15 @@ impl Keeper {
                 Ok(Answer::Done)
             }
         }
+    }
+
+    fn restart(&self) -> bool {
+        let system = HostSystem { reboot: self.config.reboot.clone(), log: RecentLog::default() };
+        let restarted = system.reboot();
+        if let Err(error) = &restarted {
+            tracing::error!(code = error.code(), error = %network::chain(error), "the system was not restarted");
+        }
+        restarted.is_ok()
     }
 
     /// A runtime of its own for a moment: this is rare, and the other one may be busy with a change.
@@ -218,6 +230,7 @@ impl Keeper {
             Change::RollBack(interface) => self.network(interface).await?.roll_back().await,
             Change::Commit(interface) => self.network(interface).await?.commit().await,
             Change::Resume(interface, raw) => self.network(interface).await?.resume(&valid(&raw)?).await,
+            Change::Forget(interface, raw) => self.network(interface).await?.forget(&valid(&raw)?).await,
         };
         changed.map(|()| Vec::new())
     }
@@ -288,6 +301,7 @@ mod tests {
             serial: String::new(),
             model: String::new(),
             probe: Duration::ZERO,
+            reboot: vec!["false".to_owned()],
             user: None,
             system_call_filter: true,
             drift: DriftPolicy::Report,
@@ -323,6 +337,16 @@ mod tests {
         assert!(refused >= 7, "the journal does not fill the disk");
         let loaded = keeper.reply(Ask::Load(Document::Appliance)).expect("its own");
         assert!(matches!(loaded, Answer::Document(Some(bytes)) if bytes.decode().as_deref() == Some(b"mine")));
+    }
+
+    #[test]
+    fn a_restart_is_the_images_command_whatever_the_worker_would_like() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let failing = keeper(folder.path());
+        assert!(matches!(failing.reply(Ask::Restart), Ok(Answer::Is(false))));
+        let config = Config { reboot: vec!["true".to_owned()], ..(*failing.config).clone() };
+        let working = Keeper { config: Arc::new(config), ..failing };
+        assert!(matches!(working.reply(Ask::Restart), Ok(Answer::Is(true))));
     }
 
     #[tokio::test]

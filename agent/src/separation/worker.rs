@@ -5,9 +5,11 @@ use super::{SeparationError, system_calls};
 use crate::identity::Identity;
 use crate::network::drift::Setting;
 use crate::network::{self, Link, Network, NetworkError, Report, find_link};
+use crate::recent_log::RecentLog;
 use crate::run::{self, Host, Place};
 use crate::status::Status;
 use crate::storage::{Document, Storage, StorageError};
+use crate::system::{System, SystemError};
 use caps::{CapSet, Capability};
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::wire::result::Reason;
@@ -22,7 +24,7 @@ use std::os::unix::process::parent_id;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Takes the keeper's sockets from standard input and output, gives up everything else, and runs until the keeper ends.
-pub fn work() -> anyhow::Result<()> {
+pub fn work(log: RecentLog) -> anyhow::Result<()> {
     let parent = parent_id();
     let questions = std::io::stdin().as_fd().try_clone_to_owned().map_err(SeparationError::Start)?;
     let changes = std::io::stdout().as_fd().try_clone_to_owned().map_err(SeparationError::Start)?;
@@ -37,7 +39,7 @@ pub fn work() -> anyhow::Result<()> {
         let changes = UnixStream::from(changes);
         changes.set_nonblocking(true).map_err(SeparationError::Start)?;
         let changes = tokio::net::UnixStream::from_std(changes).map_err(SeparationError::Start)?;
-        let host = Separated { keeper, changes: Arc::new(tokio::sync::Mutex::new(changes)) };
+        let host = Separated { keeper, changes: Arc::new(tokio::sync::Mutex::new(changes)), log };
         let identity = Identity::load_or_make(&host.storage(), None)?;
         let place = Place {
             interface: begin.interface,
@@ -150,6 +152,20 @@ impl Storage for Keeper {
 pub struct Separated {
     keeper: Keeper,
     changes: Arc<tokio::sync::Mutex<tokio::net::UnixStream>>,
+    log: RecentLog,
+}
+
+impl System for Separated {
+    fn reboot(&self) -> Result<(), SystemError> {
+        match self.keeper.ask(&Ask::Restart) {
+            Ok(Answer::Is(true)) => Ok(()),
+            _ => Err(SystemError::Keeper),
+        }
+    }
+
+    fn recent_log(&self) -> String {
+        self.log.text()
+    }
 }
 
 impl Host for Separated {
@@ -162,6 +178,10 @@ impl Host for Separated {
 
     fn network(&self, interface: &str) -> RemoteNetwork {
         RemoteNetwork { interface: interface.to_owned(), host: self.clone() }
+    }
+
+    fn system(&self) -> Arc<dyn System> {
+        Arc::new(self.clone())
     }
 
     async fn prepare(&self, interface: &str) -> Result<(Link, Vec<(Ipv4Addr, u8)>), NetworkError> {
@@ -244,6 +264,10 @@ impl Network for RemoteNetwork {
 
     async fn restore(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
         self.ask(Change::Restore(self.interface.clone(), settings.to_raw()), None).await
+    }
+
+    async fn forget(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
+        self.ask(Change::Forget(self.interface.clone(), settings.to_raw()), None).await
     }
 
     fn is_provisional(&self) -> bool {

@@ -1,7 +1,7 @@
 //! For appliances: beats.
 
 use super::request::{AsAppliance, Json as Body, SMALL};
-use super::{ApiError, App};
+use super::{ApiError, App, work};
 use crate::clock;
 use crate::store::beats;
 use crate::watch::Notice;
@@ -22,11 +22,13 @@ pub(super) async fn beats(
 ) -> Result<Json<BeatAnswer>, ApiError> {
     check(&beat)?;
     let earlier = (!beat.earlier.is_empty()).then_some(beat.earlier.len());
+    let seq = beat.seq;
     let kept = app.noc.store.write(move |db| beats::keep(db, clock::now(), &uid, &beat)).await;
     match kept {
         Ok(kept) => {
             app.tell(kept.notices);
-            Ok(Json(BeatAnswer { interval_s: kept.interval_s, time: clock::now(), earlier }))
+            let work = work::sign(&app.noc.signer, uid, seq, kept.due);
+            Ok(Json(BeatAnswer { interval_s: kept.interval_s, time: clock::now(), earlier, work }))
         }
         Err(error) => {
             if matches!(error, ApiError::Store(_)) {

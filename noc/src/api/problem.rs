@@ -21,6 +21,10 @@ pub(crate) enum ApiError {
     ConsoleRevoked,
     #[error("this appliance is not known to the NOC")]
     ApplianceUnknown,
+    #[error("this appliance was decommissioned or replaced")]
+    ApplianceRetired,
+    #[error("no log was asked for under this number")]
+    LogNotWanted,
     #[error("the invite is not known to this NOC")]
     InviteUnknown,
     #[error("the invite was used already (Unix time {used})")]
@@ -94,6 +98,14 @@ impl AsProblem for ApiError {
             ),
             ApplianceUnknown => {
                 (403, "appliance_unknown", "Import the vendor's manifest, or claim it by its label code.")
+            }
+            ApplianceRetired => (
+                403,
+                "appliance_retired",
+                "If it shall serve again, release it at the NOC (`muster-noc inventory release UID`) and configure it.",
+            ),
+            LogNotWanted => {
+                (409, "log_not_wanted", "Ask for it first: `muster-noc appliance logs UID --ask` at the NOC.")
             }
             InviteUnknown => (403, "invite_unknown", "Paste the whole invite, and check that it is from this NOC."),
             InviteUsed { .. } => (410, "invite_used", new_invite),

@@ -100,6 +100,9 @@ pub(super) async fn enrol_appliance(
 /// An appliance enrols under a grant that was signed for it.
 fn may_enrol(db: &Connection, uid: &Uid, seq: Seq) -> Result<(), ApiError> {
     let appliance = appliances::find(db, uid)?.ok_or(ApiError::ApplianceUnknown)?;
+    if appliance.is_retired() {
+        return Err(ApiError::ApplianceRetired);
+    }
     if i64::try_from(seq.0).is_err() {
         return Err(ApiError::NotGranted { seq: seq.0 });
     }

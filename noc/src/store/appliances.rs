@@ -24,6 +24,13 @@ pub(crate) struct Appliance {
     pub(crate) record: ApplianceRecord,
 }
 
+impl Appliance {
+    /// It was decommissioned or replaced, and is refused everything until it is released.
+    pub(crate) fn is_retired(&self) -> bool {
+        matches!(self.record.provisioning, Provisioning::Decommissioned | Provisioning::Replaced)
+    }
+}
+
 /// One appliance.
 pub(crate) fn find(db: &Connection, uid: &Uid) -> Result<Option<Appliance>, StoreError> {
     let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM appliances WHERE uid = ?1"))?;

@@ -1,6 +1,7 @@
 //! Beats: the last of each appliance in the status table, and 48 hours of history.
 
 use super::appliances::{self, from_json, json};
+use super::work::{self, Due};
 use super::{late, results};
 use crate::api::ApiError;
 use crate::error::StoreError;
@@ -20,15 +21,20 @@ const STEP: i64 = 2_000;
 pub(crate) struct Kept {
     pub(crate) interval_s: u32,
     pub(crate) notices: Vec<Notice>,
+    /// What goes out with the answer.
+    pub(crate) due: Due,
 }
 
 /// Keeps a beat, and those of the past that come with it. One that was counted before (a repeat after a lost answer), or that
 /// is of a boot that has ended, is answered alike and changes nothing.
 pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<Kept, ApiError> {
     let appliance = appliances::find(db, uid)?.ok_or(ApiError::ApplianceUnknown)?;
+    if appliance.is_retired() {
+        return Err(ApiError::ApplianceRetired);
+    }
     let interval_s = interval(db, &appliance)?;
     let Some(mut boot) = late::begin(db, appliance.id, beat.boot)? else {
-        return Ok(Kept { interval_s, notices: Vec::new() });
+        return Ok(Kept { interval_s, notices: Vec::new(), due: Due::default() });
     };
     let before = boot.counted.clone();
     for earlier in &beat.earlier {
@@ -38,7 +44,7 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
         if boot.counted != before {
             late::store(db, appliance.id, &boot)?;
         }
-        return Ok(Kept { interval_s, notices: Vec::new() });
+        return Ok(Kept { interval_s, notices: Vec::new(), due: work::due(db, now, &appliance, beat.seq)? });
     }
     // A console can die between kick-start and report. A beat under a grant proves that it is in force.
     let proven =
@@ -73,7 +79,8 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
     if expected {
         notices.push(Notice::Beat { uid: *uid });
     }
-    Ok(Kept { interval_s, notices })
+    notices.extend(work::report(db, now, uid, &beat.work)?);
+    Ok(Kept { interval_s, notices, due: work::due(db, now, &appliance, beat.seq)? })
 }
 
 /// A console's view of one appliance's history since a time, oldest first.
@@ -117,7 +124,7 @@ mod tests {
     use super::*;
     use crate::store::Store;
     use crate::store::appliances::NewAppliance;
-    use muster_protocol::api::{BeatValues, EarlierBeat};
+    use muster_protocol::api::{BeatValues, EarlierBeat, WorkReport};
     use muster_protocol::crypto::keys::SecretKey;
     use muster_protocol::id::{BootId, Mac, Seq};
     use tempfile::TempDir;
@@ -145,7 +152,8 @@ mod tests {
 
     fn take_with(store: &Store, now: u64, boot: u8, counter: u64, earlier: Vec<EarlierBeat>) {
         let values = BeatValues::default();
-        let beat = Beat { boot: BootId([boot; 16]), counter, seq: Seq(0), values, earlier };
+        let beat =
+            Beat { boot: BootId([boot; 16]), counter, seq: Seq(0), values, work: WorkReport::default(), earlier };
         store.write_now(move |db| keep(db, now, &DEVICE, &beat).map(|_| ())).expect("answered");
     }
 

@@ -12,7 +12,7 @@ use crate::policy::site::Policy;
 use muster_protocol::api::Provisioning;
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::grant::Grant;
-use muster_protocol::id::{Seq, SiteId, Uid};
+use muster_protocol::id::{ConsoleId, Seq, SiteId, Uid};
 use muster_protocol::parameters::{Field, FieldError, NetworkSettings, Parameters, RawSettings, netmask};
 use muster_protocol::time::UnixTime;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -54,7 +54,33 @@ pub(crate) struct Decision {
     pub(crate) outcome: Result<Unsigned, Vec<FieldError>>,
 }
 
-/// Decides a batch.
+/// Who brings a grant to its appliance.
+#[derive(Clone, Copy)]
+pub(crate) enum Bearer<'a> {
+    /// A console, by datagram.
+    Console(&'a Console),
+    /// The NOC itself, with the answer to a beat.
+    Noc,
+}
+
+impl Bearer<'_> {
+    fn console(self) -> Option<ConsoleId> {
+        match self {
+            Bearer::Console(console) => Some(console.id),
+            Bearer::Noc => None,
+        }
+    }
+
+    /// What the grant says of who may deliver it.
+    fn key(self, issuer: &Issuer) -> PublicKey {
+        match self {
+            Bearer::Console(console) => console.key,
+            Bearer::Noc => issuer.root,
+        }
+    }
+}
+
+/// Decides a batch for a console.
 pub(crate) fn decide(
     db: &Connection,
     now: u64,
@@ -64,6 +90,18 @@ pub(crate) fn decide(
     items: &[Asked],
 ) -> Result<Vec<Decision>, ApiError> {
     console.may_use(site)?;
+    decide_for(db, now, Bearer::Console(console), issuer, site, items)
+}
+
+/// Decides a batch.
+pub(crate) fn decide_for(
+    db: &Connection,
+    now: u64,
+    bearer: Bearer<'_>,
+    issuer: &Issuer,
+    site: SiteId,
+    items: &[Asked],
+) -> Result<Vec<Decision>, ApiError> {
     let policy = policy(db, site)?;
     holdings::expire(db, now)?;
 
@@ -88,7 +126,7 @@ pub(crate) fn decide(
     let mut decisions = Vec::with_capacity(items.len());
     for ((item, want), errors) in items.iter().zip(wanted).zip(errors) {
         let outcome = match want {
-            Some(want) if errors.is_empty() => Ok(grant(db, now, console, issuer, &policy, &holdings, want)?),
+            Some(want) if errors.is_empty() => Ok(grant(db, now, bearer, issuer, &policy, &holdings, want)?),
             _ => Err(errors),
         };
         decisions.push(Decision { uid: item.uid, outcome });
@@ -126,6 +164,11 @@ fn want(
         errors.push(FieldError::new(Field::HostName, "not_planned", message));
         return Ok(None);
     };
+    if appliance.is_retired() {
+        let message = format!("appliance {} was decommissioned or replaced: release it first", item.uid.short());
+        errors.push(FieldError::new(Field::HostName, "retired", message));
+        return Ok(None);
+    }
     let seq = known_seq(&appliance, item.stored);
     let appliance = Appliance { seq, ..appliance };
     let settings = match item.settings.validate() {
@@ -250,7 +293,7 @@ fn describe(db: &Connection, holder: i64) -> Result<String, StoreError> {
 fn grant(
     db: &Connection,
     now: u64,
-    console: &Console,
+    bearer: Bearer<'_>,
     issuer: &Issuer,
     policy: &Policy,
     holdings: &Holdings,
@@ -273,7 +316,7 @@ fn grant(
         appliance.id,
         seq.0,
         site.id.0,
-        console.id.0,
+        bearer.console().map(|console| console.0),
         json(&settings.to_raw()),
         site.beat_interval_s,
         now,
@@ -285,14 +328,14 @@ fn grant(
     let unpinned = !appliance.pinned && !appliance.claim.is_empty();
     Ok(Unsigned {
         claim: unpinned.then_some(appliance.claim),
-        grant: unsigned(now, seq, console, issuer, policy, &appliance.record, settings),
+        grant: unsigned(now, seq, bearer, issuer, policy, &appliance.record, settings),
     })
 }
 
 fn unsigned(
     now: u64,
     seq: Seq,
-    console: &Console,
+    bearer: Bearer<'_>,
     issuer: &Issuer,
     policy: &Policy,
     appliance: &muster_protocol::api::ApplianceRecord,
@@ -310,7 +353,7 @@ fn unsigned(
             window_s: site.window_s,
             beat_interval_s: site.beat_interval_s,
         },
-        console: console.key,
+        console: bearer.key(issuer),
         root: issuer.root,
         issued: UnixTime(now),
         expires: UnixTime(now + GRANT_S),

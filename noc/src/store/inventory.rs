@@ -54,12 +54,15 @@ pub(crate) fn release(db: &Connection, uid: &Uid) -> Result<bool, StoreError> {
         "DELETE FROM grants WHERE appliance = ?1",
         "DELETE FROM addresses WHERE appliance = ?1",
         "DELETE FROM host_names WHERE appliance = ?1",
+        "DELETE FROM given_grants WHERE appliance = ?1",
+        "DELETE FROM instructions WHERE appliance = ?1 AND done IS NULL",
     ] {
         db.execute(sql, [known.id])?;
     }
     let revision = super::next_revision(db)?;
     db.execute(
-        "UPDATE appliances SET site = NULL, applied = 0, pinned = 0, settings = NULL, provisioning = 'known', revision = ?2
+        "UPDATE appliances SET site = NULL, applied = 0, pinned = 0, settings = NULL, planned = NULL, successor = NULL,
+         provisioning = 'known', revision = ?2
          WHERE id = ?1",
         params![known.id, revision],
     )?;

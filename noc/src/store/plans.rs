@@ -3,6 +3,7 @@
 use super::appliances::{self, Appliance, NewAppliance, from_json};
 use super::consoles::Console;
 use super::holdings::{self, Holdings};
+use super::retirement;
 use super::sites;
 use crate::api::ApiError;
 use crate::error::{StoreError, problem};
@@ -67,6 +68,15 @@ type Owned = (Ownership, Option<Appliance>, Option<Problem>);
 /// Whether the site may configure an appliance; takes it over when it is free.
 fn own(db: &Connection, site: SiteId, asked: &Asked) -> Result<Owned, ApiError> {
     let known = appliances::find(db, &asked.uid)?;
+    if known.as_ref().is_some_and(Appliance::is_retired) {
+        let problem = problem(
+            409,
+            "retired",
+            format!("appliance {} was decommissioned or replaced", asked.uid.short()),
+            "If it shall serve again, release it first: `muster-noc inventory release UID` at the NOC.",
+        );
+        return Ok((Ownership::OtherSite, None, Some(problem)));
+    }
     if let Some(known) = &known
         && let Some(other) = known.record.site
         && other != site
@@ -164,6 +174,12 @@ fn settle(
     {
         holdings::lease(db, policy.site.id, appliance.id, held, expires)?;
         return Ok(Ok((settings, same_rule(&format!("grant {}, not yet confirmed", appliance.seq)))));
+    }
+    if let Some(held) = &held
+        && let Some(settings) = retirement::planned(db, appliance.id, held)?
+    {
+        holdings::lease(db, policy.site.id, appliance.id, held, expires)?;
+        return Ok(Ok((settings, same_rule("the appliance that it replaces"))));
     }
     let name_for =
         NameFor { model: &appliance.record.model, serial: &appliance.record.serial, mac: appliance.record.mac };

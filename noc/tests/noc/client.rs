@@ -159,7 +159,7 @@ impl Device {
 
 pub(crate) fn beat(boot: u8, counter: u64, seq: Seq) -> Beat {
     let values = BeatValues { uptime_s: counter, agent: "test".into(), ..BeatValues::default() };
-    Beat { boot: BootId([boot; 16]), counter, seq, values, earlier: Vec::new() }
+    Beat { boot: BootId([boot; 16]), counter, seq, values, work: WorkReport::default(), earlier: Vec::new() }
 }
 
 /// A client of the NOC, with or without a certificate.

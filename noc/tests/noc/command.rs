@@ -85,6 +85,20 @@ fn a_site_an_inventory_and_an_invite_beside_a_running_server() {
     }
     assert!(good(&dir, &["inventory", "list"]).contains(&device.uid.to_string()));
 
+    let uid = device.uid.to_string();
+    assert!(good(&dir, &["appliance", "list"]).contains(&uid));
+    let shown = good(&dir, &["appliance", "show", &uid]);
+    assert!(shown.contains("Known") && shown.contains(&device.mac.to_string()), "{shown}");
+    for words in [&["configure", &uid, "--address", "192.0.2.80"][..], &["reboot", &uid], &["logs", &uid, "--ask"]] {
+        let error = bad(&dir, &[&["appliance"], words].concat());
+        assert!(error.contains("[not_configured]") && error.contains("what to do"), "{words:?}: {error}");
+    }
+    assert!(bad(&dir, &["appliance", "logs", &uid]).contains("[no_log]"));
+    assert!(bad(&dir, &["appliance", "decommission", &uid]).contains("--yes"));
+    assert!(bad(&dir, &["appliance", "configure", &uid]).contains("--address"), "nothing to change");
+    assert!(bad(&dir, &["appliance", "replace", &uid, &uid]).contains("[itself]"));
+    assert_eq!(good(&dir, &["appliance", "cancel", &uid]), "0 taken back.\n");
+
     assert!(good(&dir, &["inventory", "release", &device.uid.to_string()]).contains("is released"));
     assert!(bad(&dir, &["inventory", "release", &Device::new(2).uid.to_string()]).contains("inventory list"));
     let mistyped = bad(&dir, &["inventory", "release", "ABCD"]);

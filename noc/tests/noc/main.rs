@@ -6,4 +6,5 @@ mod journey;
 mod many;
 mod refusals;
 mod watching;
+mod work;
 mod world;

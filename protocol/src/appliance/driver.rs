@@ -4,6 +4,7 @@ use crate::Token;
 use crate::crypto::claim::ClaimKey;
 use crate::crypto::keys::SecretKey;
 use crate::id::{BootId, Mac, Seq, SiteId};
+use crate::instruction::{Act, Serial};
 use crate::parameters::NetworkSettings;
 use crate::time::UnixTime;
 use crate::wire::Peer;
@@ -56,6 +57,14 @@ pub enum Input<'a> {
     NocTime(UnixTime),
     /// The configured interface has this MAC now.
     SetMac(Mac),
+    /// The answer to a beat brought a grant: COSE_Sign1 by the NOC root over a [`crate::grant::Grant`].
+    Grant(&'a [u8]),
+    /// The answer to a beat brought an instruction: COSE_Sign1 by the NOC root over an [`crate::instruction::Instruction`].
+    Instruction(&'a [u8]),
+    /// The NOC knows that the instruction of this number was accepted.
+    Told(Serial),
+    /// [`Output::Forget`] is done.
+    Forgotten,
 }
 
 /// Why settings could not be applied.
@@ -106,6 +115,19 @@ pub enum Output {
     },
     /// Stop SecureBeat.
     StopBeats,
+    /// Do this, once. That it was accepted is on disk, so a power cut leaves it undone rather than doing it again.
+    CarryOut {
+        /// Names it in reports to the NOC.
+        serial: Serial,
+        /// What to do; never [`Act::Decommission`], which the machine does itself.
+        act: Act,
+    },
+    /// Make the network as it is without an owner and drop the certificates, then say [`Input::Forgotten`]. Comes again after
+    /// a power cut.
+    Forget {
+        /// The settings in force.
+        settings: NetworkSettings,
+    },
     /// For the log and the local status.
     Notify(Event),
 }
@@ -145,4 +167,34 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+    /// A grant in the answer to a beat was refused before anything changed.
+    GrantRefused {
+        /// Why.
+        reason: Reason,
+    },
+    /// An instruction was accepted.
+    Instructed {
+        /// Its number.
+        serial: Serial,
+        /// What it says.
+        act: Act,
+    },
+    /// An instruction was refused before anything changed.
+    InstructionRefused {
+        /// Why.
+        reason: Reason,
+    },
+    /// The appliance has no owner any more.
+    Decommissioned,
+}
+
+/// A grant that the NOC gave with a beat, and that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedGrant {
+    /// The grant.
+    pub seq: Seq,
+    /// Why; the former settings are in force.
+    pub reason: Reason,
+    /// What the system said, or nothing. One line.
+    pub detail: String,
 }

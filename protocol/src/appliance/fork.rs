@@ -108,6 +108,10 @@ impl Phase {
             Phase::Committing { grant, deadline } => Phase::Committing { grant: grant.clone(), deadline: *deadline },
             Phase::RollingBack { why } => Phase::RollingBack { why: why.clone() },
             Phase::Settling { why, retry_at } => Phase::Settling { why: why.clone(), retry_at: *retry_at },
+            Phase::Instructed { instruction } => Phase::Instructed { instruction: *instruction },
+            Phase::Leaving => Phase::Leaving,
+            Phase::Forgetting => Phase::Forgetting,
+            Phase::Forgot { retry_at } => Phase::Forgot { retry_at: *retry_at },
         }
     }
 
@@ -124,6 +128,10 @@ impl Phase {
             Phase::Committing { grant, deadline } => add(hash, &("committing", grant_bytes(grant), deadline)),
             Phase::RollingBack { why } => add(hash, &("rolling back", why)),
             Phase::Settling { why, retry_at } => add(hash, &("settling", why, retry_at)),
+            Phase::Instructed { instruction } => add(hash, &("instructed", instruction)),
+            Phase::Leaving => add(hash, &"leaving"),
+            Phase::Forgetting => add(hash, &"forgetting"),
+            Phase::Forgot { retry_at } => add(hash, &("forgot", retry_at)),
         }
     }
 }

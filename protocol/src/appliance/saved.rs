@@ -4,6 +4,7 @@ use crate::crypto::keys::PublicKey;
 use crate::crypto::seal::ExportedKey;
 use crate::grant::Grant;
 use crate::id::{RequestId, Seq};
+use crate::instruction::{Act, Serial};
 use crate::time::UnixTime;
 use crate::wire::config::PacketHash;
 use crate::wire::result::Reason;
@@ -39,9 +40,21 @@ pub(super) struct Saved {
     /// What time it was when a beat was answered, to the day.
     #[n(6)]
     pub(super) noc_time: Option<UnixTime>,
+    /// The instruction accepted last, under the grant in force or one before it.
+    #[n(7)]
+    pub(super) instructed: Option<Instructed>,
 }
 
-/// One config packet that was opened and verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct Instructed {
+    #[n(0)]
+    pub(super) serial: Serial,
+    #[n(1)]
+    pub(super) act: Act,
+}
+
+/// One config packet that was opened and verified, or one grant that came with a beat; its console is the NOC root then.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(super) struct Attempt {
@@ -79,8 +92,13 @@ pub(super) struct Why {
 const VERSION: u8 = 1;
 
 impl Saved {
+    /// That of an appliance that has no owner.
+    pub(super) fn new() -> Saved {
+        Saved { version: VERSION, ..Saved::default() }
+    }
+
     pub(super) fn load(bytes: Option<&[u8]>) -> Result<Saved, LoadError> {
-        let Some(bytes) = bytes else { return Ok(Saved { version: VERSION, ..Saved::default() }) };
+        let Some(bytes) = bytes else { return Ok(Saved::new()) };
         let saved: Saved = from_cbor(bytes).map_err(|_| LoadError)?;
         if saved.version == VERSION { Ok(saved) } else { Err(LoadError) }
     }

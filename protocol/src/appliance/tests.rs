@@ -8,6 +8,7 @@ use crate::crypto::sign::{self, Purpose};
 use crate::grant::Credential;
 use crate::id::{BootId, Mac, SiteId};
 use crate::id::{ConsoleId, PingId};
+use crate::instruction::{Act, Serial};
 use crate::parameters::{Parameters, RawSettings};
 use crate::test_rng::TestRng;
 use crate::time::UnixTime;
@@ -19,6 +20,7 @@ use crate::wire::to_cbor;
 
 mod amplification;
 mod clock;
+mod from_noc;
 
 /// An appliance, and everything that a console and a NOC need to talk to it.
 struct Bench {
@@ -38,6 +40,9 @@ struct Bench {
     rolled_back: Vec<Option<String>>,
     beating: Option<Enrolment>,
     sent: Vec<Vec<u8>>,
+    carried_out: Vec<(Serial, Act)>,
+    forgotten: u32,
+    events: Vec<Event>,
 }
 
 fn peer() -> Peer {
@@ -68,6 +73,9 @@ impl Bench {
             rolled_back: Vec::new(),
             beating: None,
             sent: Vec::new(),
+            carried_out: Vec::new(),
+            forgotten: 0,
+            events: Vec::new(),
         }
     }
 
@@ -180,7 +188,19 @@ impl Bench {
                     self.beating = None;
                     None
                 }
-                Output::Commit { .. } | Output::Notify(_) => None,
+                Output::CarryOut { serial, act } => {
+                    self.carried_out.push((serial, act));
+                    None
+                }
+                Output::Forget { .. } => {
+                    self.forgotten += 1;
+                    Some(Input::Forgotten)
+                }
+                Output::Notify(event) => {
+                    self.events.push(event);
+                    None
+                }
+                Output::Commit { .. } => None,
             };
             if let Some(input) = input {
                 self.appliance.handle_input(self.now, input);
@@ -566,31 +586,4 @@ fn a_kick_start_by_a_stranger_does_nothing() {
     let by_stranger = kick.to_datagram(&SecretKey::from_seed(&[3; 32]), &exported);
     assert!(bench.deliver(&by_stranger).is_empty());
     assert_eq!(bench.appliance.state(), State::Provisional);
-}
-
-#[test]
-fn an_answer_is_never_longer_than_its_ping() {
-    let mut bench = Bench::new();
-    let ping = Ping {
-        id: PingId([1; 16]),
-        window_ms: 0,
-        salt: [0; 8],
-        shard: Shard::default(),
-        heard: Vec::new(),
-        only: None,
-        reply_key: None,
-        credential: None,
-    };
-    // A ping without padding, as only a stranger would send it.
-    let mut short = b"MUST\x01\x01".to_vec();
-    short.extend(to_cbor(&Bare { plain: to_cbor(&ping).into() }));
-    assert!(matches!(wire::decode(&short), Ok(Message::Ping(_))), "it is a valid ping");
-    assert!(bench.deliver(&short).is_empty());
-
-    #[derive(minicbor::Encode)]
-    #[cbor(map)]
-    struct Bare {
-        #[n(0)]
-        plain: minicbor::bytes::ByteVec,
-    }
 }

@@ -56,6 +56,11 @@ pub const OVERHEAD: usize = 32 + 16;
 pub struct ExportedKey(#[cbor(n(0), with = "minicbor::bytes")] [u8; 32]);
 
 impl ExportedKey {
+    /// A key that no packet agreed on, so that nobody makes a tag that fits.
+    pub fn of_nobody(rng: &mut dyn CryptoRng) -> ExportedKey {
+        ExportedKey(super::random(rng))
+    }
+
     /// HMAC-SHA256 of `message`, cut to 16 bytes.
     pub fn tag(&self, message: &[u8]) -> [u8; 16] {
         let mut tag = [0; 16];

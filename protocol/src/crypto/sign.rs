@@ -15,6 +15,8 @@ const SIGNATURE: usize = 64;
 pub enum Purpose {
     /// NOC root over a grant.
     Grant,
+    /// NOC root over an instruction.
+    Instruction,
     /// NOC root over a console credential.
     Credential,
     /// Console over a config order.
@@ -37,6 +39,7 @@ impl Purpose {
     fn context(self) -> &'static [u8] {
         match self {
             Purpose::Grant => b"muster/1 grant",
+            Purpose::Instruction => b"muster/1 instruction",
             Purpose::Credential => b"muster/1 credential",
             Purpose::Config => b"muster/1 config",
             Purpose::Ping => b"muster/1 ping",

@@ -250,6 +250,7 @@ impl Bench {
                 Output::RollBack { .. } => self.appliance.handle_input(self.now, Input::RolledBack),
                 Output::Transmit { bytes, .. } => sent.push(bytes),
                 Output::Commit { .. } | Output::StartBeats { .. } | Output::StopBeats | Output::Notify(_) => {}
+                Output::CarryOut { .. } | Output::Forget { .. } => {}
             }
         }
         sent

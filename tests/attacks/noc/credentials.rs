@@ -25,6 +25,7 @@ fn routes() -> Vec<(Method, &'static str, For, Value)> {
         (Method::POST, "/consoles/enrol", For::Anybody, Value::Null),
         (Method::POST, "/appliances/enrol", For::Anybody, Value::Null),
         (Method::POST, "/appliances/beats", For::Appliances, beat),
+        (Method::POST, "/appliances/logs", For::Appliances, json!({ "serial": 1, "text": "" })),
         (Method::GET, "/console/sites", For::Consoles, Value::Null),
         (Method::GET, "/console/appliances", For::Consoles, Value::Null),
         (Method::GET, "/console/appliances/{uid}/beats", For::Consoles, Value::Null),
@@ -85,7 +86,9 @@ async fn every_address_refuses_whom_it_is_not_for() {
             For::Appliances => {
                 assert_eq!(ask(&world.anybody).await, refused("certificate_missing"), "{path}");
                 assert_eq!(ask(&world.console.http).await, refused("certificate_wrong_kind"), "{path}");
-                assert_eq!(ask(appliance).await, Ok(()), "{path}: its own certificate");
+                // Nobody has asked for a log.
+                let answer = if path.ends_with("/logs") { refused("log_not_wanted") } else { Ok(()) };
+                assert_eq!(ask(appliance).await, answer, "{path}: its own certificate");
             }
         }
     }

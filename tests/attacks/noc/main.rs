@@ -17,4 +17,5 @@ mod restored;
 mod results;
 mod rogue;
 mod texts;
+mod work;
 mod world;

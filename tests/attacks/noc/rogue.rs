@@ -1,7 +1,7 @@
 //! Somebody else at the NOC's address: with another CA, with the right CA's certificate, with a certificate that the right CA
 //! gave for another purpose, name or time, and with an old TLS. Neither the agent nor the console tells him anything.
 
-mod server;
+pub(crate) mod server;
 
 use crate::client::NewConsole;
 use crate::world::{Muster, Noc, Practice, invite_body};
@@ -17,14 +17,14 @@ use std::time::Duration;
 use system_tests::wait;
 
 /// The CA of a NOC, as a thief of its key, or a court, would have it: the faults below are the only ones.
-struct Ca {
+pub(crate) struct Ca {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     pem: String,
 }
 
 impl Ca {
-    fn of(noc: &Noc) -> Ca {
+    pub(crate) fn of(noc: &Noc) -> Ca {
         let read = |name: &str| std::fs::read_to_string(noc.dir().join(name)).expect("readable");
         let pem = read("ca.pem");
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
@@ -44,6 +44,12 @@ impl Ca {
         let pem = made.pem();
         let key = KeyPair::from_pem(&made.key().serialize_pem()).expect("key");
         Ca { issuer: Issuer::from_ca_cert_der(&certificate, key).expect("a CA"), certificate, pem }
+    }
+
+    /// A server that this CA vouches for at the NOC's address.
+    pub(crate) fn shown(&self) -> Shown {
+        let (leaf, key) = self.leaf(here(), 2020..2040);
+        Shown { chain: vec![leaf, self.certificate.clone()], key, old_tls: false }
     }
 
     fn leaf(&self, name: SanType, years: std::ops::Range<i32>) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {

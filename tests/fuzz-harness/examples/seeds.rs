@@ -11,6 +11,7 @@ use muster_protocol::crypto::sign::{self, Purpose};
 use muster_protocol::delivery::{self, Delivery, Order};
 use muster_protocol::grant::{ConsoleProof, Credential, EnrolmentProof};
 use muster_protocol::id::{ConsoleId, RequestId, Seq, SiteId};
+use muster_protocol::instruction::{Act, Instruction, Serial};
 use muster_protocol::parameters::Confirm;
 use muster_protocol::time::{Millis, UnixTime};
 use muster_protocol::wire::config::{self, Address};
@@ -139,6 +140,15 @@ impl Seeds {
         let proof = ConsoleProof { key: KEYS.console.public(), token_hash: [9; 32], csr_hash: [8; 32] };
         add("console", "", to_cbor(&proof));
         add("grant", "", to_cbor(&keys::grant("host", 7, Confirm::FirstBeat)));
+        let instruction = Instruction {
+            uid: uid(),
+            seq: Seq(7),
+            serial: Serial(9),
+            act: Act::Decommission,
+            issued: UnixTime(5),
+            expires: UnixTime(500),
+        };
+        add("instruction", "", to_cbor(&instruction));
     }
 
     fn sealed(&mut self) {
@@ -195,7 +205,8 @@ impl Seeds {
         let alert =
             format!(r#"{{"id":3,"site":1,"kind":"never_reported","appliances":["{uid}"],"opened":5,"closed":null}}"#);
         let problem = r#"{"status":422,"code":"manifest_invalid","title":"no","detail":"yes"}"#;
-        let text = |name: &str| match name {
+        let text = |name: &str| {
+            match name {
             "problem" => problem.to_owned(),
             "enrol-console" => {
                 r#"{"token":"AB","name":"pc","public_key":"AAAA","csr":"-----BEGIN","proof":"AA=="}"#.to_owned()
@@ -226,11 +237,17 @@ impl Seeds {
                 let earlier = format!(r#"{{"boot":"{0}","counter":1,"age_s":70,"values":{values}}}"#, boot(1));
                 let former = format!(r#"{{"boot":"{0}","counter":9,"time":5,"values":{values}}}"#, boot(2));
                 let earlier = format!("[{former},{earlier}]");
-                format!(r#"{{"boot":"{}","counter":2,"seq":4,"values":{values},"earlier":{earlier}}}"#, boot(1))
+                let work = r#"{"failed":{"seq":3,"reason":"no_beat","detail":"x"},"instruction":{"serial":7,"problem":"x"}}"#;
+                format!(r#"{{"boot":"{}","counter":2,"seq":4,"values":{values},"earlier":{earlier},"work":{work}}}"#, boot(1))
             }
-            "beat-answer" => r#"{"interval_s":60,"time":5,"earlier":2}"#.to_owned(),
+            "beat-answer" => {
+                r#"{"interval_s":60,"time":5,"earlier":2,"work":{"grant":{"grant":"AA==","seq":5},"instruction":"AA=="}}"#
+                    .to_owned()
+            }
+            "log-bundle" => r#"{"serial":7,"text":"one two"}"#.to_owned(),
             "beats" => format!(r#"[{{"at":5,"values":{values}}}]"#),
             other => panic!("{other} has no seed"),
+        }
         };
         for name in names {
             self.choose("bodies", &names, name, "", text(name).as_bytes());
@@ -298,6 +315,11 @@ impl Seeds {
         // The wrong root, console, claim code, UID and MAC (half bytes of the target's own), one after the other to one key.
         let wrong: Vec<u8> = [0, 2, 4, 6, 8_u8].into_iter().flat_map(|n| [1, n << 4, 0, 0, n, 1, 1]).collect();
         self.add("appliance", "refused", [&[0][..], &ping, &wrong].concat());
+        // With beats: new settings, accepted; a restart, told once; and at last it leaves.
+        let given = [19, 3, 0, 0xf0, 0, 1, 6, 9, 14, 6];
+        let instructed = [19, 3, 1, 0xf0, 1, 7, 0, 6, 19, 3, 1, 0xf0, 1, 7, 0];
+        let leaves = [19, 3, 1, 0xf0, 1, 9, 2, 6, 19, 3, 2, 9, 19, 3, 3, 6];
+        self.add("appliance", "given", story(&[&configured[..], &given, &instructed, &leaves].concat()));
         self.add("appliance", "rolled-back", story(&[16, 12, 6]));
         self.add("appliance", "power-cut", story(&[&[17, 0, 12, 6][..], &ping, &config].concat()));
         self.add("appliance", "replayed", story(&[&kick[..], &[6, 3, 0, 1, 3, 2, 1, 3, 4, 1]].concat()));

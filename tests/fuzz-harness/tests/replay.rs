@@ -77,7 +77,8 @@ fn imported_files() {
 fn the_appliance() {
     let refusals = ["key_unknown", "not_opened", "wrong_root", "wrong_console", "wrong_appliance", "old_sequence"];
     let places = ["applied", "committed", "rolled back", "settings told", "request_reused", "busy"];
-    replay("appliance", appliance::run, &[&places[..], &refusals].concat());
+    let from_noc = ["instructed", "forgets", "decommissioned"];
+    replay("appliance", appliance::run, &[&places[..], &refusals, &from_noc].concat());
 }
 
 #[test]

@@ -388,7 +388,8 @@ impl Run<'_> {
                 }
                 Output::StopBeats => unit.beats_for = None,
                 Output::Notify(Event::Refused { reason }) => self.step.refused = Some(reason),
-                Output::Notify(_) => {}
+                // The NOC gives nothing in this model.
+                Output::CarryOut { .. } | Output::Forget { .. } | Output::Notify(_) => {}
             }
         }
     }

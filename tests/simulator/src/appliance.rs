@@ -229,6 +229,7 @@ impl Host {
 
     pub(crate) fn datagram(&mut self, io: &mut Io, peer: Peer, bytes: &[u8]) {
         let now = self.local(io);
+        let is_committing = self.is_committing();
         let Some(running) = &mut self.running else { return };
         log!(io, "appliance {} <- {} of {} from {}", self.number, lan::kind(bytes), bytes.len(), peer.address.ip());
         if bytes.get(5) == Some(&1)
@@ -238,8 +239,6 @@ impl Host {
             let most = running.pings.entry((ping.id, peer)).or_default();
             *most = bytes.len().max(*most);
         }
-        let commits = running.changes.iter().chain(running.underway.as_ref().map(Underway::change));
-        let is_committing = commits.into_iter().any(|change| matches!(change, Change::Commit));
         if bytes.get(5) == Some(&3) && is_committing && io.sabotage != Some(Sabotage::TakesWhileCommitting) {
             // A power cut would roll the next attempt back beyond what was just made final.
             return;
@@ -287,7 +286,7 @@ impl Host {
     pub(crate) fn answered(&mut self, io: &mut Io, run: u32, answer: &Answer) {
         let now = self.local(io);
         let Some(running) = self.running.as_mut().filter(|_| run == self.run) else { return };
-        let Answer::Beat { epoch, accepted, .. } = answer else { return };
+        let Answer::Beat { epoch, accepted, grant } = answer else { return };
         if *epoch != running.epoch && io.sabotage != Some(Sabotage::AnyBeatConfirms) {
             return;
         }
@@ -304,6 +303,29 @@ impl Host {
             beat.handle_input(now, input);
         }
         self.pump(io);
+        if let Some(grant) = grant {
+            self.given(io, grant);
+        }
+    }
+
+    /// The answer to a beat brought a grant.
+    fn given(&mut self, io: &mut Io, grant: &[u8]) {
+        let now = self.local(io);
+        let is_committing = self.is_committing();
+        let Some(running) = self.running.as_mut().filter(|_| !is_committing) else { return };
+        let before = running.machine.state();
+        running.machine.handle_input(now, Input::Grant(grant));
+        if running.machine.state() == State::Installing && before != State::Installing {
+            io.counts.given += 1;
+            io.ledger.took_given(io.now, self.number, grant, self.disk.network.as_ref(), running.told);
+        }
+        self.pump(io);
+    }
+
+    fn is_committing(&self) -> bool {
+        let Some(running) = &self.running else { return false };
+        let commits = running.changes.iter().chain(running.underway.as_ref().map(Underway::change));
+        commits.into_iter().any(|change| matches!(change, Change::Commit))
     }
 
     fn pump(&mut self, io: &mut Io) {
@@ -378,6 +400,8 @@ impl Host {
                     beat.stop();
                 }
             }
+            // No instruction is given in these worlds.
+            Output::CarryOut { .. } | Output::Forget { .. } => {}
             Output::Notify(event) => {
                 log!(io, "appliance {}: {event:?}", self.number);
                 if let appliance::Event::Failed { .. } = event {
@@ -463,11 +487,12 @@ impl Host {
         log!(io, "appliance {appliance} beats: {counter} under number {}", enrolment.seq);
         if reaches {
             let (boot, seq) = (running.boot, enrolment.seq);
-            let request = Request::Beat { appliance, run, epoch, boot, counter, seq };
+            let failed = running.machine.failed_grant().map(|failed| (failed.seq, failed.reason));
+            let request = Request::Beat { appliance, run, epoch, boot, counter, seq, failed };
             let takes = io.dice.between(1, 40);
             io.queue.push(io.now + takes, Event::Asked(request));
         } else {
-            let answer = Answer::Beat { epoch, accepted: None };
+            let answer = Answer::Beat { epoch, accepted: None, grant: None };
             io.queue.push(io.now + 3_000, Event::Answered { to: self.node(), run, answer });
         }
     }

@@ -32,7 +32,7 @@ invariants! {
     Stranger "stranger" "What is accepted was made by the console that the grant names, for this appliance.";
     Expired "expired" "An appliance that was told the time since it started accepts no grant that had expired then.";
     OneTimeKey "one-time-key" "No one-time key opens two config packets.";
-    Confirmed "confirmed" "Settings become final only by the console's kick-start, and the NOC's yes to a beat if the grant wants it.";
+    Confirmed "confirmed" "Settings become final only by the console's kick-start, and the NOC's yes to a beat if the grant wants it; those that came with a beat by that yes alone.";
     Reachable "reachable" "Outside a commit-confirmed window the network is what the last final configuration says.";
     FormerState "former-state" "After a failed attempt the network is exactly what it was before.";
     Window "window" "An attempt is final or rolled back when its window is over.";
@@ -115,6 +115,7 @@ pub(crate) struct Ledger {
     used_keys: BTreeSet<[u8; 32]>,
     kicks: BTreeSet<(usize, Seq)>,
     beats: BTreeSet<(usize, Seq)>,
+    given: BTreeSet<(usize, Vec<u8>)>,
     jobs: BTreeSet<(usize, usize)>,
     appliances: Vec<Seen>,
 }
@@ -195,6 +196,31 @@ impl Ledger {
         }
     }
 
+    /// The NOC has signed a grant that it gives with the answer to a beat.
+    pub(crate) fn given(&mut self, appliance: usize, signed: &[u8]) {
+        self.given.insert((appliance, signed.to_vec()));
+    }
+
+    /// An appliance takes a grant that came with the answer to a beat.
+    pub(crate) fn took_given(
+        &mut self,
+        at: Millis,
+        appliance: usize,
+        signed: &[u8],
+        network: Option<&NetworkSettings>,
+        told: Option<UnixTime>,
+    ) {
+        let seen = &mut self.appliances[appliance];
+        seen.before = network.cloned();
+        (seen.attempt_since, seen.told) = (Some(at), told);
+        if seen.committed.is_none() {
+            self.fail(at, Invariant::Stranger, format!("appliance {appliance} has no owner and took a grant by beat"));
+        }
+        if !self.given.contains(&(appliance, signed.to_vec())) {
+            self.fail(at, Invariant::Stranger, format!("appliance {appliance} took a grant that was not given to it"));
+        }
+    }
+
     /// An appliance applies settings under the number it has stored.
     pub(crate) fn applying(&mut self, at: Millis, appliance: usize, seq: Seq, settings: &NetworkSettings) {
         let granted = self.grants.get(&(appliance, seq)).is_some_and(|grant| grant.parameters.network == *settings);
@@ -221,7 +247,8 @@ impl Ledger {
         self.appliances[appliance].ever_committed.insert(seq);
         let wants_beat =
             self.grants.get(&(appliance, seq)).is_some_and(|grant| grant.parameters.confirm == Confirm::FirstBeat);
-        let missing = if !self.kicks.contains(&(appliance, seq)) {
+        let by_beat = self.grants.get(&(appliance, seq)).is_some_and(|grant| grant.console == grant.root);
+        let missing = if !by_beat && !self.kicks.contains(&(appliance, seq)) {
             "a kick-start"
         } else if wants_beat && !self.beats.contains(&(appliance, seq)) {
             "an accepted beat"

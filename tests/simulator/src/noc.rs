@@ -1,6 +1,8 @@
 //! The NOC: grants signed with the root, numbers and results in a store that commits (`noc/src/store`), and the real watch
 //! over beats.
 
+mod given;
+
 use crate::ledger::Invariant;
 use crate::plan::{Fault, Sabotage};
 use crate::queue::{Event, Node};
@@ -17,6 +19,7 @@ use muster_protocol::time::{Millis, UnixTime};
 use muster_protocol::wire::result::Reason;
 use muster_protocol::wire::to_cbor;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// What is asked over HTTPS.
 #[derive(Clone, Debug)]
@@ -26,7 +29,9 @@ pub(crate) enum Request {
     /// A console reports results.
     Results { console: usize, run: u32, items: Vec<Report> },
     /// An appliance reports.
-    Beat { appliance: usize, run: u32, epoch: u64, boot: BootId, counter: u64, seq: Seq },
+    Beat { appliance: usize, run: u32, epoch: u64, boot: BootId, counter: u64, seq: Seq, failed: Option<(Seq, Reason)> },
+    /// Somebody at the NOC changes what an appliance shall have. Nobody waits for an answer.
+    Give { appliance: usize, settings: NetworkSettings },
 }
 
 /// What is answered; absent when nothing was.
@@ -36,8 +41,8 @@ pub(crate) enum Answer {
     Grants(Option<Vec<Granted>>),
     /// Kept so many.
     Results(Option<usize>),
-    /// Seconds to the next beat, and the time.
-    Beat { epoch: u64, accepted: Option<(u32, UnixTime)> },
+    /// Seconds to the next beat, and the time; and a grant of the NOC itself.
+    Beat { epoch: u64, accepted: Option<(u32, UnixTime)>, grant: Option<Rc<[u8]>> },
 }
 
 /// One grant.
@@ -79,6 +84,7 @@ struct Row {
     health: Option<Health>,
     /// What is known of each grant: the interval, and how it ended.
     grants: BTreeMap<Seq, (u32, Option<bool>)>,
+    given: Option<given::Given>,
 }
 
 #[derive(Clone)]
@@ -222,11 +228,12 @@ impl Noc {
             answer(io, &request, Some(Reply::Granted(signed)), 1);
         }
         if io.sabotage == Some(Sabotage::AnswersBeforeCommit)
-            && let Request::Beat { appliance, epoch, boot, counter, run, seq } = request
+            && let Request::Beat { appliance, epoch, boot, counter, run, seq, .. } = request
         {
             io.ledger.beat_answered(appliance, seq);
             self.answered[appliance].last = Some((boot, counter));
-            let accepted = Answer::Beat { epoch, accepted: Some((self.store.rows[appliance].interval_s, unix(io))) };
+            let accepted =
+                Answer::Beat { epoch, accepted: Some((self.store.rows[appliance].interval_s, unix(io))), grant: None };
             io.queue.push(io.now + 1, Event::Answered { to: Node::Appliance(appliance), run, answer: accepted });
         }
         let takes = io.dice.between(1, 12);
@@ -267,7 +274,9 @@ impl Noc {
 
     fn reply(&self, request: &Request, granted: Vec<Granted>) -> Reply {
         match request {
-            Request::Beat { appliance, .. } => Reply::Interval(self.store.rows[*appliance].interval_s),
+            Request::Beat { appliance, seq, .. } => {
+                Reply::Beat(self.store.rows[*appliance].interval_s, self.due(*appliance, *seq))
+            }
             _ => Reply::Granted(granted),
         }
     }
@@ -288,6 +297,7 @@ impl Noc {
             Request::Beat { appliance, boot, counter, .. } => {
                 self.answered[*appliance].last = Some((*boot, *counter));
             }
+            Request::Give { .. } => {}
         }
     }
 
@@ -302,8 +312,15 @@ impl Noc {
                 }
                 Vec::new()
             }
-            Request::Beat { appliance, boot, counter, seq, .. } => {
+            Request::Beat { appliance, boot, counter, seq, failed, .. } => {
                 self.beat(io, *appliance, (*boot, *counter), *seq);
+                if let Some((seq, reason)) = failed {
+                    self.not_taken(io, *appliance, *seq, *reason);
+                }
+                Vec::new()
+            }
+            Request::Give { appliance, settings } => {
+                self.give(io, *appliance, settings);
                 Vec::new()
             }
         }
@@ -485,7 +502,7 @@ fn unix(io: &Io) -> UnixTime {
 
 enum Reply {
     Granted(Vec<Granted>),
-    Interval(u32),
+    Beat(u32, Option<Rc<[u8]>>),
 }
 
 /// Answers a request; `None` says that no answer came.
@@ -504,12 +521,13 @@ fn answer(io: &mut Io, request: &Request, reply: Option<Reply>, wait: u64) {
             (Node::Console(*console), *run, Answer::Results(reply.map(|_| items.len())))
         }
         Request::Beat { appliance, run, epoch, .. } => {
-            let accepted = match reply {
-                Some(Reply::Interval(interval_s)) => Some((interval_s, unix(io))),
-                _ => None,
+            let (accepted, grant) = match reply {
+                Some(Reply::Beat(interval_s, grant)) => (Some((interval_s, unix(io))), grant),
+                _ => (None, None),
             };
-            (Node::Appliance(*appliance), *run, Answer::Beat { epoch: *epoch, accepted })
+            (Node::Appliance(*appliance), *run, Answer::Beat { epoch: *epoch, accepted, grant })
         }
+        Request::Give { .. } => return,
     };
     io.queue.push(io.now + wait, Event::Answered { to, run, answer });
 }

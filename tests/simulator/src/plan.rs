@@ -237,6 +237,8 @@ pub struct Plan {
     pub rates: Rates,
     /// Of a thousand grants, how many want a first beat.
     pub first_beat: u32,
+    /// Milliseconds between changes that somebody at the NOC makes, given with beats; zero: nobody does.
+    pub office_every_ms: u64,
 }
 
 impl Plan {
@@ -277,12 +279,21 @@ impl Plan {
             bad_links: if calm { 0 } else { dice.between(100, 1_000) as u32 },
             rates,
             first_beat: dice.choose([0, 100, 300, 300]),
+            office_every_ms: {
+                // Dice of its own, so that a world without changes is the one it was before there were any.
+                let mut office = Stream::new(dice.clone().draw());
+                if office.chance(400) { office.between(10_000, 120_000) } else { 0 }
+            },
         }
     }
 
     /// Nothing goes wrong, and nobody disturbs.
     pub(crate) fn is_calm(&self) -> bool {
-        self.rates.strike_every_s == 0 && self.bad_links == 0 && self.attack_every_ms == 0 && self.consoles == 1
+        self.rates.strike_every_s == 0
+            && self.bad_links == 0
+            && self.attack_every_ms == 0
+            && self.consoles == 1
+            && self.office_every_ms == 0
     }
 
     /// The links of one appliance: what it sends, and what it receives.

@@ -41,6 +41,8 @@ pub(crate) enum Event {
     PowerOn(Node),
     /// An operator looks at his console.
     Operator { console: usize },
+    /// Somebody at the NOC changes an appliance.
+    Office,
     /// Something goes wrong by itself.
     Strike,
     /// A partition ends.

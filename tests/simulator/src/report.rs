@@ -35,6 +35,8 @@ pub struct Counts {
     pub datagrams: u64,
     /// Appliances that were brought from a config packet to a final outcome: how often, by outcome.
     pub ended: BTreeMap<&'static str, u64>,
+    /// Grants that appliances took with the answer to a beat.
+    pub given: u64,
     /// What went wrong, by kind.
     pub faults: [u64; FAULTS],
     /// Milliseconds of virtual time.
@@ -49,6 +51,7 @@ impl Default for Counts {
             events: 0,
             datagrams: 0,
             ended: BTreeMap::new(),
+            given: 0,
             faults: [0; FAULTS],
             virtual_ms: 0,
         }
@@ -68,6 +71,7 @@ impl Counts {
         self.events += other.events;
         self.datagrams += other.datagrams;
         self.virtual_ms += other.virtual_ms;
+        self.given += other.given;
         for (outcome, count) in &other.ended {
             *self.ended.entry(outcome).or_default() += count;
         }
@@ -94,13 +98,13 @@ impl Counts {
 /// One line, the same for the same worlds.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { worlds, appliances, events, datagrams, virtual_ms, .. } = self;
+        let Counts { worlds, appliances, events, datagrams, given, virtual_ms, .. } = self;
         write!(
             f,
             "{worlds} worlds, {appliances} appliances, {} provisionings, {events} events, ",
             self.provisionings()
         )?;
-        write!(f, "{datagrams} datagrams, {} virtual hours; ended:", virtual_ms / 3_600_000)?;
+        write!(f, "{datagrams} datagrams, {given} grants by beat, {} virtual hours; ended:", virtual_ms / 3_600_000)?;
         for (outcome, count) in &self.ended {
             write!(f, " {outcome} {count}")?;
         }

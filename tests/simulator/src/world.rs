@@ -190,6 +190,7 @@ impl World {
             Event::PowerOn(Node::Console(number)) => consoles[number].power_on(io),
             Event::PowerOn(_) => noc.power_on(io),
             Event::Operator { console } => self.operate(console),
+            Event::Office => self.office(),
             Event::Strike => self.strike(),
             Event::Rejoin { appliance } => {
                 io.lan.apart[appliance] = false;
@@ -300,6 +301,9 @@ fn arrange(io: &mut Io) {
     if io.plan.rates.strike_every_s > 0 {
         let first = io.dice.between(1, 2_000 * io.plan.rates.strike_every_s);
         io.queue.push(start + first, Event::Strike);
+    }
+    if io.plan.office_every_ms > 0 {
+        io.queue.push(start + io.plan.office_every_ms, Event::Office);
     }
     if io.plan.attack_every_ms > 0 {
         io.queue.push(start + 1_000, Event::Attack);

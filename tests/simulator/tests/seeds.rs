@@ -37,6 +37,7 @@ fn every_invariant_holds_in_the_first_worlds_and_every_fault_is_struck() {
     let missing: Vec<usize> = (0..FAULTS).filter(|fault| counts.faults[*fault] == 0).collect();
     assert!(missing.is_empty(), "no fault of these numbers: {missing:?}; {counts}");
     assert!(counts.provisionings() > 1_000, "{counts}");
+    assert!(counts.given > 20, "{counts}");
     for outcome in ["configured", "no_beat", "address_taken"] {
         assert!(counts.ended.contains_key(outcome), "nothing ended as {outcome}: {counts}");
     }

@@ -6,6 +6,7 @@ use super::health::PracticeHealth;
 use super::question::Question;
 use super::rng::SeededRng;
 use super::storage::Kept;
+use super::system::PracticeSystem;
 use super::{Command, Options};
 use muster_agent::agent::{Agent, Parts, StartError};
 use muster_agent::identity::Identity;
@@ -102,6 +103,7 @@ impl Fleet {
                     storage,
                     network: Arc::new(FakeNetwork::new(knobs.clone())),
                     health: PracticeHealth::new(model, SeededRng::new(options.seed, "health", number)),
+                    system: Arc::new(PracticeSystem),
                     work: work.clone(),
                     connections: connections.clone(),
                 };

@@ -37,3 +37,30 @@ fn a_repeated_kick_start_is_answered_a_few_times_a_second_only() {
     let answers: usize = (0..1_000).map(|_| bench.deliver(&kick).len()).sum();
     assert!((1..=30).contains(&answers), "{answers}");
 }
+
+#[test]
+fn an_answer_is_never_longer_than_its_ping() {
+    let mut bench = Bench::new();
+    let ping = Ping {
+        id: PingId([1; 16]),
+        window_ms: 0,
+        salt: [0; 8],
+        shard: Shard::default(),
+        heard: Vec::new(),
+        only: None,
+        reply_key: None,
+        credential: None,
+    };
+    // A ping without padding, as only a stranger would send it.
+    let mut short = b"MUST\x01\x01".to_vec();
+    short.extend(to_cbor(&Bare { plain: to_cbor(&ping).into() }));
+    assert!(matches!(wire::decode(&short), Ok(Message::Ping(_))), "it is a valid ping");
+    assert!(bench.deliver(&short).is_empty());
+
+    #[derive(minicbor::Encode)]
+    #[cbor(map)]
+    struct Bare {
+        #[n(0)]
+        plain: minicbor::bytes::ByteVec,
+    }
+}

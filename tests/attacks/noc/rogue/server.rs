@@ -10,25 +10,25 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What it shows.
-pub(super) struct Shown {
-    pub(super) chain: Vec<CertificateDer<'static>>,
-    pub(super) key: PrivateKeyDer<'static>,
-    pub(super) old_tls: bool,
+pub(crate) struct Shown {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
+    pub(crate) old_tls: bool,
 }
 
 /// What it saw.
 #[derive(Clone, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Connections.
-    pub(super) attempts: usize,
+    pub(crate) attempts: usize,
     /// Handshakes that the client finished.
-    pub(super) finished: usize,
+    pub(crate) finished: usize,
     /// What clients said after that, all together.
-    pub(super) said: Vec<u8>,
+    pub(crate) said: Vec<u8>,
 }
 
 /// The server; it ends with the value.
-pub(super) struct Rogue {
+pub(crate) struct Rogue {
     port: u16,
     seen: Arc<Mutex<Seen>>,
     stop: Arc<AtomicBool>,
@@ -37,7 +37,7 @@ pub(super) struct Rogue {
 
 impl Rogue {
     /// Listens at the NOC's port; `body` is its answer to everything.
-    pub(super) fn listen(port: u16, shown: Shown, body: &str) -> Rogue {
+    pub(crate) fn listen(port: u16, shown: Shown, body: &str) -> Rogue {
         let versions: &[&rustls::SupportedProtocolVersion] =
             if shown.old_tls { &[&rustls::version::TLS12] } else { &[&rustls::version::TLS13] };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -67,7 +67,7 @@ impl Rogue {
         Rogue { port, seen, stop, thread: Some(thread) }
     }
 
-    pub(super) fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().expect("no panic").clone()
     }
 }

@@ -1,5 +1,7 @@
 //! The appliance's machine under a hostile network, a failing disk and power cuts.
 
+mod from_noc;
+
 use crate::allocation::Held;
 use crate::choices::Choices;
 use crate::keys::{KEYS, MAC, boot, uid};
@@ -13,6 +15,7 @@ use muster_protocol::crypto::keys::{PublicKey, SealKey, SecretKey};
 use muster_protocol::crypto::seal::ExportedKey;
 use muster_protocol::crypto::sign::{self, Purpose};
 use muster_protocol::id::{Mac, PingId, RequestId, Seq, Uid};
+use muster_protocol::instruction::Instruction;
 use muster_protocol::parameters::Confirm;
 use muster_protocol::time::Millis;
 use muster_protocol::wire::config::{self, Address};
@@ -82,6 +85,9 @@ struct Run {
     attempts: Vec<Attempt>,
     applied: BTreeSet<String>,
     beats_accepted: u64,
+    /// The last instruction that was given.
+    expected: Option<Instruction>,
+    instructed: from_noc::Instructed,
     /// The longest ping with an id.
     pings: BTreeMap<PingId, usize>,
     /// Datagrams of both directions, to be sent again and to be spoiled.
@@ -119,6 +125,8 @@ impl Run {
             attempts: Vec::new(),
             applied: BTreeSet::new(),
             beats_accepted: 0,
+            expected: None,
+            instructed: from_noc::Instructed::default(),
             pings: BTreeMap::new(),
             recorded: Vec::new(),
         };
@@ -181,10 +189,11 @@ impl Run {
                 self.mac = Mac([2, 0, 0, 0, 0, 1 + choices.below(2)]);
                 self.input(Input::SetMac(self.mac));
             }
-            _ => match choices.below(3) {
+            _ => match choices.below(5) {
                 // A driver's mistakes change nothing.
                 0 => self.input(Input::Persisted(Token(u64::from(choices.byte()) + 1_000))),
                 1 => self.input(Input::PersistFailed(Token(u64::from(choices.byte()) + 1_000))),
+                3 | 4 => self.by_beat(choices),
                 _ => {
                     let earlier = self.now - choices.wait_ms();
                     self.held.count(|| self.machine.handle_timeout(earlier));
@@ -244,7 +253,7 @@ impl Run {
             request: RequestId([choices.byte(); 16]),
         };
         let (mut root, mut console): (&SecretKey, &'static SecretKey) = (&KEYS.root, &KEYS.console);
-        let pin = self.machine.settings().map(|settings| self.attempt(settings.host_name()).root);
+        let pin = self.pin();
         let mut claim: Option<&ClaimKey> = (self.proof == Proof::Claim && pin.is_none()).then_some(&KEYS.claim_key);
         let mut honest = true;
         match wrong >> 4 {
@@ -345,7 +354,7 @@ impl Run {
         self.machine = self.held.count(|| start(proof, now, self.boots, mac, self.disk.as_deref()));
         self.writing.clear();
         self.keys.clear();
-        (self.applying, self.rolling_back) = (false, false);
+        (self.applying, self.rolling_back, self.instructed.forgetting) = (false, false, false);
         self.drain();
     }
 
@@ -423,6 +432,14 @@ impl Run {
             Output::Notify(Event::Failed { detail, .. }) => {
                 assert!(!detail.chars().any(char::is_control), "a log line is one line");
             }
+            Output::CarryOut { serial, act } => self.carries_out(*serial, *act),
+            Output::Forget { .. } => self.forgets(),
+            Output::Notify(Event::Decommissioned) => {
+                assert_eq!(self.machine.settings(), None);
+                // The next owner counts anew.
+                self.instructed = from_noc::Instructed::default();
+                reached::mark("decommissioned");
+            }
             Output::StartBeats { .. } | Output::StopBeats | Output::Notify(_) => {}
         }
     }
@@ -480,6 +497,8 @@ impl Run {
                 self.input(Input::Applied(Ok(())));
             } else if std::mem::take(&mut self.rolling_back) {
                 self.input(Input::RolledBack);
+            } else if std::mem::take(&mut self.instructed.forgetting) {
+                self.input(Input::Forgotten);
             } else if let Some(at) = self.machine.poll_timeout() {
                 self.wait(at.since(self.now));
             } else {

@@ -4,7 +4,7 @@ use crate::allocation::Limit;
 use crate::reached;
 use muster_protocol::api::{
     Alert, ApplianceEnrolled, ApplianceRecord, Beat, BeatAnswer, BeatRecord, Changes, ConsoleEnrolled, EnrolAppliance,
-    EnrolConsole, GrantRequest, Grants, Plan, PlanRequest, Problem, ResultReport, Site,
+    EnrolConsole, GrantRequest, Grants, LogBundle, Plan, PlanRequest, Problem, ResultReport, Site,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 const LIMIT: Limit = Limit { each: 400, base: 4_096 };
 
 /// What the first byte chooses. Seeds are named after these.
-pub const BODIES: [(&str, fn(&[u8]) -> bool); 17] = [
+pub const BODIES: [(&str, fn(&[u8]) -> bool); 18] = [
     ("problem", one::<Problem>),
     ("enrol-console", one::<EnrolConsole>),
     ("console-enrolled", one::<ConsoleEnrolled>),
@@ -31,6 +31,7 @@ pub const BODIES: [(&str, fn(&[u8]) -> bool); 17] = [
     ("beat", one::<Beat>),
     ("beat-answer", one::<BeatAnswer>),
     ("beats", one::<Vec<BeatRecord>>),
+    ("log-bundle", one::<LogBundle>),
 ];
 
 /// The first byte chooses the body.

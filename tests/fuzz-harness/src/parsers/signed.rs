@@ -8,14 +8,26 @@ use minicbor::bytes::ByteVec;
 use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::crypto::sign::{self, Purpose, Unverified};
 use muster_protocol::grant::{ConsoleProof, Credential, EnrolmentProof, Grant};
+use muster_protocol::instruction::Instruction;
 use muster_protocol::wire::here::HerePacket;
 use muster_protocol::wire::ping::{Ping, PingPacket};
 use muster_protocol::wire::result::{Status, Tag};
 use muster_protocol::wire::{self, Message, from_cbor, to_cbor};
 
 /// What the first byte chooses. Seeds are named after these.
-pub const LAYERS: [&str; 10] =
-    ["cose", "ping", "credential", "here", "result", "failed-untagged", "kick", "enrolment", "console", "grant"];
+pub const LAYERS: [&str; 11] = [
+    "cose",
+    "ping",
+    "credential",
+    "here",
+    "result",
+    "failed-untagged",
+    "kick",
+    "enrolment",
+    "console",
+    "grant",
+    "instruction",
+];
 
 /// The first byte chooses the message.
 pub fn run(data: &[u8]) {
@@ -30,7 +42,8 @@ pub fn run(data: &[u8]) {
         6 => kick(payload),
         7 => one_encoding::<EnrolmentProof>(&signed(&KEYS.device, Purpose::Enrolment, payload), payload),
         8 => one_encoding::<ConsoleProof>(&signed(&KEYS.console, Purpose::ConsoleEnrolment, payload), payload),
-        _ => one_encoding::<Grant>(&signed(&KEYS.root, Purpose::Grant, payload), payload),
+        9 => one_encoding::<Grant>(&signed(&KEYS.root, Purpose::Grant, payload), payload),
+        _ => one_encoding::<Instruction>(&signed(&KEYS.root, Purpose::Instruction, payload), payload),
     };
     if accepted {
         reached::mark(LAYERS[usize::from(*layer) % LAYERS.len()]);

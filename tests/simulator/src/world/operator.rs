@@ -33,6 +33,20 @@ impl World {
         let wait = io.dice.between(io.plan.job_every_ms / 2, io.plan.job_every_ms);
         io.queue.push(io.now + wait, Event::Operator { console });
     }
+
+    /// Somebody at the NOC changes an appliance.
+    pub(super) fn office(&mut self) {
+        let World { io, appliances, noc, round, .. } = self;
+        if io.is_healed {
+            return;
+        }
+        *round += 1;
+        let appliance = io.dice.index(appliances.len());
+        let settings = settings(io, *round, appliance);
+        noc.office(io, appliance, settings);
+        let next = io.now + io.dice.between(1, 2 * io.plan.office_every_ms);
+        io.queue.push(next, Event::Office);
+    }
 }
 
 /// What an appliance shall have: in each round something new. Faults are only struck before the network heals.

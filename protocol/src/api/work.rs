@@ -1,0 +1,93 @@
+//! What the answer to a beat carries, and what beats say became of it (decision 0020).
+
+use crate::id::Seq;
+use crate::instruction::Serial;
+use serde::{Deserialize, Serialize};
+
+/// Most bytes of a log bundle's text.
+pub const MAX_LOG: usize = 256 * 1024;
+
+/// What the NOC gives to an appliance, signed by its root. A component update will be a field of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Work {
+    /// New settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GivenGrant>,
+    /// COSE_Sign1 by the NOC root over [`crate::instruction::Instruction`], base64: the oldest that is not carried out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<String>,
+}
+
+impl Work {
+    /// True if there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        *self == Work::default()
+    }
+}
+
+/// A grant that names the NOC root as its console.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenGrant {
+    /// COSE_Sign1 by the NOC root over [`crate::grant::Grant`], base64.
+    pub grant: String,
+    /// Its number, for reports about a grant that cannot be read.
+    pub seq: Seq,
+}
+
+/// What became of work; the same in every beat until there is something newer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorkReport {
+    /// A grant that was refused or rolled back. That one is in force needs no word: `seq` of the beat says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<GrantFailure>,
+    /// The instruction accepted last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<InstructionReport>,
+}
+
+impl WorkReport {
+    /// True if there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        *self == WorkReport::default()
+    }
+}
+
+/// Why a grant came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantFailure {
+    /// The grant.
+    pub seq: Seq,
+    /// The stable reason ([`crate::wire::result::Reason::code`]).
+    pub reason: String,
+    /// What the system said, or empty. Untrusted text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// How the instruction accepted last stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstructionReport {
+    /// Its number. It, and all before it, are done or will never be.
+    pub serial: Serial,
+    /// Why it could not be carried out: a stable word; empty if it was.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub problem: String,
+}
+
+/// The recent log lines of an agent, asked for by an instruction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogBundle {
+    /// The instruction.
+    pub serial: Serial,
+    /// The lines, oldest first, at most [`MAX_LOG`] bytes. Untrusted text.
+    pub text: String,
+}
+
+/// A log bundle is on disk at the NOC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTaken {
+    /// NOC time, Unix seconds.
+    pub time: u64,
+}
