@@ -10,7 +10,9 @@ use muster_agent::entropy::OsEntropy;
 use muster_agent::health::Health;
 use muster_agent::identity::Identity;
 use muster_agent::network::fake::FakeNetwork;
+use muster_agent::recent_log::RecentLog;
 use muster_agent::storage::{Document, FileStorage, Storage, StorageError};
+use muster_agent::system::HostSystem;
 use muster_protocol::api::{BeatRecord, BeatValues};
 use muster_protocol::crypto::claim::ClaimKey;
 use muster_protocol::id::{PingId, RequestId};
@@ -179,6 +181,7 @@ impl World {
             storage: self.disk.clone(),
             network: self.network.clone(),
             health: Numbered(self.measured.clone()),
+            system: Arc::new(HostSystem { reboot: vec!["false".to_owned()], log: RecentLog::default() }),
             work,
             connections: connections.clone(),
         };

@@ -84,7 +84,8 @@ impl Intruder {
                 .map(|(key, grant)| GivenGrant { grant: signed(key, Purpose::Grant, to_cbor(&grant)), seq: grant.seq }),
             instruction: instruction.map(|(key, instruction)| signed(key, Purpose::Instruction, to_cbor(&instruction))),
         };
-        let body = serde_json::to_string(&BeatAnswer { interval_s: 5, time: now(), work }).expect("JSON");
+        let body =
+            serde_json::to_string(&BeatAnswer { interval_s: 5, time: now(), work, earlier: None }).expect("JSON");
         let rogue = Rogue::listen(self.world.noc.port, self.ca.shown(), &body);
         let accepted = |stats: &Value| stats["beats_accepted"].as_u64().expect("a number");
         let before = accepted(&self.world.fleet.stats());
@@ -193,7 +194,7 @@ fn an_unconfigured_appliance_asks_nobody_and_takes_nothing() {
         seq: Seq(9),
     };
     let work = Work { grant: Some(grant), instruction: None };
-    let body = serde_json::to_string(&BeatAnswer { interval_s: 5, time: now(), work }).expect("JSON");
+    let body = serde_json::to_string(&BeatAnswer { interval_s: 5, time: now(), work, earlier: None }).expect("JSON");
     let rogue = Rogue::listen(intruder.world.noc.port, intruder.ca.shown(), &body);
     // Longer than it ever waited between two beats, and it lives.
     let accepted = intruder.world.fleet.stats()["beats_accepted"].clone();
