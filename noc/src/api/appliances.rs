@@ -46,6 +46,8 @@ fn check(beat: &Beat) -> Result<(), ApiError> {
         return Err(ApiError::TooMany { what: "earlier beats", count, limit: MOST_EARLIER });
     }
     let mut counters = vec![beat.counter, beat.seq.0];
+    counters.extend(beat.work.instruction.iter().map(|report| report.serial.0));
+    counters.extend(beat.work.failed.iter().map(|failure| failure.seq.0));
     for earlier in &beat.earlier {
         check_values(&earlier.values)?;
         if earlier.boot == beat.boot && earlier.counter >= beat.counter {
@@ -54,7 +56,7 @@ fn check(beat: &Beat) -> Result<(), ApiError> {
         counters.push(earlier.counter);
     }
     if counters.into_iter().any(|counter| i64::try_from(counter).is_err()) {
-        return Err(ApiError::Malformed { why: "a counter that nobody can have reached".to_owned() });
+        return Err(ApiError::Malformed { why: "a number that nobody can have reached".to_owned() });
     }
     Ok(())
 }
