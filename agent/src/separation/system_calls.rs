@@ -1,8 +1,8 @@
 //! The system calls that the worker may make.
 //!
 //! Any other fails with ENOSYS, as on a kernel that does not know it: C libraries fall back to older calls then, so that a library
-//! of the next ten years does not end the agent. The list is what the tests were seen to use (strace), with what glibc and musl
-//! use in its place on other kernels and processors.
+//! of the next ten years does not end the agent. The list is what the daemon's own work, Rust's standard library and tokio
+//! need, with what glibc and musl use in its place on other kernels and processors; the lab's `lab-rights` runs under it.
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 pub use known::filter;
