@@ -198,7 +198,7 @@ impl Lab {
         succeed(&mut command).trim().to_owned()
     }
 
-    /// Makes a NOC, a site and the inventory, and starts it.
+    /// Makes a NOC, a site of the lab's network with these further options, and the inventory, and starts it.
     pub fn start_noc(&mut self, site: &[&str], manifest: &str) {
         let data = self.folder().join("noc");
         let noc = |lab: &Lab, args: &[&str]| {
@@ -208,7 +208,8 @@ impl Lab {
             succeed(&mut command)
         };
         noc(self, &["init", "--address", "10.99.0.2:8443", "--listen", "0.0.0.0:8443"]);
-        noc(self, &[&["site", "add", "--name", "Lab"], site].concat());
+        let of_the_lab = ["--name", "Lab", "--netmask", "255.255.255.0", "--domain", "lab.example.net"];
+        noc(self, &[&["site", "add"], &of_the_lab[..], site].concat());
         let file = self.folder().join("manifest.csv");
         std::fs::write(&file, manifest).expect("manifest");
         let mut import = self.at("noc", "muster-noc");

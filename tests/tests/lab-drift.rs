@@ -5,20 +5,8 @@ use std::time::Duration;
 use system_tests::lab::{Before, Lab};
 use system_tests::wait::until;
 
-const SITE: &[&str] = &[
-    "--pool",
-    "10.20.0.100-10.20.0.120",
-    "--netmask",
-    "255.255.255.0",
-    "--gateway",
-    "10.20.0.1",
-    "--domain",
-    "lab.example.net",
-    "--dns1",
-    "10.20.0.1",
-    "--beat-interval",
-    "5",
-];
+const SITE: &[&str] =
+    &["--pool", "10.20.0.100-10.20.0.120", "--gateway", "10.20.0.1", "--dns1", "10.20.0.1", "--beat-interval", "5"];
 
 const PATIENCE: Duration = Duration::from_secs(40);
 

@@ -10,12 +10,8 @@ use system_tests::wait::until;
 const SITE: &[&str] = &[
     "--pool",
     "10.20.0.100-10.20.0.120",
-    "--netmask",
-    "255.255.255.0",
     "--gateway",
     "10.20.0.1",
-    "--domain",
-    "lab.example.net",
     "--host-name",
     "lab-{n:02}",
     "--beat-interval",

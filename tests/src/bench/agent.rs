@@ -13,12 +13,8 @@ use std::time::{Duration, Instant};
 const SITE: &[&str] = &[
     "--pool",
     "10.20.0.100-10.20.0.120",
-    "--netmask",
-    "255.255.255.0",
     "--gateway",
     "10.20.0.1",
-    "--domain",
-    "lab.example.net",
     "--host-name",
     "lab-{n:02}",
     // The usual one: it decides what beating costs.
