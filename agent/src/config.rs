@@ -1,5 +1,6 @@
 //! What the image and the command line decide: `agent.toml`, overridden by options.
 
+use crate::network::back_end::{BackEnd, BackEndName};
 use muster_protocol::wire::here::Proof;
 use serde::Deserialize;
 use std::io::ErrorKind;
@@ -34,6 +35,8 @@ pub struct Config {
     pub drift: DriftPolicy,
     /// Program and arguments that restart the system; empty: systemd if it runs, else the kernel.
     pub reboot: Vec<String>,
+    /// Who sets the network; found out at start if absent.
+    pub network: Option<BackEnd>,
 }
 
 /// `agent.toml` of the image. Everything is optional.
@@ -60,6 +63,10 @@ pub struct ImageConfig {
     pub drift: Option<DriftPolicy>,
     /// Program and arguments that restart the system.
     pub reboot: Option<Vec<String>>,
+    /// Who sets the network.
+    pub network: Option<BackEndName>,
+    /// The vendor's program for `network = "exec"`.
+    pub network_program: Option<PathBuf>,
 }
 
 /// What is done about settings that somebody changed by hand.
@@ -113,6 +120,25 @@ pub enum ConfigError {
         #[source]
         source: toml::de::Error,
     },
+    /// `exec` without a program.
+    #[error(
+        "the network back end `exec` needs a program. Name it with network_program in agent.toml or --network-program"
+    )]
+    NetworkProgramMissing,
+    /// The program's path depends on where the agent was started.
+    #[error("the network program {program} is not named by its absolute path. Write it from / on")]
+    NetworkProgramRelative {
+        /// As it was named.
+        program: PathBuf,
+    },
+    /// A program for a back end that has none.
+    #[error("a network program is for the network back end `exec` only. Name that, or take the program out")]
+    NetworkProgramUnused,
+    /// Daemons know no other root.
+    #[error(
+        "with a root other than / no network daemon can be used. Leave --root out, or name the network back end `bare`"
+    )]
+    NetworkRoot,
 }
 
 impl ConfigError {
@@ -121,6 +147,10 @@ impl ConfigError {
         match self {
             ConfigError::Read { .. } => "config_unreadable",
             ConfigError::Form { .. } => "config_invalid",
+            ConfigError::NetworkProgramMissing => "config_network_program_missing",
+            ConfigError::NetworkProgramRelative { .. } => "config_network_program_relative",
+            ConfigError::NetworkProgramUnused => "config_network_program_unused",
+            ConfigError::NetworkRoot => "config_network_root",
         }
     }
 }
@@ -137,9 +167,88 @@ impl ImageConfig {
     }
 }
 
+/// What names a back end: its name, and the program for `exec`.
+pub type NamedBackEnd = (Option<BackEndName>, Option<PathBuf>);
+
+/// The back end that options name, or else the image; none if neither does. A program alone means `exec`.
+pub fn back_end(options: NamedBackEnd, image: NamedBackEnd, root: &Path) -> Result<Option<BackEnd>, ConfigError> {
+    let named = match options {
+        (None, None) => image,
+        // `--network exec` is the image's program.
+        (Some(BackEndName::Exec), None) => (Some(BackEndName::Exec), image.1),
+        options => options,
+    };
+    let back_end = match named {
+        (None, None) => return Ok(None),
+        (None | Some(BackEndName::Exec), Some(program)) if program.is_absolute() => BackEnd::Exec(program),
+        (None | Some(BackEndName::Exec), Some(program)) => return Err(ConfigError::NetworkProgramRelative { program }),
+        (Some(BackEndName::Exec), None) => return Err(ConfigError::NetworkProgramMissing),
+        (Some(_), Some(_)) => return Err(ConfigError::NetworkProgramUnused),
+        (Some(BackEndName::Networkd), None) => BackEnd::Networkd,
+        (Some(BackEndName::NetworkManager), None) => BackEnd::NetworkManager,
+        (Some(BackEndName::Ifupdown), None) => BackEnd::Ifupdown,
+        (Some(BackEndName::Bare), None) => BackEnd::Bare,
+    };
+    if root != Path::new("/") && back_end != BackEnd::Bare {
+        return Err(ConfigError::NetworkRoot);
+    }
+    Ok(Some(back_end))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn named(text: &str, options: NamedBackEnd) -> Result<Option<BackEnd>, ConfigError> {
+        let image: ImageConfig = toml::from_str(text).expect("valid");
+        back_end(options, (image.network, image.network_program), Path::new("/"))
+    }
+
+    #[test]
+    fn a_back_end_is_named_by_the_image_or_an_option() {
+        let none = || (None, None);
+        assert_eq!(named("", none()).expect("none"), None);
+        let manager = "network = \"network-manager\"";
+        assert_eq!(named(manager, none()).expect("named"), Some(BackEnd::NetworkManager));
+        assert_eq!(named(manager, (Some(BackEndName::Bare), None)).expect("named"), Some(BackEnd::Bare));
+        let program = PathBuf::from("/usr/lib/vendor/network");
+        let alone = format!("network_program = \"{}\"", program.display());
+        let both = format!("network = \"exec\"\n{alone}");
+        let exec = Some(BackEnd::Exec(program.clone()));
+        for (text, options) in [
+            (alone.as_str(), none()),
+            (&both, none()),
+            (&alone, (Some(BackEndName::Exec), None)),
+            (manager, (None, Some(program.clone()))),
+        ] {
+            assert_eq!(named(text, options).expect("named"), exec, "{text}");
+        }
+        assert_eq!(named(&both, (Some(BackEndName::Networkd), None)).expect("named"), Some(BackEnd::Networkd));
+    }
+
+    #[test]
+    fn a_back_end_that_cannot_be_meant_is_refused_with_what_to_do() {
+        let refused = |text: &str, options, code: &str, remedy: &str| {
+            let error = named(text, options).expect_err("refused");
+            assert_eq!(error.code(), code);
+            assert!(error.to_string().contains(remedy), "{error}");
+        };
+        let none = (None, None);
+        refused("network = \"exec\"", none.clone(), "config_network_program_missing", "--network-program");
+        refused("network_program = \"here\"", none.clone(), "config_network_program_relative", "from / on");
+        let both = "network = \"bare\"\nnetwork_program = \"/here\"";
+        refused(both, none, "config_network_program_unused", "take the program out");
+        let options = (Some(BackEndName::Ifupdown), Some("/here".into()));
+        refused("", options, "config_network_program_unused", "`exec`");
+
+        let elsewhere = |name| back_end((Some(name), None), (None, None), Path::new("/lab"));
+        assert_eq!(elsewhere(BackEndName::Bare).expect("named"), Some(BackEnd::Bare));
+        let error = elsewhere(BackEndName::Networkd).expect_err("refused");
+        assert_eq!(error.code(), "config_network_root");
+        assert!(error.to_string().contains("--root"), "{error}");
+        let unknown = toml::from_str::<ImageConfig>("network = \"netplan\"").expect_err("unknown");
+        assert!(unknown.to_string().contains("network-manager"), "it names the known ones: {unknown}");
+    }
 
     #[test]
     fn the_image_may_say_nothing_something_or_nonsense() {

@@ -6,7 +6,8 @@
 //! - [`agent`]: one appliance, machines and shell together. It runs the same on real hardware and in the practice fleet.
 //! - [`run`]: the daemon's loop around it; [`udp`] its sockets; [`config`] its options; [`status`] what it tells locally.
 //! - [`separation`]: the process that reads what strangers send has no rights, and asks the one that has.
-//! - [`network`]: applying settings, provisionally and for good: [`network::live`] for real, [`network::fake`] in memory.
+//! - [`network`]: applying settings, provisionally and for good: [`network::live`] for real by one of the
+//!   [`network::back_end`]s, [`network::fake`] in memory; [`network::conformance`] tests a vendor's program.
 //! - [`storage`]: what survives a power cut. [`identity`]: who this appliance is; [`label`] prints it.
 //! - [`noc_client`]: enrolment and beats over HTTPS; [`health`] what a beat reports; [`counters`] what applications add;
 //!   [`beat_queue`] what waits while the NOC is away.

@@ -4,11 +4,12 @@
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use muster_agent::agent::StartError;
-use muster_agent::config::{Config, ConfigError, ImageConfig, ProofName};
+use muster_agent::config::{self, Config, ConfigError, ImageConfig, ProofName};
 use muster_agent::identity::{Identity, IdentityError};
 use muster_agent::label::{Label, MANIFEST_HEADER};
+use muster_agent::network::back_end::{BackEndChoice, BackEndName};
 use muster_agent::network::live::LiveNetwork;
-use muster_agent::network::{NetworkError, find_link, rp_filter};
+use muster_agent::network::{NetworkError, conformance, find_link, rp_filter};
 use muster_agent::recent_log::RecentLog;
 use muster_agent::run::{self, LockError};
 use muster_agent::separation::SeparationError;
@@ -17,7 +18,7 @@ use muster_agent::separation::worker;
 use muster_agent::status::Status;
 use muster_agent::storage::{Document, FileStorage, Storage, StorageError};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tracing_subscriber::Layer;
@@ -49,6 +50,12 @@ struct Options {
     /// A file with the claim code of a printed label, taken at first boot
     #[arg(long, global = true)]
     claim_file: Option<PathBuf>,
+    /// Who sets the network [default: whoever does on this host]
+    #[arg(long, global = true, value_name = "BACK_END")]
+    network: Option<BackEndName>,
+    /// A vendor's program that sets the network, for --network exec
+    #[arg(long, global = true, value_name = "PROGRAM")]
+    network_program: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -83,6 +90,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Test a vendor's network program against the contract of --network exec. It changes the network: use a bench
+    Conformance {
+        /// The program
+        program: PathBuf,
+        /// Test only rules whose text contains this
+        #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true)]
+        only: String,
+    },
     /// Forget owner, settings and certificates; identity and label stay
     Reset {
         /// Do it without asking
@@ -111,6 +126,8 @@ fn main() -> ExitCode {
 
 async fn carry_out(Cli { command, options }: Cli, log: RecentLog) -> anyhow::Result<()> {
     let image = ImageConfig::load(&options.root)?;
+    let of_options = (options.network, options.network_program);
+    let network = config::back_end(of_options, (image.network, image.network_program), &options.root)?;
     let mut config = Config {
         state_dir: options.state_dir,
         root: options.root,
@@ -124,6 +141,7 @@ async fn carry_out(Cli { command, options }: Cli, log: RecentLog) -> anyhow::Res
         system_call_filter: image.system_call_filter.unwrap_or(true),
         drift: image.drift.unwrap_or_default(),
         reboot: image.reboot.unwrap_or_default(),
+        network,
     };
     match command {
         Command::Run { proof, user } => {
@@ -139,6 +157,7 @@ async fn carry_out(Cli { command, options }: Cli, log: RecentLog) -> anyhow::Res
             print_label(&config, json, manifest).await
         }
         Command::Status { json } => print_status(&config, json),
+        Command::Conformance { program, only } => test_program(&config, &program, &only).await,
         Command::Reset { yes } => reset(&config, yes).await,
     }
 }
@@ -207,6 +226,25 @@ fn print_status(config: &Config, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn test_program(config: &Config, program: &Path, only: &str) -> anyhow::Result<()> {
+    let program = std::path::absolute(program)?;
+    let interface = find_link(config.interface.as_deref()).await?.name;
+    println!("{} on {interface}, contract version {}", program.display(), conformance::VERSION);
+    let mut tested = 0;
+    let mut tell = |check: &conformance::Check| {
+        tested += 1;
+        println!("{check}");
+    };
+    let failed = conformance::run(&program, &interface, only, &mut tell).await;
+    anyhow::ensure!(failed == 0, "{failed} of the contract's rules do not hold: see docs/guide/src/vendors.md");
+    if only.is_empty() {
+        println!("the program conforms");
+    } else {
+        println!("{tested} rules hold; the others were not tested");
+    }
+    Ok(())
+}
+
 async fn reset(config: &Config, yes: bool) -> anyhow::Result<()> {
     let storage = FileStorage::open(&config.state_dir)?;
     let _lock = run::lock(&config.state_dir)?;
@@ -218,8 +256,9 @@ async fn reset(config: &Config, yes: bool) -> anyhow::Result<()> {
         storage.remove(document)?;
     }
     let interface = find_link(config.interface.as_deref()).await?.name;
-    let network = LiveNetwork { interface, root: config.root.clone(), probe: config.probe, storage };
-    for path in network.remove_files()? {
+    let choice = BackEndChoice::new(config.network.clone());
+    let network = LiveNetwork::new(interface, config.root.clone(), config.probe, storage, choice);
+    for path in network.remove_files().await? {
         println!("removed {}", path.display());
     }
     println!("The appliance is unconfigured. Restart it, so that the network forgets its settings, too.");

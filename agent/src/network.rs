@@ -3,12 +3,22 @@
 //! A back end remembers the former state on disk before it changes anything. Until [`Network::commit`] that state can be
 //! restored exactly, also after a power cut.
 
+pub mod back_end;
+pub mod conformance;
 pub mod drift;
+pub mod exec;
 pub mod fake;
 mod files;
+mod former;
+mod host_name;
+mod ifupdown;
+mod later;
 pub mod live;
 mod netlink;
 mod networkd;
+mod networkmanager;
+mod program;
+mod resolver;
 pub mod rp_filter;
 
 pub use netlink::{Link, find_link, prepare};
@@ -108,6 +118,93 @@ pub enum NetworkError {
         /// The same.
         detail: String,
     },
+    /// The daemon that the back end works with does not run.
+    #[error("{daemon} does not run. Start it, or name another back end with --network")]
+    DaemonAbsent {
+        /// Its name.
+        daemon: &'static str,
+    },
+    /// It runs, and the interface is not its business.
+    #[error("{daemon} leaves {interface} alone. Let it manage the interface, or name another back end with --network")]
+    LeftAlone {
+        /// Its name.
+        daemon: &'static str,
+        /// The interface.
+        interface: String,
+    },
+    /// It took the settings, and they did not come into force.
+    #[error("{daemon} has not brought {address} up on {interface} within {seconds} s. See its log")]
+    NotInForce {
+        /// Its name.
+        daemon: &'static str,
+        /// The address that is missing.
+        address: Ipv4Addr,
+        /// Where it is missing.
+        interface: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// A file of somebody else decides about the interface.
+    #[error(
+        "{interface} is set by {path}, which is not Muster's. Take it out there, or name another back end with --network"
+    )]
+    Owned {
+        /// The interface.
+        interface: String,
+        /// Whose file it is.
+        path: PathBuf,
+    },
+    /// ifupdown does not read the file that is ours.
+    #[error("{interfaces} does not include {path}. Add the line: source /etc/network/interfaces.d/*")]
+    NotIncluded {
+        /// The file that should include it.
+        interfaces: PathBuf,
+        /// The file that is ours.
+        path: PathBuf,
+    },
+    /// A program of the back end cannot be started.
+    #[error("{program} cannot be started. Install it, or name another back end with --network")]
+    ProgramMissing {
+        /// Its name or path.
+        program: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// It hangs.
+    #[error("{program} took more than {seconds} s and was ended. See whether what it talks to hangs")]
+    ProgramTimeout {
+        /// Its name or path.
+        program: String,
+        /// How long it was given.
+        seconds: u64,
+    },
+    /// It failed.
+    #[error("{program} failed: {said}")]
+    ProgramFailed {
+        /// Its name and what it was told to do.
+        program: String,
+        /// What it said.
+        said: String,
+    },
+    /// A vendor's program said no.
+    #[error("{program} refused ({refusal}): {message}")]
+    ProgramRefused {
+        /// Its path.
+        program: String,
+        /// Its word for the reason: `invalid`, `unsupported`, `storage` or `failed`.
+        refusal: &'static str,
+        /// What it said.
+        message: String,
+    },
+    /// A vendor's program answered nonsense.
+    #[error("{program} answered nonsense: {why}. `muster-agent conformance` shows its vendor what is wrong")]
+    ProgramAnswer {
+        /// Its path.
+        program: String,
+        /// What is wrong with the answer.
+        why: String,
+    },
     /// The practice fleet was told to fail.
     #[error("{text}")]
     Practice {
@@ -127,6 +224,16 @@ impl NetworkError {
             NetworkError::Storage(error) => error.code(),
             NetworkError::Former => "former_state_form",
             NetworkError::Keeper { .. } => "keeper",
+            NetworkError::DaemonAbsent { .. } => "network_daemon_absent",
+            NetworkError::LeftAlone { .. } => "network_left_alone",
+            NetworkError::NotInForce { .. } => "network_not_in_force",
+            NetworkError::Owned { .. } => "interface_owned",
+            NetworkError::NotIncluded { .. } => "interfaces_not_included",
+            NetworkError::ProgramMissing { .. } => "network_program_missing",
+            NetworkError::ProgramTimeout { .. } => "network_program_timeout",
+            NetworkError::ProgramFailed { .. } => "network_program_failed",
+            NetworkError::ProgramRefused { .. } => "network_program_refused",
+            NetworkError::ProgramAnswer { .. } => "network_program_answer",
             NetworkError::Practice { .. } => "practice",
         }
     }
@@ -138,6 +245,7 @@ impl NetworkError {
             NetworkError::Storage(_) => Reason::Storage,
             NetworkError::Keeper { reason, .. } => *reason,
             NetworkError::File { source, .. } if is_of_the_disk(source.kind()) => Reason::Storage,
+            NetworkError::ProgramRefused { refusal: "storage", .. } => Reason::Storage,
             _ => Reason::ApplyFailed,
         };
         let mut detail = chain(self);

@@ -5,6 +5,7 @@ use crate::agent::{Agent, Parts};
 use crate::config::{Config, DriftPolicy};
 use crate::health::HostHealth;
 use crate::identity::Identity;
+use crate::network::back_end::BackEndChoice;
 use crate::network::live::LiveNetwork;
 use crate::network::{Link, Network, NetworkError, chain, find_link, rp_filter};
 use crate::recent_log::RecentLog;
@@ -63,7 +64,8 @@ async fn run_here(config: Config, log: RecentLog) -> anyhow::Result<()> {
         keeper: None,
     };
     let system = HostSystem { reboot: config.reboot, log };
-    let here = Here { root: config.root, probe: config.probe, storage: storage.clone(), system };
+    let network = BackEndChoice::new(config.network);
+    let here = Here { root: config.root, probe: config.probe, storage: storage.clone(), network, system };
     tokio::select! {
         result = daemon(here, identity, place) => result,
         () = end.asked() => Ok(()),
@@ -121,6 +123,7 @@ pub struct Here {
     root: PathBuf,
     probe: Duration,
     storage: FileStorage,
+    network: BackEndChoice,
     system: HostSystem,
 }
 
@@ -133,12 +136,8 @@ impl Host for Here {
     }
 
     fn network(&self, interface: &str) -> LiveNetwork<FileStorage> {
-        LiveNetwork {
-            interface: interface.to_owned(),
-            root: self.root.clone(),
-            probe: self.probe,
-            storage: self.storage.clone(),
-        }
+        let (root, storage) = (self.root.clone(), self.storage.clone());
+        LiveNetwork::new(interface.to_owned(), root, self.probe, storage, self.network.clone())
     }
 
     fn system(&self) -> Arc<dyn System> {

@@ -6,6 +6,7 @@
 #[path = "support/namespaces.rs"]
 mod namespaces;
 
+use muster_agent::network::back_end::{BackEnd, BackEndChoice};
 use muster_agent::network::drift::Setting;
 use muster_agent::network::live::LiveNetwork;
 use muster_agent::network::{Network, NetworkError, prepare};
@@ -31,7 +32,13 @@ fn settings() -> NetworkSettings {
 }
 
 fn network<S: Storage>(root: &Path, storage: S) -> LiveNetwork<S> {
-    LiveNetwork { interface: "eth0".into(), root: root.to_owned(), probe: Duration::from_millis(1_200), storage }
+    LiveNetwork::new(
+        "eth0".into(),
+        root.to_owned(),
+        Duration::from_millis(1_200),
+        storage,
+        BackEndChoice::new(Some(BackEnd::Bare)),
+    )
 }
 
 fn silent(_: Stage, _: u8) {}

@@ -1,15 +1,24 @@
-//! The real thing: netlink for what is in force, files for what lasts.
+//! The real thing: a back end for what is in force and what lasts, netlink to look after it.
 
+use super::back_end::{self, BackEnd, BackEndChoice, Files, Place};
 use super::drift::{self, InForce, Setting};
-use super::files::{self, FormerFile};
+use super::exec::{self, Exec, Operation};
+use super::files::{self, NewFile};
+use super::former::{self, Former};
+use super::later::{self, Later, TURN};
 use super::netlink::{Netlink, Snapshot};
-use super::{Network, NetworkError, Report, networkd};
+use super::resolver::{self, Owner};
+use super::{Network, NetworkError, Report, host_name};
 use crate::storage::{Document, Storage};
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::wire::result::Stage;
-use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a program that talks to a daemon may take, and a daemon to bring an address up.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a daemon may take to say that it is there, at a roll-back.
+const ANSWERS: Duration = Duration::from_secs(3);
 
 /// The network of this host, or of this network namespace.
 #[derive(Debug)]
@@ -22,21 +31,18 @@ pub struct LiveNetwork<S> {
     pub probe: Duration,
     /// Where the former state is kept.
     pub storage: S,
-}
-
-/// The host name of an appliance without an owner.
-const NO_NAME: &str = "localhost";
-
-#[derive(Serialize, Deserialize)]
-struct Former {
-    interface: String,
-    host_name: String,
-    network: Snapshot,
-    files: Vec<FormerFile>,
+    /// Who brings settings into force and makes them last.
+    pub choice: BackEndChoice,
+    /// How long one step of the back end may take; [`PATIENCE`].
+    pub patience: Duration,
+    /// How long a vendor's program may take for one operation; [`exec::PATIENCE`].
+    pub program_patience: Duration,
 }
 
 impl<S: Storage> Network for LiveNetwork<S> {
     async fn apply(&self, settings: &NetworkSettings, report: &dyn Report) -> Result<(), NetworkError> {
+        let mut turn = TURN.lock().await;
+        *turn += 1;
         let netlink = Netlink::open()?;
         let link = netlink.link(&self.interface).await?;
         netlink.set_up(link.index).await?;
@@ -47,57 +53,102 @@ impl<S: Storage> Network for LiveNetwork<S> {
             return Err(NetworkError::AddressTaken { address: settings.address(), by });
         }
         report(Stage::Network, 60);
+        let back_end = self.back_end().await;
+        back_end.check(self.place()).await?;
         // A new attempt on top of an uncommitted one goes back to where that one began.
         if !self.is_provisional() {
-            self.remember(&netlink, link.index, settings).await?;
+            self.remember(&back_end, &netlink, link.index, settings).await?;
         }
-        self.change(&netlink, link.index, settings).await
+        self.change(&back_end, &netlink, link.index, settings).await
     }
 
     async fn roll_back(&self) -> Result<(), NetworkError> {
+        let mut turn = TURN.lock().await;
+        *turn += 1;
         let Some(bytes) = self.storage.load(Document::FormerNetwork)? else { return Ok(()) };
         let former: Former = serde_json::from_slice(&bytes).map_err(|_| NetworkError::Former)?;
-        let netlink = Netlink::open()?;
-        let files = files::restore(&former.files);
-        let named = set_host_name(&former.host_name);
-        let network = match netlink.link(&former.interface).await {
-            Ok(link) => netlink.restore(link.index, &former.network).await,
-            Err(error) => Err(error),
-        };
-        networkd::tell(&self.root, &former.interface);
-        // Everything is tried; what failed is tried again, for the former state stays on disk.
-        files.and(named).and(network)?;
+        match (&former.back_end, &former.exec) {
+            (BackEnd::Exec(program), Some(state)) => {
+                let exec = Exec { program, interface: &former.interface, patience: self.program_patience };
+                exec.restore(state).await?;
+            }
+            _ => self.go_back(&former, *turn).await?,
+        }
         Ok(self.storage.remove(Document::FormerNetwork)?)
     }
 
     async fn commit(&self) -> Result<(), NetworkError> {
+        let _turn = TURN.lock().await;
+        if self.is_provisional()
+            && let Some(exec) = self.exec(&self.back_end().await)
+        {
+            exec.ask_for(Operation::Commit, None).await?;
+        }
         Ok(self.storage.remove(Document::FormerNetwork)?)
     }
 
     async fn resume(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
+        let mut turn = TURN.lock().await;
+        *turn += 1;
+        let back_end = self.back_end().await;
+        if let Some(exec) = self.exec(&back_end) {
+            return exec.bring_in(Operation::Resume, &settings.into()).await;
+        }
         let netlink = Netlink::open()?;
         let link = netlink.link(&self.interface).await?;
         netlink.set_up(link.index).await?;
-        let has_address = netlink.has_address(link.index, settings.address()).await?;
-        let has_route = settings.gateway().is_none() || netlink.has_default_route().await?;
-        if !has_address || !has_route {
+        if let Err(error) = self.resume_by_daemon(&back_end, &netlink, link.index, settings).await {
+            tracing::warn!(code = error.code(), %error, "the agent sets the network itself");
             netlink.add(link.index, (settings.address(), settings.prefix()), settings.gateway()).await?;
         }
-        if host_name()? != settings.host_name() {
-            set_host_name(settings.host_name())?;
+        let owner = self.owner(&back_end);
+        if let Err(error) = owner.tell(self.place(), settings).await {
+            // Nobody else would be reachable any sooner if everything waited for it.
+            tracing::warn!(code = error.code(), %error, "the resolver is told later");
+            self.later(Later::Resolver(owner, settings.clone()), *turn);
         }
-        Ok(())
+        host_name::set(settings.host_name())
     }
 
     async fn forget(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
+        let mut turn = TURN.lock().await;
+        *turn += 1;
+        let (place, back_end) = (self.place(), self.back_end().await);
+        if let Some(exec) = self.exec(&back_end) {
+            exec.ask_for(Operation::Reset, None).await?;
+            return Ok(self.storage.remove(Document::FormerNetwork)?);
+        }
         let netlink = Netlink::open()?;
         let link = netlink.link(&self.interface).await?;
-        files::forget(&self.root, &self.interface, settings)?;
-        if host_name()? == settings.host_name() {
-            set_host_name(NO_NAME)?;
+        let nothing = Former {
+            interface: self.interface.clone(),
+            host_name: host_name::NO_NAME.to_owned(),
+            network: Snapshot::default(),
+            files: Vec::new(),
+            condition: back_end.nothing(),
+            resolver: self.owner(&back_end).nothing(),
+            back_end: back_end.clone(),
+            exec: None,
+        };
+        let let_go = back_end.let_go(place).await;
+        files::remove(&files::ours(back_end::candidates(&self.root, &self.interface)))?;
+        host_name::forget(&self.root, settings)?;
+        host_name::let_go(settings)?;
+        netlink.restore(link.index, &nothing.network).await?;
+        netlink.set_up(link.index).await?;
+        let told = nothing.bring_back(place, &netlink, link.index).await;
+        if let Err(error) = let_go.and(told) {
+            tracing::warn!(code = error.code(), %error, "the network is forgotten without its daemon");
+            self.later(Later::Former(nothing), *turn);
         }
-        netlink.restore(link.index, &Snapshot::default()).await?;
-        networkd::tell(&self.root, &self.interface);
+        if back_end == BackEnd::NetworkManager {
+            // It may have been about to set the name that it knew.
+            let begun = Instant::now();
+            while begun.elapsed() < former::HOLDS {
+                host_name::let_go(settings)?;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
         Ok(self.storage.remove(Document::FormerNetwork)?)
     }
 
@@ -106,65 +157,192 @@ impl<S: Storage> Network for LiveNetwork<S> {
     }
 
     async fn drift(&self, settings: &NetworkSettings) -> Result<Vec<Setting>, NetworkError> {
+        let _turn = TURN.lock().await;
+        let back_end = self.back_end().await;
+        if let Some(exec) = self.exec(&back_end) {
+            return exec.drift(&settings.into()).await;
+        }
         let netlink = Netlink::open()?;
         let link = netlink.link(&self.interface).await?;
         let (gateways, other_routes) = netlink.routes_of(link.index).await?;
         let addresses = netlink.networks(link.index).await?;
-        let found = InForce { addresses, gateways, other_routes, host_name: host_name()? };
+        let found = InForce { addresses, gateways, other_routes, host_name: host_name::current()? };
         let mut drift = drift::in_force(settings, &found);
-        drift.extend(drift::in_files(&files::plan(&self.root, &self.interface, settings)?)?);
+        drift.extend(drift::in_files(&self.plan(&back_end, settings)?)?);
         Ok(drift.into_iter().collect())
     }
 
     async fn restore(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
+        let mut turn = TURN.lock().await;
+        *turn += 1;
+        let back_end = self.back_end().await;
+        if let Some(exec) = self.exec(&back_end) {
+            // Not `apply`: there is nothing to go back to, and nothing to make final.
+            return exec.bring_in(Operation::Resume, &settings.into()).await;
+        }
         let netlink = Netlink::open()?;
         let link = netlink.link(&self.interface).await?;
         netlink.set_up(link.index).await?;
-        self.change(&netlink, link.index, settings).await
+        back_end.check(self.place()).await?;
+        self.change(&back_end, &netlink, link.index, settings).await
+    }
+}
+
+impl<S> LiveNetwork<S> {
+    /// With the usual patience.
+    pub fn new(interface: String, root: PathBuf, probe: Duration, storage: S, choice: BackEndChoice) -> LiveNetwork<S> {
+        let (patience, program_patience) = (PATIENCE, exec::PATIENCE);
+        LiveNetwork { interface, root, probe, storage, choice, patience, program_patience }
     }
 }
 
 impl<S: Storage> LiveNetwork<S> {
     /// Forgets settings for a factory reset: removes the files that are wholly ours.
-    pub fn remove_files(&self) -> Result<Vec<PathBuf>, NetworkError> {
-        let ours = files::ours(&self.root, &self.interface);
-        for path in &ours {
-            let removed = crate::storage::remove(path);
-            removed.map_err(|source| NetworkError::File { action: "removed", path: path.clone(), source })?;
+    pub async fn remove_files(&self) -> Result<Vec<PathBuf>, NetworkError> {
+        if let Some(exec) = self.exec(&self.back_end().await) {
+            exec.ask_for(Operation::Reset, None).await?;
         }
+        let ours = files::ours(back_end::candidates(&self.root, &self.interface));
+        files::remove(&ours)?;
         Ok(ours)
     }
 
-    async fn remember(&self, netlink: &Netlink, index: u32, settings: &NetworkSettings) -> Result<(), NetworkError> {
-        let former = Former {
+    async fn back_end(&self) -> BackEnd {
+        self.choice.made(&self.root, &self.interface).await
+    }
+
+    fn later(&self, what: Later, turn: u64) {
+        later::tell(what, (self.root.clone(), self.interface.clone(), self.patience), turn);
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { root: &self.root, interface: &self.interface, patience: self.patience }
+    }
+
+    fn exec<'a>(&'a self, back_end: &'a BackEnd) -> Option<Exec<'a>> {
+        match back_end {
+            BackEnd::Exec(program) => {
+                Some(Exec { program, interface: &self.interface, patience: self.program_patience })
+            }
+            _ => None,
+        }
+    }
+
+    fn owner(&self, back_end: &BackEnd) -> Owner {
+        resolver::owner(&self.root, back_end)
+    }
+
+    /// What the files become.
+    fn plan(&self, back_end: &BackEnd, settings: &NetworkSettings) -> Result<Vec<NewFile>, NetworkError> {
+        let mut files = back_end.files(self.place(), settings);
+        files.extend(host_name::files(&self.root, settings)?);
+        files.extend(self.owner(back_end).files(&self.root, settings));
+        Ok(files)
+    }
+
+    async fn remember(
+        &self,
+        back_end: &BackEnd,
+        netlink: &Netlink,
+        index: u32,
+        settings: &NetworkSettings,
+    ) -> Result<(), NetworkError> {
+        let (place, owner) = (self.place(), self.owner(back_end));
+        let mut former = Former {
             interface: self.interface.clone(),
-            host_name: host_name()?,
-            network: netlink.snapshot(index).await?,
-            files: files::remember(&files::plan(&self.root, &self.interface, settings)?)?,
+            host_name: host_name::current()?,
+            network: Snapshot::default(),
+            files: Vec::new(),
+            back_end: back_end.clone(),
+            condition: back_end.condition(place).await?,
+            resolver: owner.condition(place).await?,
+            exec: None,
         };
+        match self.exec(back_end) {
+            Some(exec) => former.exec = Some(exec.current().await?.1),
+            None => {
+                former.network = netlink.snapshot(index).await?;
+                let planned = self.plan(back_end, settings)?.into_iter().map(|file| file.path);
+                // Daemons write the resolver's file, too.
+                let mut paths: Vec<PathBuf> = planned.chain([resolver::file(&self.root)]).collect();
+                paths.sort();
+                paths.dedup();
+                former.files = paths.iter().map(|path| files::remember(path)).collect::<Result<_, _>>()?;
+            }
+        }
         let bytes = serde_json::to_vec(&former).map_err(|_| NetworkError::Former)?;
         Ok(self.storage.save(Document::FormerNetwork, &bytes)?)
     }
 
-    async fn change(&self, netlink: &Netlink, index: u32, settings: &NetworkSettings) -> Result<(), NetworkError> {
+    async fn change(
+        &self,
+        back_end: &BackEnd,
+        netlink: &Netlink,
+        index: u32,
+        settings: &NetworkSettings,
+    ) -> Result<(), NetworkError> {
+        if let Some(exec) = self.exec(back_end) {
+            return exec.bring_in(Operation::Apply, &settings.into()).await;
+        }
+        let (place, owner) = (self.place(), self.owner(back_end));
+        let plan = self.plan(back_end, settings)?;
+        back_end.let_go(place).await?;
         // Files first: a full disk shows before the network has moved.
-        files::write(&files::plan(&self.root, &self.interface, settings)?)?;
-        set_host_name(settings.host_name())?;
-        netlink.set(index, (settings.address(), settings.prefix()), settings.gateway()).await?;
-        networkd::tell(&self.root, &self.interface);
-        Ok(())
+        files::write(&plan)?;
+        host_name::tell(place, back_end, settings.host_name()).await;
+        host_name::set(settings.host_name())?;
+        back_end.bring_up(place, netlink, index, (settings, Files::Changed)).await?;
+        owner.tell(place, settings).await?;
+        // A daemon may have brought up the name that it knew, too.
+        host_name::set(settings.host_name())
     }
-}
 
-fn host_name() -> Result<String, NetworkError> {
-    let name = nix::unistd::gethostname().map_err(|errno| kernel("read the host name", errno))?;
-    Ok(name.to_string_lossy().into_owned())
-}
+    /// Tries everything; what failed is tried again, for the former state stays on disk. A daemon that is away or hangs is no
+    /// failure: the kernel is as it was without it, and it is told when it is back.
+    async fn go_back(&self, former: &Former, turn: u64) -> Result<(), NetworkError> {
+        let place = Place { interface: &former.interface, ..self.place() };
+        let netlink = Netlink::open()?;
+        let let_go = former.back_end.let_go(place).await;
+        let files = files::restore(&former.files);
+        let named = host_name::set(&former.host_name);
+        let link = netlink.link(&former.interface).await?;
+        netlink.set_up(link.index).await?;
+        if former.back_end.check(Place { patience: ANSWERS.min(self.patience), ..place }).await.is_err() {
+            // The appliance is reachable again before a daemon that does not answer has used up its time.
+            former.hold(&netlink, link.index).await?;
+        }
+        let told = former.bring_back(place, &netlink, link.index).await;
+        if let Err(error) = let_go.and(told) {
+            tracing::warn!(code = error.code(), %error, "the former network is restored without its daemon");
+            self.later(Later::Former(former.clone()), turn);
+        }
+        let network = former.hold(&netlink, link.index).await;
+        // What a daemon did on its way back.
+        files.and(named).and(network).and(files::restore(&former.files)).and(host_name::set(&former.host_name))
+    }
 
-fn set_host_name(name: &str) -> Result<(), NetworkError> {
-    nix::unistd::sethostname(name).map_err(|errno| kernel("set the host name", errno))
-}
-
-fn kernel(action: &'static str, errno: nix::errno::Errno) -> NetworkError {
-    NetworkError::Kernel { action, source: errno.into() }
+    /// The daemon had our files at boot: it is waited for, and told only if the settings are not in force.
+    async fn resume_by_daemon(
+        &self,
+        back_end: &BackEnd,
+        netlink: &Netlink,
+        index: u32,
+        settings: &NetworkSettings,
+    ) -> Result<(), NetworkError> {
+        let place = self.place();
+        let is_bare = *back_end == BackEnd::Bare;
+        let waiting = Place { patience: if is_bare { Duration::ZERO } else { self.patience }, ..place };
+        if back_end.comes_into_force(waiting, netlink, index, settings).await? {
+            return Ok(());
+        }
+        if is_bare {
+            return netlink.add(index, (settings.address(), settings.prefix()), settings.gateway()).await;
+        }
+        back_end.check(place).await?;
+        let missing = |file: &NewFile| !file.path.exists();
+        let missing: Vec<NewFile> = back_end.files(place, settings).into_iter().filter(missing).collect();
+        files::write(&missing)?;
+        let files = if missing.is_empty() { Files::Same } else { Files::Changed };
+        back_end.bring_up(place, netlink, index, (settings, files)).await
+    }
 }

@@ -17,6 +17,7 @@ use rtnetlink::packet_route::route::{
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{AddressMessageBuilder, Handle, LinkUnspec, RouteMessageBuilder};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -198,6 +199,26 @@ impl Netlink {
         result
     }
 
+    /// Whether addresses and routes are what they were, but for how long they are still valid.
+    pub(super) async fn is_as(&self, index: u32, former: &Snapshot) -> Result<bool, NetworkError> {
+        Ok(self.snapshot(index).await?.keys() == former.keys())
+    }
+
+    /// Removes every default route that one without a metric would collide with.
+    pub(super) async fn remove_default_routes(&self) -> Result<(), NetworkError> {
+        let first = |route: &RouteMessage| is_default(route) && priority(route) == 0;
+        for route in self.routes().await?.into_iter().filter(first) {
+            ignoring(ESRCH, self.handle.route().del(route).execute().await).map_err(refused("remove a route"))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a default route leads over the interface to this gateway.
+    pub(super) async fn has_gateway(&self, index: u32, gateway: Ipv4Addr) -> Result<bool, NetworkError> {
+        let leads = |route: &RouteMessage| is_default(route) && uses(route, index) && via(route) == Some(gateway);
+        Ok(self.routes().await?.iter().any(leads))
+    }
+
     /// Whether the interface has this address.
     pub(super) async fn has_address(&self, index: u32, address: Ipv4Addr) -> Result<bool, NetworkError> {
         let addresses = self.addresses(index).await?;
@@ -208,11 +229,6 @@ impl Netlink {
     pub(super) async fn networks(&self, index: u32) -> Result<Vec<(Ipv4Addr, u8)>, NetworkError> {
         let addresses = self.addresses(index).await?;
         Ok(addresses.iter().filter_map(|message| Some((local(message)?, message.header.prefix_len))).collect())
-    }
-
-    /// Whether there is a default route.
-    pub(super) async fn has_default_route(&self) -> Result<bool, NetworkError> {
-        Ok(self.routes().await?.iter().any(is_default))
     }
 
     /// The gateways of an interface's default routes, and how many other routes it has that the kernel did not make.
@@ -286,7 +302,7 @@ impl Netlink {
     }
 
     /// Removes addresses and routes of the interface, but `keep`.
-    async fn clear(&self, index: u32, keep: Option<(Ipv4Addr, u8)>) -> Result<(), NetworkError> {
+    pub(super) async fn clear(&self, index: u32, keep: Option<(Ipv4Addr, u8)>) -> Result<(), NetworkError> {
         for route in self.routes().await?.into_iter().filter(|route| uses(route, index)) {
             self.whole("remove a route", ignoring(ESRCH, self.handle.route().del(route).execute().await))?;
         }
@@ -336,6 +352,24 @@ impl Netlink {
     }
 }
 
+impl Snapshot {
+    /// What makes each address and route the one it is.
+    fn keys(&self) -> BTreeSet<String> {
+        let key = |raw: &Raw| match raw.message() {
+            Some(RouteNetlinkMessage::NewAddress(address)) => {
+                format!("{:?}/{}", local(&address), address.header.prefix_len)
+            }
+            Some(RouteNetlinkMessage::NewRoute(route)) => {
+                let mut attributes: Vec<_> = route.attributes.iter().filter(|a| is_place(a)).collect();
+                attributes.sort_by_key(|attribute| format!("{attribute:?}"));
+                format!("{} {attributes:?}", route.header.destination_prefix_length)
+            }
+            _ => String::new(),
+        };
+        self.addresses.iter().chain(&self.routes).map(key).collect()
+    }
+}
+
 impl Raw {
     fn of(message: RouteNetlinkMessage) -> Raw {
         let mut bytes = vec![0; message.buffer_len()];
@@ -381,6 +415,27 @@ fn uses(route: &RouteMessage, index: u32) -> bool {
 
 fn is_default(route: &RouteMessage) -> bool {
     route.header.destination_prefix_length == 0
+}
+
+/// Where a route leads, as opposed to how it stands.
+fn is_place(attribute: &RouteAttribute) -> bool {
+    use RouteAttribute::{Destination, Gateway, MultiPath, Oif, PrefSource, Priority};
+    matches!(attribute, Destination(_) | Gateway(_) | MultiPath(_) | Oif(_) | PrefSource(_) | Priority(_))
+}
+
+fn via(route: &RouteMessage) -> Option<Ipv4Addr> {
+    route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Gateway(RouteAddress::Inet(gateway)) => Some(*gateway),
+        _ => None,
+    })
+}
+
+fn priority(route: &RouteMessage) -> u32 {
+    let found = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Priority(priority) => Some(*priority),
+        _ => None,
+    });
+    found.unwrap_or(0)
 }
 
 fn ignoring(code: i32, result: Result<(), rtnetlink::Error>) -> Result<(), rtnetlink::Error> {

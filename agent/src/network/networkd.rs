@@ -1,19 +1,26 @@
-//! Lasting settings as a systemd-networkd file.
+//! systemd-networkd: a marked `.network` file, and `networkctl` to have it taken over.
 
+use super::back_end::{Files, Place};
+use super::files::{MARK, NewFile};
+use super::{NetworkError, program};
 use muster_protocol::parameters::NetworkSettings;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// The file of an interface, below the root.
-pub(super) fn file(interface: &str) -> String {
+pub(super) const DAEMON: &str = "systemd-networkd";
+
+/// The file of an interface, below the root. Of all files for an interface networkd takes the first by name.
+pub(super) fn path(interface: &str) -> String {
     format!("etc/systemd/network/10-muster-{interface}.network")
 }
 
-/// Its contents.
-pub(super) fn contents(interface: &str, settings: &NetworkSettings) -> String {
+pub(super) fn file(root: &Path, interface: &str, settings: &NetworkSettings) -> NewFile {
+    NewFile { path: root.join(path(interface)), text: contents(interface, settings), mode: 0o644 }
+}
+
+fn contents(interface: &str, settings: &NetworkSettings) -> String {
     let mut text = format!(
-        "{}\n[Match]\nName={interface}\n\n[Network]\nDHCP=no\nLinkLocalAddressing=ipv6\nAddress={}/{}\n",
-        super::files::MARK,
+        "{MARK}\n[Match]\nName={interface}\n\n[Network]\nDHCP=no\nLinkLocalAddressing=ipv6\nAddress={}/{}\n",
         settings.address(),
         settings.prefix()
     );
@@ -27,19 +34,54 @@ pub(super) fn contents(interface: &str, settings: &NetworkSettings) -> String {
     text
 }
 
-/// Has a running networkd take over what is on disk. It is not an error if none runs: netlink did the work.
-pub(super) fn tell(root: &Path, interface: &str) {
-    if root != Path::new("/") || !Path::new("/run/systemd/netif").exists() {
-        return;
-    }
-    for arguments in [&["reload"][..], &["reconfigure", interface]] {
-        let told = Command::new("networkctl").args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).status();
-        match told {
-            Ok(status) if status.success() => {}
-            Ok(status) => tracing::warn!(%status, command = arguments[0], "networkctl failed"),
-            Err(error) => tracing::warn!(%error, "networkctl could not be started"),
+/// Whether it answers on D-Bus; it is not started for that.
+pub(super) async fn runs(place: Place<'_>) -> bool {
+    Path::new("/run/systemd/netif").exists() && answers(place).await.is_ok()
+}
+
+/// Whether it runs and answers.
+pub(super) async fn check(place: Place<'_>) -> Result<(), NetworkError> {
+    answers(place).await
+}
+
+async fn answers(place: Place<'_>) -> Result<(), NetworkError> {
+    const NAME: &str = "org.freedesktop.network1";
+    let call = ["--auto-start=no", "call", NAME, "/org/freedesktop/network1", "org.freedesktop.DBus.Peer", "Ping"];
+    // busctl would give up after 25 s by itself, and could not be told from a daemon that is not there.
+    match program::succeed("busctl", &call, place.patience.min(Duration::from_secs(20))).await {
+        Ok(_) => Ok(()),
+        Err(NetworkError::ProgramFailed { said, .. }) => {
+            tracing::debug!(said, "systemd-networkd");
+            Err(NetworkError::DaemonAbsent { daemon: DAEMON })
         }
+        Err(error) => Err(error),
     }
+}
+
+/// Has it set the interface as its files say. It does so by itself when it reads that one was written or removed; told twice,
+/// it would take the address away a second time.
+pub(super) async fn take_over(place: Place<'_>, files: Files) -> Result<(), NetworkError> {
+    let told = match files {
+        Files::Changed => program::succeed("networkctl", &["reload"], place.patience).await,
+        Files::Same => program::succeed("networkctl", &["reconfigure", place.interface], place.patience).await,
+    };
+    told.map(|_| ())
+}
+
+/// Whether the interface is set by our file. An administrator's, by another name, may come before it.
+pub(super) async fn check_file(place: Place<'_>) -> Result<(), NetworkError> {
+    let status = program::succeed("networkctl", &["--no-pager", "status", place.interface], place.patience).await?;
+    match network_file(&status) {
+        Some(path) if path != place.root.join(self::path(place.interface)) => {
+            Err(NetworkError::Owned { interface: place.interface.to_owned(), path })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn network_file(status: &str) -> Option<PathBuf> {
+    let file = status.lines().find_map(|line| line.trim().strip_prefix("Network File:"))?.trim();
+    file.starts_with('/').then(|| PathBuf::from(file))
 }
 
 #[cfg(test)]
@@ -76,5 +118,12 @@ Domains=example.net
         let bare = RawSettings { gateway: String::new(), dns1: String::new(), dns2: String::new(), ..settings };
         let text = contents("eth0", &bare.validate().expect("valid"));
         assert!(!text.contains("Gateway") && !text.contains("DNS="), "{text}");
+    }
+
+    #[test]
+    fn the_file_in_force_is_read_from_networkctl() {
+        let status = "● 2: eth0\n      Link File: n/a\n   Network File: /run/systemd/network/05-site.network\n";
+        assert_eq!(network_file(status), Some("/run/systemd/network/05-site.network".into()));
+        assert_eq!(network_file("   Network File: n/a\n"), None);
     }
 }

@@ -7,6 +7,7 @@ use super::ask::{self, Answer, Ask, Begin, Bytes, Change, Progress};
 use super::{Account, SeparationError};
 use crate::config::{Config, DriftPolicy};
 use crate::identity::Identity;
+use crate::network::back_end::BackEndChoice;
 use crate::network::drift::Setting;
 use crate::network::live::LiveNetwork;
 use crate::network::{self, Network, NetworkError, find_link, rp_filter};
@@ -39,7 +40,8 @@ pub async fn keep(config: Config, account: Account) -> anyhow::Result<()> {
     tracing::debug!(worker = worker.id(), user = %account.uid, "divided");
 
     let served = {
-        let keeper = Keeper { config: Arc::new(config), storage: storage.clone(), account };
+        let network = BackEndChoice::new(config.network.clone());
+        let keeper = Keeper { config: Arc::new(config), storage: storage.clone(), network, account };
         let own = keeper.clone();
         // A thread of its own: a document is synced to disk, also while the network is being changed.
         std::thread::spawn(move || own.answer(questions));
@@ -82,6 +84,7 @@ fn start_worker() -> io::Result<(Child, UnixStream, UnixStream)> {
 struct Keeper {
     config: Arc<Config>,
     storage: FileStorage,
+    network: BackEndChoice,
     account: Account,
 }
 
@@ -242,12 +245,8 @@ impl Keeper {
             Some(_) => return Err(NetworkError::NoInterface { interface }),
             None => drop(find_link(Some(&interface)).await?),
         }
-        Ok(LiveNetwork {
-            interface,
-            root: self.config.root.clone(),
-            probe: self.config.probe,
-            storage: self.storage.clone(),
-        })
+        let (root, storage) = (self.config.root.clone(), self.storage.clone());
+        Ok(LiveNetwork::new(interface, root, self.config.probe, storage, self.network.clone()))
     }
 }
 
@@ -300,6 +299,7 @@ mod tests {
             claim_file: None,
             serial: String::new(),
             model: String::new(),
+            network: None,
             probe: Duration::ZERO,
             reboot: vec!["false".to_owned()],
             user: None,
@@ -307,7 +307,8 @@ mod tests {
             drift: DriftPolicy::Report,
         };
         let account = Account { uid: nix::unistd::Uid::from_raw(64078), gid: nix::unistd::Gid::from_raw(64078) };
-        Keeper { config: Arc::new(config), storage: FileStorage::open(folder).expect("opens"), account }
+        let (storage, network) = (FileStorage::open(folder).expect("opens"), BackEndChoice::default());
+        Keeper { config: Arc::new(config), storage, network, account }
     }
 
     #[test]

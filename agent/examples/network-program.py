@@ -1,0 +1,180 @@
+#!/usr/bin/python3
+"""A network program for `muster-agent --network exec`, as a vendor would write one.
+
+The contract is docs/guide/src/vendors.md. This one sets the kernel with `ip` and keeps its settings in one file, from which
+a script at boot, or the agent's `resume`, brings them up again. One JSON object comes in, one goes out.
+"""
+
+import ipaddress
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+
+VERSION = 1
+FOLDER = "/var/lib/example-network"
+SETTINGS = f"{FOLDER}/settings.json"
+RESOLVER = "/etc/resolv.conf"
+
+
+class Refused(Exception):
+    """`error` is invalid, unsupported, storage or failed."""
+
+    def __init__(self, error, message):
+        super().__init__(message)
+        self.error = error
+
+
+def main():
+    try:
+        answer = {"version": VERSION, "ok": True, **carry_out(sys.stdin.read())}
+    except Refused as refused:
+        answer = {"version": VERSION, "ok": False, "error": refused.error, "message": str(refused)}
+    except OSError as error:
+        word = "storage" if error.errno in (28, 30) else "failed"  # ENOSPC, EROFS
+        answer = {"version": VERSION, "ok": False, "error": word, "message": str(error)}
+    print(json.dumps(answer))
+    sys.exit(0 if answer["ok"] else 1)
+
+
+def carry_out(text):
+    try:
+        request = json.loads(text)
+        version, operation, interface = request["version"], request["operation"], request["interface"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise Refused("invalid", f"not a request: {error}")
+    if version != VERSION:
+        raise Refused("unsupported", f"version {version}")
+    if not os.path.exists(f"/sys/class/net/{interface}"):
+        raise Refused("invalid", f"there is no interface {interface}")
+    if operation == "current":
+        return {"settings": in_force(interface), "state": state_of(interface)}
+    if operation in ("apply", "resume"):
+        settings = checked(request.get("settings"))
+        # What lasts first: a full disk shows before the network has moved.
+        keep(settings)
+        bring_up(interface, settings)
+    elif operation == "restore":
+        restore(interface, request.get("state"))
+    elif operation == "reset":
+        keep(None)
+        ip("addr", "flush", "dev", interface, "scope", "global")
+    elif operation != "commit":  # What was applied is on disk already.
+        raise Refused("unsupported", f"operation {operation}")
+    return {}
+
+
+def checked(settings):
+    """The settings of the contract, and nothing else."""
+    try:
+        address = ipaddress.IPv4Interface(f"{settings['address']}/{int(settings['prefix'])}")
+        gateway = settings["gateway"] and str(ipaddress.IPv4Address(settings["gateway"]))
+        dns = [str(ipaddress.IPv4Address(server)) for server in settings["dns"]]
+        names = (settings["host_name"], settings["domain"])
+        if not all(re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name) for name in names):
+            raise ValueError("a name is not one")
+    except (ValueError, TypeError, KeyError) as error:
+        raise Refused("invalid", f"settings: {error}")
+    return {
+        "host_name": names[0],
+        "domain": names[1],
+        "address": str(address.ip),
+        "prefix": address.network.prefixlen,
+        "netmask": str(address.netmask),
+        "gateway": gateway,
+        "dns": dns,
+    }
+
+
+def bring_up(interface, settings):
+    ip("link", "set", interface, "up")
+    ip("addr", "flush", "dev", interface, "scope", "global")
+    ip("addr", "add", f"{settings['address']}/{settings['prefix']}", "brd", "+", "dev", interface)
+    if settings["gateway"]:
+        ip("route", "replace", "default", "via", settings["gateway"], "dev", interface)
+    socket.sethostname(settings["host_name"])
+    servers = "".join(f"nameserver {server}\n" for server in settings["dns"])
+    replace(RESOLVER, f"search {settings['domain']}\n{servers}")
+
+
+def in_force(interface):
+    """The kept settings, if the kernel agrees."""
+    settings = read(SETTINGS)
+    if settings is None:
+        return None
+    settings = json.loads(settings)
+    has = any(one["local"] == settings["address"] for one in addresses(interface))
+    return settings if has and socket.gethostname() == settings["host_name"] else None
+
+
+def state_of(interface):
+    return {
+        "example": 1,
+        "kept": read(SETTINGS),
+        "resolver": read(RESOLVER),
+        "host_name": socket.gethostname(),
+        "addresses": [[f"{one['local']}/{one['prefixlen']}", one.get("broadcast")] for one in addresses(interface)],
+        "routes": ip("-4", "route", "show", "default", "dev", interface).splitlines(),
+    }
+
+
+def restore(interface, state):
+    if not isinstance(state, dict) or state.get("example") != 1:
+        raise Refused("invalid", "not a state of this program")
+    write_or_remove(SETTINGS, state["kept"])
+    write_or_remove(RESOLVER, state["resolver"])
+    socket.sethostname(state["host_name"])
+    ip("link", "set", interface, "up")
+    ip("addr", "flush", "dev", interface, "scope", "global")
+    for address, broadcast in state["addresses"]:
+        ip("addr", "add", address, *(["brd", broadcast] if broadcast else []), "dev", interface)
+    for route in state["routes"]:
+        # `linkdown` and the like are how a route stands, not where it leads.
+        ip("route", "replace", *[word for word in route.split() if word not in ("linkdown", "dead")], "dev", interface)
+
+
+def addresses(interface):
+    found = json.loads(ip("-j", "-4", "addr", "show", "dev", interface, "scope", "global") or "[]")
+    return [one for link in found for one in link.get("addr_info", [])]
+
+
+def ip(*arguments):
+    ran = subprocess.run(["ip", *arguments], capture_output=True, text=True)
+    if ran.returncode != 0:
+        raise Refused("failed", f"ip {' '.join(arguments)}: {ran.stderr.strip()}")
+    return ran.stdout
+
+
+def keep(settings):
+    write_or_remove(SETTINGS, settings and json.dumps(settings))
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def write_or_remove(path, text):
+    if text is not None:
+        replace(path, text)
+    elif os.path.exists(path):
+        os.remove(path)
+
+
+def replace(path, text):
+    """All of it or nothing, also when the power is cut."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    beside = f"{path}.new"
+    with open(beside, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(beside, path)
+
+
+main()
