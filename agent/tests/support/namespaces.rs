@@ -1,4 +1,5 @@
 //! Two network namespaces joined by a cable, for one test.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::process::Command;
 
@@ -7,6 +8,11 @@ const INSIDE: &str = "MUSTER_TEST_NAMESPACE";
 /// True in a process inside a namespace with an unconfigured `eth0`. Otherwise makes the namespaces, runs the test of this
 /// name in there, passes its verdict on and returns false.
 pub(crate) fn inside(test: &str) -> bool {
+    inside_with(test, &["--uts"])
+}
+
+/// The same with what `unshare` is told to part from the rest of the machine.
+pub(crate) fn inside_with(test: &str, unshare: &[&str]) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
@@ -14,7 +20,8 @@ pub(crate) fn inside(test: &str) -> bool {
     let cable = Cable::make(test);
     let program = std::env::current_exe().expect("this program");
     let status = Command::new("ip")
-        .args(["netns", "exec", &cable.near, "unshare", "--uts"])
+        .args(["netns", "exec", &cable.near, "unshare"])
+        .args(unshare)
         .arg(program)
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(INSIDE, &cable.near)
