@@ -149,6 +149,36 @@ impl Lab {
         self.appliances[number - 1].agent = Some(agent);
     }
 
+    /// Starts an appliance's agent where `/etc` and `/run` are its own: this machine's, with the appliance's files laid over them.
+    pub fn start_agent_on_own_files(&mut self, number: usize) {
+        let script = "
+            mount --make-rprivate /
+            mount -t tmpfs none /mnt
+            mkdir /mnt/etc /mnt/run
+            cp -a /etc/. /mnt/etc
+            rm -rf /mnt/etc/network/interfaces.d/* /mnt/etc/systemd/network/* /mnt/etc/resolv.conf
+            cp -a \"$1\"/etc/. /mnt/etc
+            mount --bind /mnt/etc /etc
+            mount --bind /mnt/run /run
+            hostname factory
+            shift
+            exec \"$@\"";
+        let appliance = &self.appliances[number - 1];
+        let mut command = self.netns(&appliance.host);
+        command.args(["unshare", "--uts", "--mount", "sh", "-ec", script, "sh"]).arg(&appliance.root);
+        command.arg(program("muster-agent")).args(["run", "--interface", "eth0", "--state-dir"]).arg(&appliance.state);
+        let log = self.folder().join(format!("{}.log", appliance.host));
+        let agent = Running::start(command.env("RUST_LOG", "debug"), &log);
+        self.appliances[number - 1].agent = Some(agent);
+    }
+
+    /// A file as the agent of such an appliance sees it.
+    pub fn own_file(&self, number: usize, path: &str) -> String {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &self.agent_pid(number).to_string(), "-m", "sh", "-c", "cat \"$1\" || true", "sh", path]);
+        succeed(&mut command)
+    }
+
     /// Cuts an appliance's power: its agent is killed, its kernel forgets its addresses.
     pub fn cut_power(&mut self, number: usize) {
         if let Some(agent) = &mut self.appliances[number - 1].agent {

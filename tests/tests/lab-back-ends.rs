@@ -1,0 +1,136 @@
+//! A network set by other programs, from the console to the kernel: the real agent in two processes, Debian's ifupdown and a
+//! vendor's program, each with an `/etc` of its own.
+
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+use system_tests::lab::{Before, Lab};
+use system_tests::process::succeed;
+use system_tests::wait::until;
+
+const SITE: &[&str] = &[
+    "--pool",
+    "10.20.0.100-10.20.0.120",
+    "--gateway",
+    "10.20.0.1",
+    "--dns1",
+    "10.20.0.1",
+    "--host-name",
+    "lab-{n:02}",
+    "--beat-interval",
+    "5",
+    "--window",
+    "30",
+];
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Whom the worker runs as.
+const NOBODY: &str = "64078";
+const OURS: &str = "/etc/network/interfaces.d/muster-eth0";
+const KEPT: &str = "/run/example-network/settings.json";
+
+/// `muster-noc appliance WORDS`, at the NOC.
+fn noc(lab: &Lab, words: &[&str]) -> Value {
+    let mut command = lab.at("noc", "muster-noc");
+    command.arg("appliance").args(words).args(["--json", "--dir"]).arg(lab.folder().join("noc"));
+    serde_json::from_str(&succeed(&mut command)).expect("JSON")
+}
+
+fn show(lab: &Lab, number: usize, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let uid = lab.appliances[number - 1].uid.clone();
+    until(what, Duration::from_secs(120), || {
+        let shown = noc(lab, &["show", &uid]);
+        if is_so(&shown) { Ok(shown) } else { Err(format!("{shown}\n{}", lab.agent_log(number))) }
+    })
+}
+
+/// Address and default route as the kernel has them.
+fn in_force(lab: &Lab, number: usize) -> String {
+    let host = &lab.appliances[number - 1].host;
+    lab.ip(host, "-4 -o addr show dev eth0 scope global") + &lab.ip(host, "-4 route show default")
+}
+
+/// The image of an appliance whose network others set.
+fn image(lab: &Lab, number: usize, network: &str) {
+    let etc = lab.appliances[number - 1].root.join("etc");
+    fs::create_dir_all(etc.join("muster")).expect("made");
+    let text = format!("user = \"{NOBODY}\"\ndrift = \"restore\"\n{network}\n");
+    fs::write(etc.join("muster/agent.toml"), text).expect("written");
+    fs::create_dir_all(etc.join("network/interfaces.d")).expect("made");
+    fs::write(etc.join("network/interfaces"), "source /etc/network/interfaces.d/*\n").expect("written");
+    let example = include_str!("../../agent/examples/network-program.py");
+    let program = example.replace("/var/lib/example-network", "/run/example-network");
+    fs::write(etc.join("vendor-network"), program).expect("written");
+    fs::set_permissions(etc.join("vendor-network"), fs::Permissions::from_mode(0o755)).expect("set");
+}
+
+#[test]
+fn settings_go_through_ifupdown_and_a_vendors_program_and_are_rolled_back_restored_and_forgotten_by_them() {
+    let mut lab = Lab::new("e");
+    let mut manifest = String::new();
+    for network in ["network = \"ifupdown\"", "network_program = \"/etc/vendor-network\""] {
+        let number = lab.add_appliance(Before { address: None, rp_filter: 1 });
+        let lines = lab.label(number);
+        manifest.extend(lines.lines().skip(usize::from(number > 1)).map(|line| format!("{line}\n")));
+        image(&lab, number, network);
+    }
+    lab.start_noc(SITE, &manifest);
+    for number in 1..=2 {
+        lab.start_agent_on_own_files(number);
+    }
+    until("two answers", PATIENCE, || {
+        let found = lab.muster(&["discover"]);
+        let count = found["appliances"].as_array().map_or(0, Vec::len);
+        if count == 2 { Ok(()) } else { Err(format!("{found}\n{}", lab.logs())) }
+    });
+    let job = lab.muster(&["configure", "--all-unconfigured"]);
+    assert!(
+        job["items"].as_array().expect("items").iter().all(|item| item["step"] == "configured"),
+        "{job}\n{}",
+        lab.logs()
+    );
+    for number in 1..=2 {
+        show(&lab, number, "its first beat", |shown| shown["last_beat"].is_u64());
+        let keeper = lab.agent_pid(number);
+        let children = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).expect("read");
+        let worker = children.split_whitespace().next().expect("a worker");
+        let status = fs::read_to_string(format!("/proc/{worker}/status")).expect("read");
+        assert!(status.contains(&format!("Uid:\t{NOBODY}")), "{status}");
+        assert!(in_force(&lab, number).contains("default via 10.20.0.1 dev eth0"), "{}", in_force(&lab, number));
+        let resolver = lab.own_file(number, "/etc/resolv.conf");
+        assert!(resolver.contains("nameserver 10.20.0.1"), "{resolver}");
+    }
+    assert!(lab.own_file(1, OURS).starts_with("# Written by muster-agent"), "{}", lab.own_file(1, OURS));
+    assert!(lab.own_file(2, KEPT).contains("10.20.0.1"), "{}", lab.own_file(2, KEPT));
+    assert!(lab.own_file(2, OURS).is_empty());
+
+    for number in 1..=2 {
+        let uid = lab.appliances[number - 1].uid.clone();
+        let host = lab.appliances[number - 1].host.clone();
+        let (address, name) = (format!("10.20.0.20{number}"), format!("moved-{number}"));
+        noc(&lab, &["configure", &uid, "--address", &address, "--host-name", &name]);
+        show(&lab, number, "new settings in force", |shown| shown["given"]["state"] == "in_force");
+        assert!(in_force(&lab, number).contains(&format!("inet {address}/24")), "{}", in_force(&lab, number));
+        assert_eq!(lab.host_name(number), name);
+        let moved = in_force(&lab, number);
+
+        // A gateway that leads nowhere: no beat arrives, and all is as it was.
+        noc(&lab, &["configure", &uid, "--gateway", "10.20.0.250", "--host-name", "lost"]);
+        let shown = show(&lab, number, "the failure to be told", |shown| shown["given"]["state"] == "failed");
+        assert_eq!(shown["given"]["reason"], "no_beat", "{shown}");
+        assert_eq!((in_force(&lab, number), lab.host_name(number)), (moved.clone(), name.clone()));
+
+        // By hand.
+        lab.ip(&host, &format!("addr del {address}/24 dev eth0"));
+        until("what was set to come back", PATIENCE, || {
+            let now = in_force(&lab, number);
+            if now == moved { Ok(()) } else { Err(format!("{now}\n{}", lab.agent_log(number))) }
+        });
+
+        noc(&lab, &["decommission", &uid, "--yes"]);
+        until("its settings to be forgotten", PATIENCE, || {
+            let now = in_force(&lab, number) + &lab.own_file(number, OURS) + &lab.own_file(number, KEPT);
+            if now.is_empty() { Ok(()) } else { Err(format!("{now}\n{}", lab.agent_log(number))) }
+        });
+    }
+}
