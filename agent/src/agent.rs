@@ -264,6 +264,27 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         self.pump(now);
     }
 
+    /// From now on another interface is the one that is configured. Only while there are no settings.
+    pub fn use_interface(&mut self, now: Millis, name: &str, mac: Mac, network: N) {
+        debug_assert_eq!(self.state(), State::Unconfigured);
+        self.network = Arc::new(network);
+        self.health.use_interface(name);
+        self.set_mac(now, mac);
+    }
+
+    /// Final settings are not on the interface, `by_hand` those that somebody took off it: puts them back. False if there are
+    /// none, or the network is being changed.
+    pub fn put_settings_back(&mut self, by_hand: &[Setting]) -> bool {
+        let settings = self.appliance.settings().filter(|_| self.appliance.state() == State::Configured);
+        let Some(settings) = settings.filter(|_| !self.changing && self.changes.is_empty()).cloned() else {
+            return false;
+        };
+        self.drift.put_back(by_hand);
+        self.changes.push_back(Change::Resume(settings));
+        self.next_change();
+        true
+    }
+
     /// Stops or resumes reporting, whatever the enrolment says: a practice appliance that is cut off.
     pub fn mute(&mut self, now: Millis, muted: bool) {
         self.muted = muted;
@@ -437,10 +458,12 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         let (network, settings) = (self.network.clone(), self.settings_at_rest());
         let (noc, work, connections) = (self.noc.clone(), self.work.clone(), self.connections.clone());
         let (uid, epoch) = (self.uid(), self.epoch);
+        let put_back = self.drift.put_back_since().clone();
         tokio::spawn(async move {
             let _permit = connections.acquire_owned().await;
             if let Some(drift) = drift::look(&*network, settings.as_ref()).await {
-                beat.values.drift = drift::words(&drift);
+                let told = put_back.iter().chain(&drift).copied().collect();
+                beat.values.drift = drift::words(&told);
                 let _ = work.send(Done { uid, work: Work::Drift(drift) });
             }
             let result = noc.lock().await.beat(&enrolment, &beat).await;
@@ -457,6 +480,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                 self.appliance.handle_input(now, Input::NocTime(UnixTime(answer.time)));
                 self.health.heard_time(answer.time);
                 self.history.accepted(now, answer.time, offer, answer.earlier);
+                self.drift.told();
                 self.last_beat.accepted += 1;
                 self.last_beat.at = Some(answer.time);
                 if self.last_beat.error.take().is_some() {

@@ -1,6 +1,8 @@
 //! What the image and the command line decide: `agent.toml`, overridden by options.
 
+use crate::network::arp::Timing;
 use crate::network::back_end::{BackEnd, BackEndName};
+use crate::network::links::{Choice, ChoiceError};
 use muster_protocol::wire::here::Proof;
 use serde::Deserialize;
 use std::io::ErrorKind;
@@ -14,8 +16,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// What system files are relative to.
     pub root: PathBuf,
-    /// The interface to configure; the first Ethernet if absent.
-    pub interface: Option<String>,
+    /// The interface to configure.
+    pub interface: Choice,
     /// What proves ownership while unconfigured.
     pub proof: Proof,
     /// A file of the image with the label's claim code.
@@ -24,8 +26,8 @@ pub struct Config {
     pub serial: String,
     /// Model, for the label.
     pub model: String,
-    /// How long to wait for a host that has the address already.
-    pub probe: Duration,
+    /// How a host that has the address already is looked for.
+    pub probe: Timing,
     /// The user, by name or number, that reads what the network sends: `muster-agent` if there is one and the image names none; with
     /// `root` one process does everything.
     pub user: Option<String>,
@@ -45,7 +47,7 @@ pub struct Config {
 pub struct ImageConfig {
     /// `claim` or `open`.
     pub proof: Option<ProofName>,
-    /// The interface to configure.
+    /// The interface to configure: its name or its MAC address.
     pub interface: Option<String>,
     /// A file with the label's claim code.
     pub claim_file: Option<PathBuf>,
@@ -53,7 +55,9 @@ pub struct ImageConfig {
     pub serial: Option<String>,
     /// Model.
     pub model: Option<String>,
-    /// Milliseconds to wait for a host that has the address already.
+    /// How a host that has the address already is looked for.
+    pub probe: Option<ProbeName>,
+    /// The same within a time of the image's own, in milliseconds; instead of `probe`.
     pub probe_ms: Option<u64>,
     /// The user that reads what the network sends.
     pub user: Option<String>,
@@ -80,6 +84,16 @@ pub enum DriftPolicy {
     Restore,
 }
 
+/// A way to probe for address conflicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeName {
+    /// Some 0.6 s.
+    Fast,
+    /// The times of RFC 5227: 4 to 7 s.
+    Full,
+}
+
 /// A proof that an image can be made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -102,6 +116,9 @@ impl From<ProofName> for Proof {
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// No interface can have that name.
+    #[error(transparent)]
+    Interface(#[from] ChoiceError),
     /// The file is there but cannot be read.
     #[error("{path} cannot be read. Check its permissions")]
     Read {
@@ -145,6 +162,7 @@ impl ConfigError {
     /// A stable word for programs.
     pub fn code(&self) -> &'static str {
         match self {
+            ConfigError::Interface(error) => error.code(),
             ConfigError::Read { .. } => "config_unreadable",
             ConfigError::Form { .. } => "config_invalid",
             ConfigError::NetworkProgramMissing => "config_network_program_missing",
@@ -160,11 +178,28 @@ impl ImageConfig {
     pub fn load(root: &Path) -> Result<ImageConfig, ConfigError> {
         let path = root.join("etc/muster/agent.toml");
         match std::fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|source| ConfigError::Form { path, source }),
+            Ok(text) => parse(&text).map_err(|source| ConfigError::Form { path, source }),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(ImageConfig::default()),
             Err(source) => Err(ConfigError::Read { path, source }),
         }
     }
+
+    /// The times of the probe for address conflicts.
+    pub fn timing(&self) -> Timing {
+        match (self.probe_ms, self.probe) {
+            (Some(ms), _) => Timing::within(Duration::from_millis(ms)),
+            (None, Some(ProbeName::Full)) => Timing::FULL,
+            (None, Some(ProbeName::Fast) | None) => Timing::FAST,
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<ImageConfig, toml::de::Error> {
+    let config: ImageConfig = toml::from_str(text)?;
+    if config.probe.is_some() && config.probe_ms.is_some() {
+        return Err(serde::de::Error::custom("`probe` and `probe_ms` exclude each other: give one of them"));
+    }
+    Ok(config)
 }
 
 /// What names a back end: its name, and the program for `exec`.
@@ -264,7 +299,16 @@ mod tests {
         assert_eq!((config.proof, config.model.as_deref()), (Some(ProofName::Open), Some("MG-20")));
         assert_eq!(config.drift, Some(DriftPolicy::Restore));
         assert_eq!(config.reboot, Some(vec!["restart".to_owned(), "now".to_owned()]));
-        for nonsense in ["proof = \"none\"", "drift = \"ignore\"", "prof = \"open\"", "\u{0}"] {
+        assert_eq!(config.timing(), Timing::within(Duration::from_millis(500)));
+        for (text, timing) in
+            [("", Timing::FAST), ("probe = \"fast\"", Timing::FAST), ("probe = \"full\"", Timing::FULL)]
+        {
+            write(text);
+            assert_eq!(ImageConfig::load(root.path()).expect("valid").timing(), timing);
+        }
+        let both = "probe = \"full\"\nprobe_ms = 500";
+        for nonsense in ["proof = \"none\"", "drift = \"ignore\"", "prof = \"open\"", "\u{0}", "probe = \"slow\"", both]
+        {
             write(nonsense);
             assert_eq!(ImageConfig::load(root.path()).expect_err("refused").code(), "config_invalid");
         }

@@ -5,10 +5,12 @@ mod sensors;
 
 use crate::counters;
 use muster_protocol::api::{BeatValues, HostValues, InterfaceErrors};
+use muster_protocol::id::Mac;
 use procfs::Current;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
 
 /// Measures an appliance.
 pub trait Health: Send + 'static {
@@ -18,6 +20,11 @@ pub trait Health: Send + 'static {
     /// The NOC has just said what time it is, in Unix seconds.
     fn heard_time(&mut self, time: u64) {
         let _ = time;
+    }
+
+    /// Another interface is the one that is configured.
+    fn use_interface(&mut self, name: &str) {
+        let _ = name;
     }
 }
 
@@ -32,6 +39,8 @@ pub struct HostHealth {
     pub keeper: Option<u32>,
     /// How far our clock was ahead of the NOC's when it last answered.
     pub clock_offset_s: Option<i64>,
+    /// Who else claims its address.
+    pub address_conflict: Option<watch::Receiver<Option<Mac>>>,
 }
 
 impl Health for HostHealth {
@@ -46,6 +55,7 @@ impl Health for HostHealth {
             disk_percent: fullest.as_ref().map_or(0.0, |disk| disk.percent),
             disk_free: fullest.as_ref().map_or(0, |disk| disk.free),
             agent: env!("CARGO_PKG_VERSION").to_owned(),
+            address_conflict: self.address_conflict.as_ref().and_then(|conflict| *conflict.borrow()),
             counters: Default::default(),
             host: Some(HostValues {
                 memory: memory.map(|memory| memory.mem_total),
@@ -61,6 +71,10 @@ impl Health for HostHealth {
             counters::read(folder, &mut values.counters);
         }
         values
+    }
+
+    fn use_interface(&mut self, name: &str) {
+        name.clone_into(&mut self.interface);
     }
 
     fn heard_time(&mut self, time: u64) {

@@ -4,7 +4,8 @@
 //!
 //! # Map
 //! - [`agent`]: one appliance, machines and shell together. It runs the same on real hardware and in the practice fleet.
-//! - [`run`]: the daemon's loop around it; [`udp`] its sockets; [`config`] its options; [`status`] what it tells locally.
+//! - [`run`]: the daemon's loop around it; [`interfaces`], [`ports`] and [`udp`] its interfaces and sockets; [`config`] its
+//!   options; [`status`] what it tells locally.
 //! - [`separation`]: the process that reads what strangers send has no rights, and asks the one that has.
 //! - [`network`]: applying settings, provisionally and for good: [`network::live`] for real by one of the
 //!   [`network::back_end`]s, [`network::fake`] in memory; [`network::conformance`] tests a vendor's program.
@@ -17,15 +18,22 @@ pub mod agent;
 pub mod beat_queue;
 pub mod config;
 pub mod counters;
+pub mod diagnose;
 pub mod entropy;
 pub mod health;
 mod history;
+pub mod host;
 pub mod identity;
+pub mod interfaces;
 pub mod label;
+pub mod lock;
 pub mod network;
 pub mod noc_client;
+pub mod ports;
 pub mod recent_log;
+pub mod reset;
 pub mod run;
+mod saved;
 pub mod separation;
 pub mod status;
 pub mod storage;

@@ -5,22 +5,24 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use muster_agent::agent::StartError;
 use muster_agent::config::{self, Config, ConfigError, ImageConfig, ProofName};
+use muster_agent::diagnose::diagnose;
 use muster_agent::identity::{Identity, IdentityError};
+use muster_agent::interfaces;
 use muster_agent::label::{Label, MANIFEST_HEADER};
-use muster_agent::network::back_end::{BackEndChoice, BackEndName};
-use muster_agent::network::live::LiveNetwork;
-use muster_agent::network::{NetworkError, conformance, find_link, rp_filter};
+use muster_agent::lock::{LockError, lock};
+use muster_agent::network::back_end::BackEndName;
+use muster_agent::network::{Choice, NetworkError, conformance, find_link};
 use muster_agent::recent_log::RecentLog;
-use muster_agent::run::{self, LockError};
+use muster_agent::reset::{self, ResetError};
+use muster_agent::run;
 use muster_agent::separation::SeparationError;
 use muster_agent::separation::keeper::WORKER;
 use muster_agent::separation::worker;
 use muster_agent::status::Status;
-use muster_agent::storage::{Document, FileStorage, Storage, StorageError};
+use muster_agent::storage::{FileStorage, StorageError};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -44,7 +46,7 @@ struct Options {
     /// What system files are relative to; only for tests that share one file system
     #[arg(long, global = true, default_value = "/", env = "MUSTER_ROOT")]
     root: PathBuf,
-    /// The network interface to configure [default: the first Ethernet]
+    /// The network interface to configure, by name or by MAC address [default: the Ethernet interface on which a console asks]
     #[arg(long, global = true)]
     interface: Option<String>,
     /// A file with the claim code of a printed label, taken at first boot
@@ -90,6 +92,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Check everything between the plug and the NOC, and say what to do. Fails if something does not work
+    Diagnose {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Test a vendor's network program against the contract of --network exec. It changes the network: use a bench
     Conformance {
         /// The program
@@ -126,17 +134,20 @@ fn main() -> ExitCode {
 
 async fn carry_out(Cli { command, options }: Cli, log: RecentLog) -> anyhow::Result<()> {
     let image = ImageConfig::load(&options.root)?;
+    let interface = options.interface.as_ref().or(image.interface.as_ref());
+    let interface = interface.map(|text| text.parse::<Choice>()).transpose().map_err(ConfigError::from)?;
+    let probe = image.timing();
     let of_options = (options.network, options.network_program);
     let network = config::back_end(of_options, (image.network, image.network_program), &options.root)?;
     let mut config = Config {
         state_dir: options.state_dir,
         root: options.root,
-        interface: options.interface.or(image.interface),
+        interface: interface.unwrap_or_default(),
+        probe,
         proof: image.proof.unwrap_or(ProofName::Claim).into(),
         claim_file: options.claim_file.or(image.claim_file),
         serial: image.serial.unwrap_or_default(),
         model: image.model.unwrap_or_default(),
-        probe: Duration::from_millis(image.probe_ms.unwrap_or(1_200)),
         user: image.user,
         system_call_filter: image.system_call_filter.unwrap_or(true),
         drift: image.drift.unwrap_or_default(),
@@ -157,8 +168,9 @@ async fn carry_out(Cli { command, options }: Cli, log: RecentLog) -> anyhow::Res
             print_label(&config, json, manifest).await
         }
         Command::Status { json } => print_status(&config, json),
+        Command::Diagnose { json } => print_diagnosis(&config, json).await,
         Command::Conformance { program, only } => test_program(&config, &program, &only).await,
-        Command::Reset { yes } => reset(&config, yes).await,
+        Command::Reset { yes } => factory_reset(&config, yes).await,
     }
 }
 
@@ -190,6 +202,7 @@ fn tell(error: &anyhow::Error) {
         .or_else(|| error.downcast_ref::<NetworkError>().map(NetworkError::code))
         .or_else(|| error.downcast_ref::<StartError>().map(StartError::code))
         .or_else(|| error.downcast_ref::<LockError>().map(LockError::code))
+        .or_else(|| error.downcast_ref::<ResetError>().map(ResetError::code))
         .or_else(|| error.downcast_ref::<SeparationError>().map(SeparationError::code));
     if let Some(code) = code {
         eprintln!("  [{code}]");
@@ -199,7 +212,7 @@ fn tell(error: &anyhow::Error) {
 async fn print_label(config: &Config, json: bool, manifest: bool) -> anyhow::Result<()> {
     let storage = FileStorage::open(&config.state_dir)?;
     let identity = Identity::load_or_make(&storage, config.claim_file.as_deref())?;
-    let link = find_link(config.interface.as_deref()).await?;
+    let link = find_link(&interfaces::chosen(&config.interface, &storage)?).await?;
     let label = Label::new(&identity, link.mac, &config.serial, &config.model);
     if json {
         println!("{}", serde_json::to_string(&label)?);
@@ -214,7 +227,7 @@ async fn print_label(config: &Config, json: bool, manifest: bool) -> anyhow::Res
 fn print_status(config: &Config, json: bool) -> anyhow::Result<()> {
     let status = Status::load(&config.state_dir)
         .with_context(|| format!("there is no status in {}: has muster-agent run here?", config.state_dir.display()))?;
-    let running = run::lock(&config.state_dir).is_err();
+    let running = lock(&config.state_dir).is_err();
     if json {
         let mut value = serde_json::to_value(&status)?;
         value["running"] = running.into();
@@ -228,7 +241,7 @@ fn print_status(config: &Config, json: bool) -> anyhow::Result<()> {
 
 async fn test_program(config: &Config, program: &Path, only: &str) -> anyhow::Result<()> {
     let program = std::path::absolute(program)?;
-    let interface = find_link(config.interface.as_deref()).await?.name;
+    let interface = find_link(&config.interface).await?.name;
     println!("{} on {interface}, contract version {}", program.display(), conformance::VERSION);
     let mut tested = 0;
     let mut tell = |check: &conformance::Check| {
@@ -245,22 +258,22 @@ async fn test_program(config: &Config, program: &Path, only: &str) -> anyhow::Re
     Ok(())
 }
 
-async fn reset(config: &Config, yes: bool) -> anyhow::Result<()> {
-    let storage = FileStorage::open(&config.state_dir)?;
-    let _lock = run::lock(&config.state_dir)?;
+async fn print_diagnosis(config: &Config, json: bool) -> anyhow::Result<()> {
+    let report = diagnose(config).await;
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{}", report.to_text());
+    }
+    if report.is_well() { Ok(()) } else { Err(anyhow::anyhow!("something does not work: see FAILED above")) }
+}
+
+async fn factory_reset(config: &Config, yes: bool) -> anyhow::Result<()> {
     if !yes {
         anyhow::bail!("a reset makes this appliance forget its owner and its settings: repeat with --yes");
     }
-    rp_filter::put_back(&storage)?;
-    for document in [Document::Appliance, Document::Noc, Document::FormerNetwork, Document::Beats] {
-        storage.remove(document)?;
-    }
-    let interface = find_link(config.interface.as_deref()).await?.name;
-    let choice = BackEndChoice::new(config.network.clone());
-    let network = LiveNetwork::new(interface, config.root.clone(), config.probe, storage, choice);
-    for path in network.remove_files().await? {
-        println!("removed {}", path.display());
-    }
-    println!("The appliance is unconfigured. Restart it, so that the network forgets its settings, too.");
+    let storage = FileStorage::open(&config.state_dir)?;
+    reset::reset(config, &storage).await?;
+    println!("The appliance is unconfigured.");
     Ok(())
 }

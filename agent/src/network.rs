@@ -3,6 +3,7 @@
 //! A back end remembers the former state on disk before it changes anything. Until [`Network::commit`] that state can be
 //! restored exactly, also after a power cut.
 
+pub mod arp;
 pub mod back_end;
 pub mod conformance;
 pub mod drift;
@@ -13,6 +14,7 @@ mod former;
 mod host_name;
 mod ifupdown;
 mod later;
+pub mod links;
 pub mod live;
 mod netlink;
 mod networkd;
@@ -20,8 +22,9 @@ mod networkmanager;
 mod program;
 mod resolver;
 pub mod rp_filter;
+pub mod watch;
 
-pub use netlink::{Link, find_link, prepare};
+pub use links::{Choice, Link, find_link, set_up};
 
 use crate::storage::StorageError;
 use drift::Setting;
@@ -83,6 +86,14 @@ pub enum NetworkError {
     NoInterface {
         /// Its name.
         interface: String,
+    },
+    /// A MAC does not say which interface is meant.
+    #[error("{names} have the MAC address {mac}. Give the name of one with --interface")]
+    SeveralInterfaces {
+        /// The MAC.
+        mac: muster_protocol::id::Mac,
+        /// Those that have it.
+        names: String,
     },
     /// The kernel refused.
     #[error("the kernel refused to {action}")]
@@ -219,6 +230,7 @@ impl NetworkError {
         match self {
             NetworkError::AddressTaken { .. } => "address_taken",
             NetworkError::NoInterface { .. } => "no_interface",
+            NetworkError::SeveralInterfaces { .. } => "several_interfaces",
             NetworkError::Kernel { .. } => "kernel_refused",
             NetworkError::File { .. } => "system_file",
             NetworkError::Storage(error) => error.code(),

@@ -272,6 +272,11 @@ impl<S: Storage> NocClient<S> {
     }
 }
 
+/// Whether the NOC of an enrolment answers, and is the right one.
+pub async fn reach(enrolment: &Enrolment) -> Result<(), NocError> {
+    tls::anonymous(&Pinned::new(enrolment.ca_pin))?.greet(&enrolment.noc).await.map_err(failed(&enrolment.noc))
+}
+
 async fn post<T: DeserializeOwned>(
     client: &Client,
     noc: &str,

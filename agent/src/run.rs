@@ -1,35 +1,48 @@
-//! The daemon's loop: one interface, one agent. What it needs rights for is behind [`Host`]: done by this process itself
-//! ([`Here`]), or by another one ([`crate::separation`]).
+//! The daemon's loop: one appliance, its interfaces, one agent. What it needs rights for is behind [`Host`]: done by this process
+//! itself ([`Here`]), or by another one ([`crate::separation`]).
 
 use crate::agent::{Agent, Parts};
 use crate::config::{Config, DriftPolicy};
 use crate::health::HostHealth;
+use crate::host::{Here, Host, Place};
 use crate::identity::Identity;
+use crate::interfaces::{self, Interfaces};
+use crate::lock::lock_patiently;
 use crate::network::back_end::BackEndChoice;
-use crate::network::live::LiveNetwork;
-use crate::network::{Link, Network, NetworkError, chain, find_link, rp_filter};
+use crate::network::drift::Setting;
+use crate::network::links::{Choice, Kept, find_link};
+use crate::network::watch::Changes;
+use crate::network::{Link, arp, chain, rp_filter};
 use crate::recent_log::RecentLog;
+use crate::reset;
 use crate::separation::{self, keeper};
-use crate::status::{self, Status};
-use crate::storage::{FileStorage, Storage, StorageError};
-use crate::system::{HostSystem, System};
-use crate::udp::Sockets;
+use crate::status::{self, OnNetwork, Status};
+use crate::storage::FileStorage;
+use crate::system::HostSystem;
+use crate::udp::Received;
 use anyhow::Context;
 use muster_protocol::appliance::Event;
+use muster_protocol::id::Mac;
+use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::time::Millis;
-use muster_protocol::wire::here::{Proof, State};
-use std::fs::{File, TryLockError};
-use std::future::Future;
-use std::io;
+use muster_protocol::wire::here::State;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
 
-/// How often the interface is looked at: it may have been replaced, or have got another MAC or address.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// The interfaces are looked at when the kernel says that they changed, and this often in any case.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Where the kernel does not say it.
+const LOOK_UNTOLD_EVERY: Duration = Duration::from_secs(3);
+/// A console may still ask for the result of a configuration on another interface than the configured one.
+const WIDE_AFTERWARDS: Duration = Duration::from_secs(120);
+/// Settings that somebody takes away again and again are put back this often.
+const PUT_BACK_EVERY: Duration = Duration::from_secs(5);
+const SOONEST_LOOK: Duration = Duration::from_secs(1);
 
 /// Runs until it is told to end by SIGTERM or SIGINT.
 pub async fn run(config: Config, log: RecentLog) -> anyhow::Result<()> {
@@ -44,7 +57,8 @@ pub async fn run(config: Config, log: RecentLog) -> anyhow::Result<()> {
 /// In one process.
 async fn run_here(config: Config, log: RecentLog) -> anyhow::Result<()> {
     let storage = FileStorage::open(&config.state_dir)?;
-    let _lock = lock(&config.state_dir)?;
+    let _lock = lock_patiently(&config.state_dir).await?;
+    reset::finish(&config, &storage).await?;
     let identity = Identity::load_or_make(&storage, config.claim_file.as_deref())?;
     if nix::unistd::geteuid().is_root() {
         tracing::warn!(
@@ -75,97 +89,14 @@ async fn run_here(config: Config, log: RecentLog) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the daemon needs rights for.
-pub trait Host: Clone + Send + Sync + 'static {
-    /// Its documents.
-    type Storage: Storage + Clone;
-    /// Its network.
-    type Network: Network;
-    /// Where documents are kept.
-    fn storage(&self) -> Self::Storage;
-    /// The network of an interface.
-    fn network(&self, interface: &str) -> Self::Network;
-    /// What the NOC may give instructions to.
-    fn system(&self) -> Arc<dyn System>;
-    /// Brings an interface up; it and its IPv4 networks.
-    fn prepare(
-        &self,
-        interface: &str,
-    ) -> impl Future<Output = Result<(Link, Vec<(Ipv4Addr, u8)>), NetworkError>> + Send;
-    /// Opens reverse-path filters ([`rp_filter`]).
-    fn open_filters(&self, interface: &str) -> Result<(), StorageError>;
-    /// Puts them back.
-    fn put_filters_back(&self) -> Result<(), StorageError>;
-    /// Keeps the status for `muster-agent status`.
-    fn tell(&self, status: &Status) -> io::Result<()>;
-}
-
-/// Where and as what the daemon runs.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// The interface to configure; the first Ethernet if absent.
-    pub interface: Option<String>,
-    /// What proves ownership while unconfigured.
-    pub proof: Proof,
-    /// What system files are relative to.
-    pub root: PathBuf,
-    /// Where state is kept.
-    pub state_dir: PathBuf,
-    /// Whether settings that were changed by hand are set again.
-    pub restores_drift: bool,
-    /// The process that has rights, if it is another one.
-    pub keeper: Option<u32>,
-}
-
-/// This process does everything itself.
-#[derive(Clone, Debug)]
-pub struct Here {
-    root: PathBuf,
-    probe: Duration,
-    storage: FileStorage,
-    network: BackEndChoice,
-    system: HostSystem,
-}
-
-impl Host for Here {
-    type Storage = FileStorage;
-    type Network = LiveNetwork<FileStorage>;
-
-    fn storage(&self) -> FileStorage {
-        self.storage.clone()
-    }
-
-    fn network(&self, interface: &str) -> LiveNetwork<FileStorage> {
-        let (root, storage) = (self.root.clone(), self.storage.clone());
-        LiveNetwork::new(interface.to_owned(), root, self.probe, storage, self.network.clone())
-    }
-
-    fn system(&self) -> Arc<dyn System> {
-        Arc::new(self.system.clone())
-    }
-
-    async fn prepare(&self, interface: &str) -> Result<(Link, Vec<(Ipv4Addr, u8)>), NetworkError> {
-        crate::network::prepare(interface).await
-    }
-
-    fn open_filters(&self, interface: &str) -> Result<(), StorageError> {
-        rp_filter::open(&self.storage, interface)
-    }
-
-    fn put_filters_back(&self) -> Result<(), StorageError> {
-        rp_filter::put_back(&self.storage)
-    }
-
-    fn tell(&self, status: &Status) -> io::Result<()> {
-        status.store(self.storage.folder())
-    }
-}
-
 /// The daemon; it ends with an error only.
 pub async fn daemon<H: Host>(host: H, identity: Identity, place: Place) -> anyhow::Result<()> {
-    let link = wait_for_link(place.interface.as_deref()).await;
+    let changes = Changes::listen().inspect_err(|error| tracing::warn!(error = %chain(error), "looking more often"));
+    let changes = changes.ok();
+    let choice = interfaces::chosen(&place.interface, &host.storage())?;
+    let link = wait_for_link(&choice, changes.as_ref()).await;
     tracing::info!(uid = %identity.uid(), interface = link.name, "starting");
-    Daemon::start(host, identity, place, link)?.serve().await
+    Daemon::start(host, identity, place, link, changes)?.serve().await
 }
 
 /// SIGTERM and SIGINT.
@@ -201,103 +132,111 @@ pub fn make_counters_folder(root: &Path) {
 
 const COUNTERS: &str = "run/muster/counters.d";
 
-/// Why a state folder cannot be had alone.
-#[derive(Debug, thiserror::Error)]
-pub enum LockError {
-    /// Another agent works with it.
-    #[error("another muster-agent works with {state_dir}. Stop it first")]
-    Held {
-        /// The folder.
-        state_dir: PathBuf,
-    },
-    /// The lock file cannot be made.
-    #[error("{path} cannot be made. Run as root, and check free space and permissions")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl LockError {
-    /// A stable word for programs.
-    pub fn code(&self) -> &'static str {
-        match self {
-            LockError::Held { .. } => "already_running",
-            LockError::File { .. } => "lock_failed",
-        }
-    }
-}
-
-/// Makes sure that one agent works with a state folder; the lock ends with the returned file.
-pub fn lock(state_dir: &Path) -> Result<File, LockError> {
-    let path = state_dir.join("lock");
-    let failed = |source| LockError::File { path: path.clone(), source };
-    // One that is there is only read, so that the agent also starts, and says so, on a disk that has become read-only.
-    let file = File::open(&path).or_else(|_| File::create(&path)).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(LockError::Held { state_dir: state_dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
-}
-
 struct Daemon<H: Host> {
     agent: Agent<H::Storage, H::Network, HostHealth>,
     host: H,
     started: Instant,
-    link: Link,
-    /// Absent while the interface is.
-    sockets: Option<Sockets>,
-    networks: Vec<(Ipv4Addr, u8)>,
+    interfaces: Interfaces,
+    /// The interface that is on disk as the configured one.
+    kept: Option<Kept>,
+    wide_until: Option<Instant>,
+    changes: Option<Changes>,
+    guard: Option<Guard>,
+    conflict: watch::Sender<Option<Mac>>,
+    /// The interface was away or down, and what it had is gone with that.
+    returned: bool,
+    put_back: Option<Instant>,
+    times_put_back: u64,
     done: mpsc::UnboundedReceiver<crate::agent::Done>,
     told: Option<Status>,
-    /// Filters or status file could not be written.
+    /// Interface, filters or status file could not be written.
     tell_again: bool,
 }
 
+/// The task that watches over an address.
+struct Guard {
+    over: (u32, Mac, Ipv4Addr),
+    task: JoinHandle<()>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 impl<H: Host> Daemon<H> {
-    fn start(host: H, identity: Identity, place: Place, link: Link) -> anyhow::Result<Daemon<H>> {
+    fn start(
+        host: H,
+        identity: Identity,
+        place: Place,
+        link: Link,
+        changes: Option<Changes>,
+    ) -> anyhow::Result<Daemon<H>> {
         let (work, done) = mpsc::unbounded_channel();
-        let counters = vec![place.state_dir.join("counters.d"), place.root.join(COUNTERS)];
+        let (conflict, heard) = watch::channel(None);
+        let health = HostHealth {
+            interface: link.name.clone(),
+            counters: vec![place.state_dir.join("counters.d"), place.root.join(COUNTERS)],
+            keeper: place.keeper,
+            clock_offset_s: None,
+            address_conflict: Some(heard),
+        };
         let parts = Parts {
             identity,
             mac: link.mac,
             proof: place.proof,
             storage: host.storage(),
             network: Arc::new(host.network(&link.name)),
-            health: HostHealth { interface: link.name.clone(), counters, keeper: place.keeper, clock_offset_s: None },
+            health,
             system: host.system(),
             work,
             connections: Arc::new(Semaphore::new(1)),
         };
         let mut agent = Agent::start(Millis(0), parts)?;
         agent.restore_drift(place.restores_drift);
-        let started = Instant::now();
-        let (sockets, networks, told) = (None, Vec::new(), None);
-        Ok(Daemon { agent, host, started, link, sockets, networks, done, told, tell_again: false })
+        Ok(Daemon {
+            agent,
+            kept: interfaces::kept(&host.storage())?,
+            host,
+            started: Instant::now(),
+            interfaces: Interfaces::new(place.interface, link),
+            wide_until: None,
+            changes,
+            guard: None,
+            conflict,
+            returned: true,
+            put_back: None,
+            times_put_back: 0,
+            done,
+            told: None,
+            tell_again: false,
+        })
     }
 
     async fn serve(mut self) -> anyhow::Result<()> {
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut look_at = Instant::now();
+        let mut conflict = self.conflict.subscribe();
         loop {
             let due = self.agent.poll_timeout().map(|at| self.started + Duration::from_millis(at.0));
+            let mut look = false;
             tokio::select! {
-                received = receive(self.sockets.as_ref()) => {
-                    self.agent.datagram(self.now(), received.peer, &received.bytes);
-                }
+                received = self.interfaces.receive() => self.datagram(&received),
                 () = sleep_until(due) => self.agent.timeout(self.now()),
                 Some(done) = self.done.recv() => {
-                    let changed = done.changed_network();
+                    look = done.changed_network();
                     self.agent.done(self.now(), done);
-                    if changed {
-                        self.look_at_network().await;
-                    }
                 }
-                _ = look.tick() => self.look_at_network().await,
+                () = changed(self.changes.as_ref()) => look = true,
+                Ok(()) = conflict.changed() => {
+                    let who = *conflict.borrow_and_update();
+                    self.log_conflict(who);
+                }
+                () = sleep_until(Some(look_at)) => look = true,
+            }
+            if look {
+                self.look_at_network().await;
+                look_at = self.next_look();
             }
             self.transmit().await;
             self.tell();
@@ -310,46 +249,171 @@ impl<H: Host> Daemon<H> {
 
     async fn transmit(&mut self) {
         while let Some((peer, bytes)) = self.agent.poll_transmit() {
-            if let Some(sockets) = &self.sockets {
-                sockets.answer(&peer, &bytes, &self.networks).await;
-            }
+            self.interfaces.answer(&peer, &bytes).await;
         }
     }
 
-    /// The interface by its name: index and MAC may change under us, memberships go with the index.
+    fn datagram(&mut self, received: &Received) {
+        if self.agent.state() == State::Unconfigured {
+            let before = self.interfaces.link().index;
+            if !self.interfaces.hears(self.now(), received) {
+                return;
+            }
+            if self.interfaces.link().index != before {
+                self.move_to_link();
+            }
+        }
+        self.agent.datagram(self.now(), received.peer, &received.bytes);
+    }
+
+    fn move_to_link(&mut self) {
+        let link = self.interfaces.link();
+        self.agent.use_interface(self.now(), &link.name, link.mac, self.host.network(&link.name));
+    }
+
     async fn look_at_network(&mut self) {
-        match self.host.prepare(&self.link.name).await {
-            Ok((link, networks)) => {
-                self.networks = networks;
-                if link.mac != self.link.mac {
-                    self.agent.set_mac(self.now(), link.mac);
-                }
-                let same = self.sockets.as_ref().is_some_and(|s| s.interface() == link.index && s.is_complete());
-                self.link = link;
-                if !same {
-                    self.open_sockets();
-                }
-            }
-            Err(error @ NetworkError::NoInterface { .. }) => {
-                if self.sockets.take().is_some() {
-                    tracing::warn!(code = error.code(), "waiting for the interface");
-                }
-            }
-            // It may be there all the same, and so may who asks.
-            Err(error) => tracing::warn!(error = %chain(&error), "the interface could not be looked at"),
+        let before = self.interfaces.link().clone();
+        self.wide_until = self.wide_until.filter(|until| Instant::now() < *until);
+        let state = self.agent.state();
+        let movable = state == State::Unconfigured;
+        let wide = self.agent.settings().is_none() || self.wide_until.is_some();
+        let came = self.interfaces.look(&self.host, movable, wide).await;
+        let link = self.interfaces.link();
+        let mac = link.mac;
+        if link.name != before.name && movable {
+            self.move_to_link();
+        } else if mac != before.mac {
+            self.agent.set_mac(self.now(), mac);
+        }
+        if came && state != State::Configured {
+            self.tell_again |= !self.set_filters();
+        }
+        self.returned |= self.interfaces.was_away();
+        self.put_settings_back();
+        self.watch_over_address();
+    }
+
+    fn next_look(&self) -> Instant {
+        let every = if self.changes.is_some() { LOOK_EVERY } else { LOOK_UNTOLD_EVERY };
+        let now = Instant::now();
+        let missing = self.put_back.filter(|_| !self.missing_settings().is_empty()).map(|at| at + PUT_BACK_EVERY);
+        let sooner = [self.wide_until, missing].into_iter().flatten().min();
+        sooner.map_or(now + every, |at| at.clamp(now + SOONEST_LOOK, now + every))
+    }
+
+    /// The settings that shall be in force, on an interface that is there.
+    fn settings_to_keep(&self) -> Option<&NetworkSettings> {
+        let is_final = self.agent.state() == State::Configured && self.interfaces.is_present();
+        self.agent.settings().filter(|_| is_final)
+    }
+
+    fn has_address(&self, wanted: Ipv4Addr) -> bool {
+        self.interfaces.networks().iter().any(|(address, _)| *address == wanted)
+    }
+
+    /// Those without which nobody reaches the appliance.
+    fn missing_settings(&self) -> Vec<Setting> {
+        let Some(settings) = self.settings_to_keep() else { return Vec::new() };
+        let address = !self.has_address(settings.address());
+        let route = settings.gateway().is_some() && !self.interfaces.has_default_route();
+        let missing = [(address, Setting::Address), (route, Setting::Gateway)];
+        missing.into_iter().filter_map(|(is_missing, setting)| is_missing.then_some(setting)).collect()
+    }
+
+    /// A DHCP client that still runs, a card that was replaced, an interface that was down or a person may have taken them away.
+    fn put_settings_back(&mut self) {
+        let missing = self.missing_settings();
+        if missing.is_empty() {
+            self.returned = false;
+            return;
+        }
+        let by_hand = if self.returned { &[][..] } else { &missing };
+        let waits = self.put_back.is_some_and(|at| at.elapsed() < PUT_BACK_EVERY);
+        if waits || !self.agent.put_settings_back(by_hand) {
+            return;
+        }
+        self.put_back = Some(Instant::now());
+        self.times_put_back += 1;
+        // Ever fewer lines: something may fight for the interface for years.
+        if self.times_put_back.is_power_of_two() {
+            tracing::warn!(times = self.times_put_back, "settings were gone from the interface: putting them back");
         }
     }
 
-    fn open_sockets(&mut self) {
-        // The old ones hold the port until they are gone.
-        self.sockets = None;
-        match Sockets::open(&self.link) {
-            Ok(sockets) => {
-                tracing::info!(interface = self.link.name, "listening");
-                self.sockets = Some(sockets);
-            }
-            Err(error) => tracing::error!(%error, "cannot listen; trying again"),
+    fn watch_over_address(&mut self) {
+        let link = self.interfaces.link();
+        let address =
+            self.settings_to_keep().map(NetworkSettings::address).filter(|address| self.has_address(*address));
+        let over = address.map(|address| (link.index, link.mac, address));
+        if self.guard.as_ref().map(|guard| guard.over) == over {
+            return;
         }
+        self.guard = over.map(|over| {
+            let task = tokio::spawn(arp::watch_over(link.clone(), over.2, self.conflict.clone()));
+            Guard { over, task }
+        });
+        self.conflict.send_if_modified(|told| told.take().is_some());
+    }
+
+    fn log_conflict(&self, who: Option<Mac>) {
+        match who {
+            Some(by) => tracing::warn!(%by, "somebody else claims this appliance's address; it is kept and defended"),
+            None => tracing::info!("nobody else claims this appliance's address any more"),
+        }
+    }
+
+    /// Open until there are settings. False if that is to be tried again.
+    fn set_filters(&self) -> bool {
+        let set = match self.agent.state() {
+            State::Configured => self.host.put_filters_back(),
+            _ => self.host.open_filters(&self.interfaces.listening()),
+        };
+        if let Err(error) = &set
+            && !self.tell_again
+        {
+            tracing::warn!(error = %chain(error), "reverse-path filters; trying again");
+        }
+        set.is_ok()
+    }
+
+    /// The interface is on disk before its settings can become final, and forgotten when there are none. False
+    /// if it could not be written.
+    fn keep_interface(&mut self) -> bool {
+        let has_settings = self.agent.state() != State::Unconfigured;
+        let wanted = (self.interfaces.is_free() && has_settings).then(|| Kept::from(self.interfaces.link()));
+        if self.kept == wanted {
+            return true;
+        }
+        let stored = interfaces::keep(&self.host.storage(), wanted.as_ref());
+        match &stored {
+            Ok(()) => self.kept = wanted,
+            Err(error) if !self.tell_again => {
+                tracing::error!(error = %chain(error), "the configured interface could not be stored; trying again");
+            }
+            Err(_) => {}
+        }
+        stored.is_ok()
+    }
+
+    fn other_addresses(&self) -> Vec<String> {
+        let Some(settings) = self.settings_to_keep() else { return Vec::new() };
+        let other = |address: &Ipv4Addr| *address != settings.address() && !address.is_link_local();
+        let networks = self.interfaces.networks().iter().filter(|(address, _)| other(address));
+        networks.map(|(address, prefix)| format!("{address}/{prefix}")).collect()
+    }
+
+    fn status(&self) -> Status {
+        let link = self.interfaces.link();
+        let on = OnNetwork {
+            interface: link.name.clone(),
+            mac: link.mac,
+            carrier: self.interfaces.has_carrier(),
+            listening: self.interfaces.listening().into_iter().map(str::to_owned).collect(),
+            address_conflict: *self.conflict.borrow(),
+            other_addresses: self.other_addresses(),
+            settings_put_back: self.times_put_back,
+        };
+        Status::of(&self.agent, on)
     }
 
     /// Log, status file and filters follow what the machine says.
@@ -375,44 +439,41 @@ impl<H: Host> Daemon<H> {
                 Event::Decommissioned => tracing::warn!("decommissioned: the owner and the settings are forgotten"),
             }
         }
-        let status = Status::of(&self.agent, &self.link.name, self.link.mac);
-        let same = self.told.as_ref() == Some(&status);
-        if same && !self.tell_again {
+        let kept = self.keep_interface();
+        let status = self.status();
+        if self.told.as_ref() == Some(&status) && kept && !self.tell_again {
             return;
         }
+        let former = self.told.as_ref().map(|told| told.other_addresses.as_slice()).unwrap_or_default();
+        if former.is_empty() && !status.other_addresses.is_empty() {
+            let addresses = status.other_addresses.join(" ");
+            tracing::warn!(addresses, "the interface has addresses that are not configured: does a DHCP client run?");
+        }
+        let state = self.agent.state();
         let changed = self.told.as_ref().is_none_or(|told| told.state != status.state);
         if changed {
-            tracing::info!(state = status::word(self.agent.state()), "state");
+            tracing::info!(state = status::word(state), "state");
+            // At a start nobody waits on another interface.
+            let wide = state == State::Configured && self.told.is_some();
+            self.wide_until = wide.then(|| Instant::now() + WIDE_AFTERWARDS);
         }
-        let mut failed = false;
-        if changed || self.tell_again {
-            let filters = match self.agent.state() {
-                State::Configured => self.host.put_filters_back(),
-                _ => self.host.open_filters(&self.link.name),
-            };
-            if let Err(error) = filters {
-                failed = true;
-                if !self.tell_again {
-                    tracing::warn!(error = %chain(&error), "reverse-path filters; trying again");
-                }
-            }
+        let filters = !(changed || self.tell_again) || self.set_filters();
+        let told = self.host.tell(&status);
+        if let Err(error) = &told
+            && !self.tell_again
+        {
+            tracing::warn!(%error, "the status file could not be written; trying again");
         }
-        if let Err(error) = self.host.tell(&status) {
-            failed = true;
-            if !self.tell_again {
-                tracing::warn!(%error, "the status file could not be written; trying again");
-            }
-        }
-        // With the next event, at the latest when the interface is looked at.
-        self.tell_again = failed;
+        // With the next event, at the latest when the interfaces are looked at.
+        self.tell_again = !(kept && filters && told.is_ok());
         self.told = Some(status);
     }
 }
 
-async fn wait_for_link(name: Option<&str>) -> Link {
+async fn wait_for_link(choice: &Choice, changes: Option<&Changes>) -> Link {
     let mut complained = false;
     loop {
-        match find_link(name).await {
+        match find_link(choice).await {
             Ok(link) => return link,
             Err(error) if !complained => {
                 tracing::warn!(error = %chain(&error), "waiting for the interface");
@@ -420,13 +481,13 @@ async fn wait_for_link(name: Option<&str>) -> Link {
             }
             Err(_) => {}
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        let _ = tokio::time::timeout(LOOK_UNTOLD_EVERY, changed(changes)).await;
     }
 }
 
-async fn receive(sockets: Option<&Sockets>) -> crate::udp::Received {
-    match sockets {
-        Some(sockets) => sockets.receive().await,
+async fn changed(changes: Option<&Changes>) {
+    match changes {
+        Some(changes) => changes.next().await,
         None => std::future::pending().await,
     }
 }

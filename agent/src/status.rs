@@ -21,6 +21,21 @@ pub struct Status {
     pub interface: String,
     /// Its MAC.
     pub mac: Mac,
+    /// Whether a cable leads somewhere.
+    #[serde(default)]
+    pub carrier: bool,
+    /// The interfaces that are listened on.
+    #[serde(default)]
+    pub listening: Vec<String>,
+    /// Who else claims the address.
+    #[serde(default)]
+    pub address_conflict: Option<Mac>,
+    /// Addresses that the settings do not name, of a DHCP client for example.
+    #[serde(default)]
+    pub other_addresses: Vec<String>,
+    /// How often the settings were put back since the start, because somebody took them off the interface.
+    #[serde(default)]
+    pub settings_put_back: u64,
     /// `unconfigured`, `installing`, `provisional` or `configured`.
     pub state: String,
     /// The highest grant accepted.
@@ -45,14 +60,32 @@ pub struct Status {
     pub drift: Vec<String>,
 }
 
+/// What a status says of the network; the words are those of [`Status`].
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "documented in Status")]
+pub struct OnNetwork {
+    pub interface: String,
+    pub mac: Mac,
+    pub carrier: bool,
+    pub listening: Vec<String>,
+    pub address_conflict: Option<Mac>,
+    pub other_addresses: Vec<String>,
+    pub settings_put_back: u64,
+}
+
 impl Status {
     /// Of an agent.
-    pub fn of<S: Storage + Clone, N: Network, H: Health>(agent: &Agent<S, N, H>, interface: &str, mac: Mac) -> Status {
+    pub fn of<S: Storage + Clone, N: Network, H: Health>(agent: &Agent<S, N, H>, on: OnNetwork) -> Status {
         let beat = agent.last_beat();
         Status {
             uid: agent.uid(),
-            interface: interface.to_owned(),
-            mac,
+            interface: on.interface,
+            mac: on.mac,
+            carrier: on.carrier,
+            listening: on.listening,
+            address_conflict: on.address_conflict,
+            other_addresses: on.other_addresses,
+            settings_put_back: on.settings_put_back,
             state: word(agent.state()).to_owned(),
             seq: agent.seq(),
             settings: agent.settings().map(|settings| settings.to_raw()),
@@ -82,20 +115,33 @@ impl Status {
     /// For people.
     pub fn to_text(&self) -> String {
         let mut text = format!(
-            "UID        {}\nInterface  {} ({})\nState      {}\nSequence   {}\n",
-            self.uid, self.interface, self.mac, self.state, self.seq
+            "UID        {}\nInterface  {} ({})\nCarrier    {}\nState      {}\nSequence   {}\n",
+            self.uid,
+            self.interface,
+            self.mac,
+            if self.carrier { "yes" } else { "no" },
+            self.state,
+            self.seq
         );
         let mut line = |name: &str, value: &str| {
             if !value.is_empty() {
                 text += &format!("{name:<10} {value}\n");
             }
         };
+        line("Listening", &self.listening.join(" "));
         if let Some(settings) = &self.settings {
             line("Host name", &format!("{}.{}", settings.host_name, settings.domain));
             line("Address", &settings.address);
             line("Netmask", &settings.netmask);
             line("Gateway", &settings.gateway);
             line("DNS", format!("{} {}", settings.dns1, settings.dns2).trim());
+        }
+        if let Some(other) = &self.address_conflict {
+            line("Conflict", &format!("{other} claims the same address"));
+        }
+        line("Also has", &self.other_addresses.join(" "));
+        if self.settings_put_back > 0 {
+            line("Put back", &format!("the settings, {} times since the start", self.settings_put_back));
         }
         // Its grant says that, and it may have signed any text.
         line("NOC", &shown(self.noc.as_deref().unwrap_or_default()));

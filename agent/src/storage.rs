@@ -32,6 +32,10 @@ pub enum Document {
     FormerFilters,
     /// Beats that wait for the NOC: the journal.
     Beats,
+    /// The interface that is configured, where none was named.
+    Interface,
+    /// That a factory reset was asked for and is not finished.
+    Reset,
 }
 
 impl Document {
@@ -43,6 +47,8 @@ impl Document {
             Document::FormerNetwork => "former-network",
             Document::FormerFilters => "former-filters",
             Document::Beats => "beats",
+            Document::Interface => "interface",
+            Document::Reset => "reset",
         }
     }
 }

@@ -42,14 +42,14 @@ impl Sockets {
         }
     }
 
-    /// True if both protocols are there.
-    pub fn is_complete(&self) -> bool {
-        self.v4.is_some() && self.v6.is_some()
-    }
-
-    /// The index of the interface.
-    pub fn interface(&self) -> u32 {
-        self.interface
+    /// Opens what could not be opened before: a protocol may have been switched on since.
+    pub fn complete(&mut self, link: &Link) {
+        if self.v4.is_none() {
+            self.v4 = open_v4(link).ok();
+        }
+        if self.v6.is_none() {
+            self.v6 = open_v6(link).ok();
+        }
     }
 
     /// The next datagram; longer ones than a Muster datagram are dropped. Cancel-safe.

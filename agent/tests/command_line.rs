@@ -31,7 +31,7 @@ fn every_refusal_names_its_remedy() {
     let again = agent(path, &["label", "--json"]);
     assert_eq!(printed.stdout, again.stdout, "the identity is made once");
 
-    let held = muster_agent::run::lock(&path.join("state")).expect("free");
+    let held = muster_agent::lock::lock(&path.join("state")).expect("free");
     assert_refused(&agent(path, &["run"]), "already_running", "Stop it first");
     assert_refused(&agent(path, &["reset", "--yes"]), "already_running", "Stop it first");
     drop(held);

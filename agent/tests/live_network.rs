@@ -6,17 +6,17 @@
 #[path = "support/namespaces.rs"]
 mod namespaces;
 
+use muster_agent::network::arp::Timing;
 use muster_agent::network::back_end::{BackEnd, BackEndChoice};
 use muster_agent::network::drift::Setting;
 use muster_agent::network::live::LiveNetwork;
-use muster_agent::network::{Network, NetworkError, prepare};
+use muster_agent::network::{Network, NetworkError, set_up};
 use muster_agent::storage::{Document, FileStorage, MemoryStorage, Storage};
 use muster_protocol::parameters::{NetworkSettings, RawSettings};
 use muster_protocol::wire::result::{Reason, Stage};
 use namespaces::{inside, run, run_ip};
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 fn settings() -> NetworkSettings {
     let raw = RawSettings {
@@ -32,13 +32,7 @@ fn settings() -> NetworkSettings {
 }
 
 fn network<S: Storage>(root: &Path, storage: S) -> LiveNetwork<S> {
-    LiveNetwork::new(
-        "eth0".into(),
-        root.to_owned(),
-        Duration::from_millis(1_200),
-        storage,
-        BackEndChoice::new(Some(BackEnd::Bare)),
-    )
+    LiveNetwork::new("eth0".into(), root.to_owned(), Timing::FAST, storage, BackEndChoice::new(Some(BackEnd::Bare)))
 }
 
 fn silent(_: Stage, _: u8) {}
@@ -61,7 +55,7 @@ async fn settings_are_applied_to_an_interface_without_address_and_rolled_back() 
     if !inside("settings_are_applied_to_an_interface_without_address_and_rolled_back") {
         return;
     }
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     let root = tempfile::tempdir().expect("a folder");
     let storage = MemoryStorage::default();
     let network = network(root.path(), storage.clone());
@@ -136,7 +130,7 @@ async fn a_taken_address_is_found_before_anything_changes() {
     if !inside("a_taken_address_is_found_before_anything_changes") {
         return;
     }
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     // The other end of the cable has it.
     run(&["ip", "-n", &namespaces::peer(), "address", "add", "192.0.2.10/24", "dev", "eth0"]);
     let root = tempfile::tempdir().expect("a folder");
@@ -154,7 +148,7 @@ async fn whatever_step_fails_everything_is_restored() {
     if !inside("whatever_step_fails_everything_is_restored") {
         return;
     }
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     run_ip("address add 10.7.0.5/16 dev eth0");
     let root = tempfile::tempdir().expect("a folder");
     // The disk of the system files is full; the agent's own is not.
@@ -177,7 +171,7 @@ async fn a_full_disk_of_the_agents_own_refuses_before_anything_changes() {
     if !inside("a_full_disk_of_the_agents_own_refuses_before_anything_changes") {
         return;
     }
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     let folder = tempfile::tempdir().expect("a folder");
     run(&["mount", "-t", "tmpfs", "-o", "size=16k", "none", &folder.path().display().to_string()]);
     let storage = FileStorage::open(folder.path()).expect("opened");
@@ -217,7 +211,7 @@ async fn settings_that_are_changed_by_hand_are_named_and_restored() {
     if !inside("settings_that_are_changed_by_hand_are_named_and_restored") {
         return;
     }
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     let root = tempfile::tempdir().expect("a folder");
     let network = network(root.path(), MemoryStorage::default());
     network.apply(&settings(), &silent).await.expect("applied");

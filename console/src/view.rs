@@ -141,6 +141,8 @@ pub struct BeatView {
     pub counters: BTreeMap<String, f64>,
     /// Settings that somebody changed by hand, by stable words.
     pub drift: Vec<String>,
+    /// MAC of another host that claims its address.
+    pub address_conflict: Option<String>,
     /// The appliance itself, as far as it says.
     pub host: HostView,
 }

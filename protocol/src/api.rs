@@ -429,6 +429,9 @@ pub struct BeatValues {
     pub disk_free: u64,
     /// Agent version.
     pub agent: String,
+    /// Who else on its link claims its IPv4 address, while he does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_conflict: Option<Mac>,
     /// Application counters and gauges, by name (seed: "the number of emails passing through the device").
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counters: BTreeMap<String, f64>,

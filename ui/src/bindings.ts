@@ -140,6 +140,10 @@ counters: { [key in string]: number },
  */
 drift: Array<string>,
 /**
+ * MAC of another host that claims its address.
+ */
+address_conflict: string | null,
+/**
  * The appliance itself, as far as it says.
  */
 host: HostView, };

@@ -7,11 +7,14 @@ use crate::network::{Network, chain};
 use crate::storage::Storage;
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::wire::here::State;
+use std::collections::BTreeSet;
 
 /// What was found last, and what is to be done about it.
 #[derive(Debug, Default)]
 pub(super) struct Drift {
     found: Vec<Setting>,
+    /// Taken off the interface by hand, and put back, since the last beat that was accepted.
+    put_back: BTreeSet<Setting>,
     restores: bool,
 }
 
@@ -19,15 +22,29 @@ impl Drift {
     /// Nothing is configured any more.
     pub(super) fn forget(&mut self) {
         self.found.clear();
+        self.put_back.clear();
+    }
+
+    /// Nobody would know otherwise that it was ever gone.
+    pub(super) fn put_back(&mut self, settings: &[Setting]) {
+        self.put_back.extend(settings);
+    }
+
+    pub(super) fn put_back_since(&self) -> &BTreeSet<Setting> {
+        &self.put_back
+    }
+
+    pub(super) fn told(&mut self) {
+        self.put_back.clear();
     }
 
     pub(super) fn words(&self) -> Vec<String> {
-        words(&self.found)
+        words(&self.put_back.iter().chain(&self.found).copied().collect())
     }
 }
 
 /// As a beat says it.
-pub(super) fn words(settings: &[Setting]) -> Vec<String> {
+pub(super) fn words(settings: &BTreeSet<Setting>) -> Vec<String> {
     settings.iter().map(|setting| setting.word().to_owned()).collect()
 }
 
@@ -67,7 +84,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             if found.is_empty() {
                 tracing::info!(uid = %self.uid().short(), "settings are as they were configured again");
             } else {
-                let settings = words(&found).join(", ");
+                let settings = words(&found.iter().copied().collect()).join(", ");
                 tracing::warn!(uid = %self.uid().short(), settings, "settings were changed by hand");
             }
         }

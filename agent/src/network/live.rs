@@ -1,5 +1,6 @@
 //! The real thing: a back end for what is in force and what lasts, netlink to look after it.
 
+use super::arp::{self, Timing};
 use super::back_end::{self, BackEnd, BackEndChoice, Files, Place};
 use super::drift::{self, InForce, Setting};
 use super::exec::{self, Exec, Operation};
@@ -27,8 +28,8 @@ pub struct LiveNetwork<S> {
     pub interface: String,
     /// What file names are relative to: `/`, but in a lab where several agents share one file system.
     pub root: PathBuf,
-    /// How long to wait for somebody who has the address already.
-    pub probe: Duration,
+    /// How somebody who has the address already is looked for.
+    pub probe: Timing,
     /// Where the former state is kept.
     pub storage: S,
     /// Who brings settings into force and makes them last.
@@ -47,11 +48,11 @@ impl<S: Storage> Network for LiveNetwork<S> {
         let link = netlink.link(&self.interface).await?;
         netlink.set_up(link.index).await?;
         report(Stage::ProbingAddress, 10);
-        if !netlink.has_address(link.index, settings.address()).await?
-            && let Some(by) = netlink.who_has(link.index, settings.address(), self.probe).await?
-        {
-            return Err(NetworkError::AddressTaken { address: settings.address(), by });
-        }
+        let free = if netlink.has_address(link.index, settings.address()).await? {
+            None
+        } else {
+            Some(arp::probe(&link, settings.address(), self.probe).await?)
+        };
         report(Stage::Network, 60);
         let back_end = self.back_end().await;
         back_end.check(self.place()).await?;
@@ -59,7 +60,11 @@ impl<S: Storage> Network for LiveNetwork<S> {
         if !self.is_provisional() {
             self.remember(&back_end, &netlink, link.index, settings).await?;
         }
-        self.change(&back_end, &netlink, link.index, settings).await
+        self.change(&back_end, &netlink, link.index, settings).await?;
+        if let Some(free) = free {
+            free.announce();
+        }
+        Ok(())
     }
 
     async fn roll_back(&self) -> Result<(), NetworkError> {
@@ -190,7 +195,7 @@ impl<S: Storage> Network for LiveNetwork<S> {
 
 impl<S> LiveNetwork<S> {
     /// With the usual patience.
-    pub fn new(interface: String, root: PathBuf, probe: Duration, storage: S, choice: BackEndChoice) -> LiveNetwork<S> {
+    pub fn new(interface: String, root: PathBuf, probe: Timing, storage: S, choice: BackEndChoice) -> LiveNetwork<S> {
         let (patience, program_patience) = (PATIENCE, exec::PATIENCE);
         LiveNetwork { interface, root, probe, storage, choice, patience, program_patience }
     }

@@ -1,6 +1,7 @@
 //! The kernel's view of an interface, read and changed by rtnetlink.
 
 use super::NetworkError;
+use super::links::{Link, Rank};
 use data_encoding::BASE64;
 use futures_util::TryStreamExt;
 use muster_protocol::id::Mac;
@@ -9,8 +10,7 @@ use rtnetlink::packet_core::{
     NetlinkPayload, NetlinkSerializable,
 };
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
-use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourState};
+use rtnetlink::packet_route::link::{InfoPortKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteType,
 };
@@ -22,44 +22,6 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use tokio::time::Instant;
-
-/// A network interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// Its index.
-    pub index: u32,
-    /// Its name.
-    pub name: String,
-    /// Its MAC.
-    pub mac: Mac,
-    /// Whether it is administratively up.
-    pub up: bool,
-}
-
-/// The named interface, or else the first Ethernet: a real one before a virtual one.
-pub async fn find_link(name: Option<&str>) -> Result<Link, NetworkError> {
-    let netlink = Netlink::open()?;
-    if let Some(name) = name {
-        return netlink.link(name).await;
-    }
-    let links = netlink.links().await?;
-    let real = |link: &&Link| std::path::Path::new("/sys/class/net").join(&link.name).join("device").exists();
-    let first = links.iter().find(real).or(links.first());
-    first.cloned().ok_or_else(|| NetworkError::NoInterface { interface: "of type Ethernet".into() })
-}
-
-/// Brings an interface up, for nothing is heard on one that is down; it and its IPv4 networks.
-pub async fn prepare(name: &str) -> Result<(Link, Vec<(Ipv4Addr, u8)>), NetworkError> {
-    let netlink = Netlink::open()?;
-    let link = netlink.link(name).await?;
-    if !link.up {
-        netlink.set_up(link.index).await?;
-    }
-    let networks = netlink.networks(link.index).await?;
-    Ok((link, networks))
-}
 
 /// The IPv4 state of one interface, and the default routes of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,14 +89,11 @@ impl Netlink {
         found.ok().flatten().and_then(|message| link_of(&message)).ok_or_else(missing)
     }
 
-    async fn links(&self) -> Result<Vec<Link>, NetworkError> {
+    /// All that have a MAC.
+    pub(super) async fn links(&self) -> Result<Vec<Link>, NetworkError> {
         let messages: Vec<LinkMessage> =
             self.whole("list interfaces", self.handle.link().get().execute().try_collect().await)?;
-        // What has no ARP (ifb, dummy) leads to nobody.
-        let ethernet = |message: &&LinkMessage| {
-            message.header.link_layer_type == LinkLayerType::Ether && !message.header.flags.contains(LinkFlags::Noarp)
-        };
-        let mut links: Vec<Link> = messages.iter().filter(ethernet).filter_map(link_of).collect();
+        let mut links: Vec<Link> = messages.iter().filter_map(link_of).collect();
         links.sort_by_key(|link| link.index);
         Ok(links)
     }
@@ -231,6 +190,11 @@ impl Netlink {
         Ok(addresses.iter().filter_map(|message| Some((local(message)?, message.header.prefix_len))).collect())
     }
 
+    /// Whether there is a default route.
+    pub(super) async fn has_default_route(&self) -> Result<bool, NetworkError> {
+        Ok(self.routes().await?.iter().any(is_default))
+    }
+
     /// The gateways of an interface's default routes, and how many other routes it has that the kernel did not make.
     pub(super) async fn routes_of(&self, index: u32) -> Result<(Vec<Ipv4Addr>, usize), NetworkError> {
         let routes = self.routes().await?.into_iter().filter(|route| uses(route, index));
@@ -243,62 +207,6 @@ impl Netlink {
         };
         let gateways = everywhere.iter().map(|route| gateway(route).unwrap_or(Ipv4Addr::UNSPECIFIED));
         Ok((gateways.collect(), others.len()))
-    }
-
-    /// Asks the link by ARP whether somebody has the address, as RFC 5227 §2.1.1 does: the kernel is made to resolve it,
-    /// and without an address of its own it asks from 0.0.0.0. Asks at once and then every second.
-    pub(super) async fn who_has(
-        &self,
-        index: u32,
-        address: Ipv4Addr,
-        patience: Duration,
-    ) -> Result<Option<Mac>, NetworkError> {
-        self.forget_neighbour(index, address).await?;
-        let ask = self.handle.neighbours().add(index, IpAddr::V4(address));
-        let asked = ask.state(NeighbourState::None).flags(NeighbourFlags::Use).replace().execute().await;
-        self.whole("ask who has the address", asked)?;
-        let until = Instant::now() + patience;
-        let mut found = None;
-        while found.is_none() && Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            match self.neighbour(index, address).await? {
-                Some((_, Some(mac))) => found = Some(mac),
-                // The kernel has asked as often as it does, and nobody answered.
-                Some((NeighbourState::Failed, None)) => break,
-                _ => {}
-            }
-        }
-        self.forget_neighbour(index, address).await?;
-        Ok(found)
-    }
-
-    async fn neighbour(
-        &self,
-        index: u32,
-        address: Ipv4Addr,
-    ) -> Result<Option<(NeighbourState, Option<Mac>)>, NetworkError> {
-        let listed = self.handle.neighbours().get().set_address_family(AddressFamily::Inet).execute();
-        let neighbours: Vec<_> = self.whole("list neighbours", listed.try_collect().await)?;
-        let is_it = |attribute: &NeighbourAttribute| matches!(attribute, NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) if *ip == address);
-        let found = neighbours
-            .into_iter()
-            .find(|message| message.header.ifindex == index && message.attributes.iter().any(is_it));
-        Ok(found.map(|message| {
-            let mac = message.attributes.iter().find_map(|attribute| match attribute {
-                NeighbourAttribute::LinkLayerAddress(bytes) => bytes.as_slice().try_into().ok().map(Mac),
-                _ => None,
-            });
-            (message.header.state, mac)
-        }))
-    }
-
-    async fn forget_neighbour(&self, index: u32, address: Ipv4Addr) -> Result<(), NetworkError> {
-        let mut request = self.handle.neighbours().add(index, IpAddr::V4(address));
-        let message = request.message_mut().clone();
-        match self.handle.neighbours().del(message).execute().await {
-            Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -2 => Ok(()),
-            other => self.whole("forget a neighbour", other),
-        }
     }
 
     /// Removes addresses and routes of the interface, but `keep`.
@@ -399,7 +307,27 @@ fn link_of(message: &LinkMessage) -> Option<Link> {
         LinkAttribute::Address(bytes) => bytes.as_slice().try_into().ok().map(Mac),
         _ => None,
     })?;
-    Some(Link { index: message.header.index, name, mac, up: message.header.flags.contains(LinkFlags::Up) })
+    let flags = message.header.flags;
+    let (up, carrier) = (flags.contains(LinkFlags::Up), flags.contains(LinkFlags::LowerUp));
+    let rank = rank_of(message, &name);
+    Some(Link { index: message.header.index, name, mac, up, carrier, rank })
+}
+
+fn rank_of(message: &LinkMessage, name: &str) -> Rank {
+    // What has no ARP (ifb, dummy) leads to nobody, and a port's traffic is that of its bridge or bond; a VRF leaves it where it is.
+    let is_ethernet = message.header.link_layer_type == LinkLayerType::Ether;
+    let has_arp = !message.header.flags.contains(LinkFlags::Noarp);
+    let is_port = message.attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::Controller(_)));
+    let in_vrf = message.attributes.iter().any(|attribute| {
+        matches!(attribute, LinkAttribute::LinkInfo(infos) if infos.contains(&LinkInfo::PortKind(InfoPortKind::Vrf)))
+    });
+    if !is_ethernet || !has_arp || (is_port && !in_vrf) {
+        Rank::Unfit
+    } else if std::path::Path::new("/sys/class/net").join(name).join("device").exists() {
+        Rank::Real
+    } else {
+        Rank::Virtual
+    }
 }
 
 fn local(message: &AddressMessage) -> Option<Ipv4Addr> {

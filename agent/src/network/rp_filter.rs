@@ -8,9 +8,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Opens both filters; their former values are kept on disk first.
-pub fn open(storage: &impl Storage, interface: &str) -> Result<(), StorageError> {
-    open_in(Path::new("/proc/sys"), storage, interface)
+/// Opens the filter of `all` and those of the interfaces; their former values are kept on disk first. To be called again
+/// whenever an interface comes: the kernel gives it a filter of its own.
+pub fn open<'a>(storage: &impl Storage, interfaces: impl IntoIterator<Item = &'a str>) -> Result<(), StorageError> {
+    open_in(Path::new("/proc/sys"), storage, interfaces)
 }
 
 /// Puts the former values back, if the filters were opened; after an error it can be tried again.
@@ -18,10 +19,14 @@ pub fn put_back(storage: &impl Storage) -> Result<(), StorageError> {
     put_back_in(Path::new("/proc/sys"), storage)
 }
 
-fn open_in(sys: &Path, storage: &impl Storage, interface: &str) -> Result<(), StorageError> {
+fn open_in<'a>(
+    sys: &Path,
+    storage: &impl Storage,
+    interfaces: impl IntoIterator<Item = &'a str>,
+) -> Result<(), StorageError> {
     let mut former = load(storage)?;
     let before = former.len();
-    for name in ["all", interface] {
+    for name in std::iter::once("all").chain(interfaces) {
         let path = file(sys, name);
         let Ok(value) = fs::read_to_string(&path) else { continue };
         let value = value.trim();
@@ -65,9 +70,15 @@ fn file(sys: &Path, name: &str) -> PathBuf {
     sys.join("net/ipv4/conf").join(name).join("rp_filter")
 }
 
-/// IPv6 multicast works whatever this says, so a read-only `/proc/sys` is only worth a warning.
+/// IPv6 multicast works whatever this says, so a read-only `/proc/sys` is only worth a warning. An interface that has gone
+/// took its filter with it. What is right already is left alone: each write tells the kernel's routing to start over.
 fn write(path: &Path, value: &str) {
-    if let Err(error) = fs::write(path, value) {
+    if fs::read_to_string(path).is_ok_and(|present| present.trim() == value) {
+        return;
+    }
+    if let Err(error) = fs::write(path, value)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
         tracing::warn!(file = %path.display(), %error, "cannot set: IPv4 discovery may not reach this appliance");
     }
 }
@@ -77,26 +88,63 @@ mod tests {
     use super::*;
     use crate::storage::MemoryStorage;
 
+    struct Sys(tempfile::TempDir);
+
+    impl Sys {
+        fn set(&self, name: &str, value: &str) {
+            fs::create_dir_all(file(self.0.path(), name).parent().expect("has one")).expect("made");
+            fs::write(file(self.0.path(), name), value).expect("written");
+        }
+
+        fn get(&self, name: &str) -> String {
+            fs::read_to_string(file(self.0.path(), name)).expect("there").trim().to_owned()
+        }
+
+        fn open(&self, storage: &MemoryStorage, interfaces: &[&str]) {
+            open_in(self.0.path(), storage, interfaces.iter().copied()).expect("opened");
+        }
+
+        fn put_back(&self, storage: &MemoryStorage) {
+            put_back_in(self.0.path(), storage).expect("put back");
+        }
+    }
+
     #[test]
     fn filters_are_opened_and_put_back_also_after_a_restart() {
-        let sys = tempfile::tempdir().expect("a folder");
-        let set = |name: &str, value: &str| {
-            fs::create_dir_all(file(sys.path(), name).parent().expect("has one")).expect("made");
-            fs::write(file(sys.path(), name), value).expect("written");
-        };
-        let get = |name: &str| fs::read_to_string(file(sys.path(), name)).expect("there").trim().to_owned();
-        set("all", "2\n");
-        set("eth0", "1\n");
+        let sys = Sys(tempfile::tempdir().expect("a folder"));
+        sys.set("all", "2\n");
+        sys.set("eth0", "1\n");
         let storage = MemoryStorage::default();
-        open_in(sys.path(), &storage, "eth0").expect("opened");
+        sys.open(&storage, &["eth0"]);
         // Killed and started again: what it finds open is not what was there.
-        open_in(sys.path(), &storage, "eth0").expect("opened");
-        assert_eq!((get("all"), get("eth0")), ("0".into(), "0".into()));
-        put_back_in(sys.path(), &storage).expect("put back");
-        assert_eq!((get("all"), get("eth0")), ("2".into(), "1".into()));
-        set("all", "0");
-        put_back_in(sys.path(), &storage).expect("nothing to do");
-        assert_eq!(get("all"), "0");
+        sys.open(&storage, &["eth0"]);
+        assert_eq!((sys.get("all"), sys.get("eth0")), ("0".into(), "0".into()));
+        sys.put_back(&storage);
+        assert_eq!((sys.get("all"), sys.get("eth0")), ("2".into(), "1".into()));
+        sys.set("all", "0");
+        sys.put_back(&storage);
+        assert_eq!(sys.get("all"), "0", "nothing to do");
+    }
+
+    #[test]
+    fn interfaces_that_come_later_come_back_or_are_gone_are_no_exception() {
+        let sys = Sys(tempfile::tempdir().expect("a folder"));
+        let storage = MemoryStorage::default();
+        for name in ["all", "eth0", "eth1"] {
+            sys.set(name, "1");
+        }
+        sys.open(&storage, &["eth0"]);
+        assert_eq!(sys.get("eth1"), "1", "nobody asked for it");
+        sys.open(&storage, &["eth0", "eth1"]);
+        // The card was replaced: the kernel starts with its default.
+        sys.set("eth1", "2");
+        sys.open(&storage, &["eth0", "eth1"]);
+        assert_eq!(sys.get("eth1"), "0");
+        fs::remove_dir_all(file(sys.0.path(), "eth0").parent().expect("has one")).expect("unplugged");
+        sys.open(&storage, &["eth1"]);
+        sys.put_back(&storage);
+        assert_eq!((sys.get("all"), sys.get("eth1")), ("1".into(), "1".into()));
+        assert!(!file(sys.0.path(), "eth0").exists());
     }
 
     #[test]
@@ -106,7 +154,7 @@ mod tests {
         fs::create_dir_all(all.parent().expect("has one")).expect("made");
         fs::write(&all, "2\n").expect("written");
         let storage = MemoryStorage::default();
-        open_in(sys.path(), &storage, "eth0").expect("opened");
+        open_in(sys.path(), &storage, ["eth0"]).expect("opened");
         fs::remove_file(&all).expect("removed");
         fs::create_dir(&all).expect("nothing can be written there");
         let error = put_back_in(sys.path(), &storage).expect_err("refused");

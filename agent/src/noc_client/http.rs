@@ -90,6 +90,11 @@ impl Client {
         timeout(REQUEST_TIMEOUT, exchange).await.map_err(|_| ExchangeError::Late)?
     }
 
+    /// Makes a connection, and drops it.
+    pub(super) async fn greet(&self, noc: &str) -> Result<(), ExchangeError> {
+        timeout(CONNECT_TIMEOUT, self.connect(noc)).await.map_err(|_| ExchangeError::Late)?.map(drop)
+    }
+
     async fn exchange(&self, noc: &str, path: &str, json: Bytes, most: usize) -> Result<Answer, ExchangeError> {
         // Held over the whole exchange, for one answer must be read before the next question.
         let mut kept = self.0.kept.lock().await;

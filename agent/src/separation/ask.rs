@@ -1,6 +1,7 @@
 //! What the worker may ask of the keeper, and how it is sent: a length of four bytes, then JSON.
 
 use crate::network::drift::Setting;
+use crate::network::links::Choice;
 use crate::status::Status;
 use crate::storage::{Document, StorageError};
 use data_encoding::BASE64;
@@ -63,7 +64,7 @@ pub(super) enum Answer {
 pub(super) struct Begin {
     pub(super) uid: u32,
     pub(super) gid: u32,
-    pub(super) interface: Option<String>,
+    pub(super) interface: Choice,
     pub(super) proof: ProofWord,
     pub(super) root: PathBuf,
     pub(super) state_dir: PathBuf,

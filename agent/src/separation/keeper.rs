@@ -7,14 +7,16 @@ use super::ask::{self, Answer, Ask, Begin, Bytes, Change, Progress};
 use super::{Account, SeparationError};
 use crate::config::{Config, DriftPolicy};
 use crate::identity::Identity;
+use crate::interfaces;
+use crate::lock::lock_patiently;
 use crate::network::back_end::BackEndChoice;
 use crate::network::drift::Setting;
 use crate::network::live::LiveNetwork;
-use crate::network::{self, Network, NetworkError, find_link, rp_filter};
+use crate::network::{self, Choice, Network, NetworkError, find_link, rp_filter};
 use crate::recent_log::RecentLog;
-use crate::run;
 use crate::storage::{Document, FileStorage, Storage, StorageError};
 use crate::system::{HostSystem, System};
+use crate::{reset, run};
 use muster_protocol::appliance::Failure;
 use muster_protocol::parameters::RawSettings;
 use muster_protocol::wire::result::{Reason, Stage};
@@ -31,7 +33,8 @@ pub const WORKER: &str = "worker";
 /// Starts a worker and serves it until it ends or we are told to.
 pub async fn keep(config: Config, account: Account) -> anyhow::Result<()> {
     let storage = FileStorage::open(&config.state_dir)?;
-    let _lock = run::lock(&config.state_dir)?;
+    let _lock = lock_patiently(&config.state_dir).await?;
+    reset::finish(&config, &storage).await?;
     // The image's claim code may be for root alone.
     Identity::load_or_make(&storage, config.claim_file.as_deref())?;
     run::make_counters_folder(&config.root);
@@ -150,7 +153,7 @@ impl Keeper {
             Ask::OpenFilters(interface) => {
                 // It becomes part of a path.
                 if is_name(&interface) {
-                    rp_filter::open(&self.storage, &interface)?;
+                    rp_filter::open(&self.storage, [interface.as_str()])?;
                 }
                 Ok(Answer::Done)
             }
@@ -177,7 +180,7 @@ impl Keeper {
     /// A runtime of its own for a moment: this is rare, and the other one may be busy with a change.
     fn set_up(&self, interface: &str) {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        if let Err(error) = runtime.block_on(network::prepare(interface)) {
+        if let Err(error) = runtime.block_on(network::set_up(interface)) {
             tracing::warn!(code = error.code(), "the interface could not be brought up");
         }
     }
@@ -238,12 +241,17 @@ impl Keeper {
         changed.map(|()| Vec::new())
     }
 
-    /// The network of an interface that the image names, or that is there.
+    /// The network of the interface that the image names or that is kept as the configured one; before there is one, of any that
+    /// is there.
     async fn network(&self, interface: String) -> Result<LiveNetwork<FileStorage>, NetworkError> {
-        match &self.config.interface {
-            Some(own) if *own == interface => {}
-            Some(_) => return Err(NetworkError::NoInterface { interface }),
-            None => drop(find_link(Some(&interface)).await?),
+        match interfaces::chosen(&self.config.interface, &self.storage)? {
+            Choice::Named(own) if own == interface => {}
+            Choice::Any => drop(find_link(&Choice::Named(interface.clone())).await?),
+            choice => {
+                if find_link(&choice).await?.name != interface {
+                    return Err(NetworkError::NoInterface { interface });
+                }
+            }
         }
         let (root, storage) = (self.config.root.clone(), self.storage.clone());
         Ok(LiveNetwork::new(interface, root, self.config.probe, storage, self.network.clone()))
@@ -261,9 +269,9 @@ enum Access {
 fn access(document: Document) -> Access {
     match document {
         Document::Identity => Access::Read,
-        Document::Appliance | Document::Noc => Access::Write,
+        Document::Appliance | Document::Noc | Document::Interface => Access::Write,
         // The journal has questions of its own.
-        Document::FormerNetwork | Document::FormerFilters | Document::Beats => Access::Never,
+        Document::FormerNetwork | Document::FormerFilters | Document::Beats | Document::Reset => Access::Never,
     }
 }
 
@@ -287,6 +295,7 @@ fn is_name(interface: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::arp::Timing;
     use muster_protocol::wire::here::Proof;
     use std::time::Duration;
 
@@ -294,13 +303,13 @@ mod tests {
         let config = Config {
             state_dir: folder.to_owned(),
             root: folder.to_owned(),
-            interface: Some("eth0".into()),
+            interface: Choice::Named("eth0".into()),
             proof: Proof::Claim,
             claim_file: None,
             serial: String::new(),
             model: String::new(),
             network: None,
-            probe: Duration::ZERO,
+            probe: Timing::within(Duration::ZERO),
             reboot: vec!["false".to_owned()],
             user: None,
             system_call_filter: true,

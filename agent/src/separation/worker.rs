@@ -2,11 +2,12 @@
 
 use super::ask::{self, Answer, Ask, Begin, Bytes, Change, Progress};
 use super::{SeparationError, system_calls};
+use crate::host::{Host, Place};
 use crate::identity::Identity;
 use crate::network::drift::Setting;
-use crate::network::{self, Link, Network, NetworkError, Report, find_link};
+use crate::network::{Network, NetworkError, Report};
 use crate::recent_log::RecentLog;
-use crate::run::{self, Host, Place};
+use crate::run;
 use crate::status::Status;
 use crate::storage::{Document, Storage, StorageError};
 use crate::system::{System, SystemError};
@@ -17,7 +18,6 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid};
 use std::io;
-use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::parent_id;
@@ -184,16 +184,14 @@ impl Host for Separated {
         Arc::new(self.clone())
     }
 
-    async fn prepare(&self, interface: &str) -> Result<(Link, Vec<(Ipv4Addr, u8)>), NetworkError> {
-        if !find_link(Some(interface)).await?.up {
-            self.keeper.document("read", &Ask::SetUp(interface.to_owned()))?;
-        }
-        // It is up now, so that this only reads, which everybody may.
-        network::prepare(interface).await
+    async fn set_up(&self, interface: &str) -> Result<(), NetworkError> {
+        self.keeper.document("read", &Ask::SetUp(interface.to_owned()))?;
+        Ok(())
     }
 
-    fn open_filters(&self, interface: &str) -> Result<(), StorageError> {
-        self.keeper.document("written", &Ask::OpenFilters(interface.to_owned())).map(drop)
+    fn open_filters(&self, interfaces: &[&str]) -> Result<(), StorageError> {
+        let open = |interface: &&str| self.keeper.document("written", &Ask::OpenFilters((*interface).to_owned()));
+        interfaces.iter().try_for_each(|interface| open(interface).map(drop))
     }
 
     fn put_filters_back(&self) -> Result<(), StorageError> {

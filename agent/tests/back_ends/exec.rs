@@ -6,7 +6,7 @@ use crate::namespaces::{run, run_ip};
 use muster_agent::network::back_end::BackEnd;
 use muster_agent::network::conformance;
 use muster_agent::network::drift::Setting;
-use muster_agent::network::{Network, prepare};
+use muster_agent::network::{Network, set_up};
 use muster_agent::storage::{FileStorage, MemoryStorage};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -35,7 +35,7 @@ async fn the_example_conforms_and_leaves_everything_as_it_was() {
     if !on_a_host_of_its_own("exec::the_example_conforms_and_leaves_everything_as_it_was") {
         return;
     }
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     for line in ["address add 10.7.0.5/16 dev eth0", "route add default via 10.7.0.1"] {
         run_ip(line);
     }
@@ -54,7 +54,7 @@ async fn a_program_that_breaks_a_rule_is_told_which_and_how() {
     if !on_a_host_of_its_own("exec::a_program_that_breaks_a_rule_is_told_which_and_how") {
         return;
     }
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     let cases = [
         (
             ("return {\"settings\": in_force", "return {\"settings\": None and in_force"),
@@ -143,7 +143,7 @@ async fn settings_go_through_a_program_last_and_come_back_after_a_power_cut() {
     if !on_a_host_of_its_own("exec::settings_go_through_a_program_last_and_come_back_after_a_power_cut") {
         return;
     }
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     run_ip("address add 10.7.0.5/16 dev eth0");
     let folder = tempfile::tempdir().expect("a folder");
     let storage = FileStorage::open(folder.path()).expect("opened");
@@ -183,7 +183,7 @@ async fn what_a_program_refuses_or_does_not_do_is_an_error_and_rolled_back() {
     if !on_a_host_of_its_own("exec::what_a_program_refuses_or_does_not_do_is_an_error_and_rolled_back") {
         return;
     }
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     let does = |instead| ("        bring_up(interface, settings)", instead);
     for (change, code) in [
         (does("        raise Refused('storage', 'flash is full')"), "network_program_refused"),

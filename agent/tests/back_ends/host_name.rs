@@ -3,7 +3,7 @@
 use crate::host::{Daemon, network, on_a_host_of_its_own, settings, silent, state, until};
 use crate::namespaces::run;
 use muster_agent::network::back_end::BackEnd;
-use muster_agent::network::{Network, prepare};
+use muster_agent::network::{Network, set_up};
 use muster_agent::storage::MemoryStorage;
 use nix::sys::signal::Signal;
 use std::fs;
@@ -20,7 +20,7 @@ async fn hostnamed_knows_the_name_and_its_former_name_comes_back_also_while_it_h
     let daemon = Daemon::start(&["/lib/systemd/systemd-hostnamed"]);
     let known = || Command::new("hostnamectl").arg("--static").output().expect("runs");
     until("hostnamed", || known().status.success()).await;
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     let before = state();
     let mut network = network(BackEnd::Bare, MemoryStorage::default());
     network.patience = std::time::Duration::from_secs(2);

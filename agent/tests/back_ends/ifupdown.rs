@@ -3,7 +3,7 @@
 use crate::host::{assert_forgets, assert_in_force, hasty, network, on_a_host_of_its_own, settings, silent, state};
 use crate::namespaces::{run, run_ip};
 use muster_agent::network::back_end::{BackEnd, detect};
-use muster_agent::network::{Network, prepare};
+use muster_agent::network::{Network, set_up};
 use muster_agent::storage::{FileStorage, MemoryStorage};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -27,7 +27,7 @@ async fn ifupdown_brings_settings_up_keeps_them_over_a_reboot_and_lets_them_go()
     if !on_a_host_of_its_own("ifupdown::ifupdown_brings_settings_up_keeps_them_over_a_reboot_and_lets_them_go") {
         return;
     }
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     assert_eq!(detect("/".as_ref(), "eth0").await, BackEnd::Ifupdown);
     let network = network(BackEnd::Ifupdown, MemoryStorage::default());
     let before = state();
@@ -98,7 +98,7 @@ async fn an_interface_of_somebody_elses_file_is_refused_with_its_name() {
     if !on_a_host_of_its_own("ifupdown::an_interface_of_somebody_elses_file_is_refused_with_its_name") {
         return;
     }
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     let network = network(BackEnd::Ifupdown, MemoryStorage::default());
     let source = "source /etc/network/interfaces.d/*\n";
     let cases = [
@@ -126,7 +126,7 @@ async fn a_hook_that_hangs_or_fails_is_an_error_and_everything_comes_back() {
     if !on_a_host_of_its_own("ifupdown::a_hook_that_hangs_or_fails_is_an_error_and_everything_comes_back") {
         return;
     }
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     run_ip("address add 10.7.0.5/16 dev eth0");
     for (script, code) in [("sleep 1000", "network_program_timeout"), ("echo no >&2; exit 1", "network_program_failed")]
     {

@@ -5,7 +5,7 @@ use crate::host::{
 };
 use crate::namespaces::{peer, run, run_ip};
 use muster_agent::network::back_end::{BackEnd, detect};
-use muster_agent::network::{Network, prepare};
+use muster_agent::network::{Network, set_up};
 use muster_agent::storage::{FileStorage, MemoryStorage};
 use muster_protocol::wire::result::Reason;
 use nix::sys::signal::Signal;
@@ -38,7 +38,7 @@ async fn networkd_brings_settings_up_keeps_them_over_its_restart_and_lets_them_g
     }
     let _bus = Daemon::bus().await;
     let daemon = networkd().await;
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     assert_eq!(detect("/".as_ref(), "eth0").await, BackEnd::Networkd);
     let network = network(BackEnd::Networkd, MemoryStorage::default());
     let before = state();
@@ -138,7 +138,7 @@ async fn a_networkd_that_is_away_or_hangs_is_an_error_and_holds_nobody_up() {
         return;
     }
     let _bus = Daemon::bus().await;
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     let network = hasty(BackEnd::Networkd, MemoryStorage::default());
     let before = state();
     let error = network.apply(&settings(10), &silent).await.expect_err("absent");
@@ -186,7 +186,7 @@ async fn what_networkd_takes_and_does_not_bring_up_is_an_error() {
     }
     let _bus = Daemon::bus().await;
     let _networkd = networkd().await;
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     // Without a carrier networkd sets nothing.
     run(&["ip", "-n", &peer(), "link", "set", "eth0", "down"]);
     let before = state();

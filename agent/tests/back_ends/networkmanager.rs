@@ -5,7 +5,7 @@ use crate::host::{
 };
 use crate::namespaces::{run, run_ip};
 use muster_agent::network::back_end::{BackEnd, detect};
-use muster_agent::network::{Network, prepare};
+use muster_agent::network::{Network, set_up};
 use muster_agent::storage::{FileStorage, MemoryStorage};
 use nix::sys::signal::Signal;
 use std::fs;
@@ -39,7 +39,7 @@ async fn networkmanager_brings_settings_up_keeps_them_over_its_restart_and_lets_
         return;
     }
     let _bus = Daemon::bus().await;
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     let daemon = manager().await;
     assert_eq!(detect("/".as_ref(), "eth0").await, BackEnd::NetworkManager);
     let network = network(BackEnd::NetworkManager, MemoryStorage::default());
@@ -137,7 +137,7 @@ async fn a_networkmanager_that_is_away_or_hangs_is_an_error_and_holds_nobody_up(
         return;
     }
     let _bus = Daemon::bus().await;
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     run_ip("address add 10.7.0.5/16 dev eth0");
     let network = hasty(BackEnd::NetworkManager, MemoryStorage::default());
     let before = state();
@@ -176,7 +176,7 @@ async fn an_interface_that_networkmanager_leaves_alone_is_refused() {
         return;
     }
     let _bus = Daemon::bus().await;
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     fs::write("/etc/NetworkManager/conf.d/site.conf", "[keyfile]\nunmanaged-devices=interface-name:eth0\n")
         .expect("written");
     let _manager = manager().await;
@@ -198,7 +198,7 @@ async fn a_profile_that_does_not_come_up_is_an_error_with_what_networkmanager_sa
         return;
     }
     let _bus = Daemon::bus().await;
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     // It reads profiles from elsewhere.
     fs::write("/etc/NetworkManager/conf.d/site.conf", "[keyfile]\npath=/run/elsewhere\n").expect("written");
     let _manager = manager().await;

@@ -5,7 +5,7 @@ use crate::host::{
 };
 use crate::namespaces::{run, run_ip};
 use muster_agent::network::back_end::BackEnd;
-use muster_agent::network::{Network, prepare};
+use muster_agent::network::{Network, set_up};
 use muster_agent::storage::{FileStorage, MemoryStorage};
 use nix::sys::signal::Signal;
 use std::fs::{self, File};
@@ -64,7 +64,7 @@ async fn resolved_asks_the_servers_keeps_them_over_a_restart_and_gets_its_own_ba
     }
     let _bus = resolved_host().await;
     let daemon = resolved().await;
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     run(&["resolvectl", "dns", "eth0", "10.7.0.1", "10.7.0.2"]);
     run(&["resolvectl", "domain", "eth0", "site.example", "~corp.example"]);
     let folder = tempfile::tempdir().expect("a folder");
@@ -108,7 +108,7 @@ async fn networkd_tells_resolved() {
     let _bus = resolved_host().await;
     let _resolved = resolved().await;
     let _networkd = crate::networkd::networkd().await;
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     let network = network(BackEnd::Networkd, MemoryStorage::default());
     let before = state();
     network.apply(&settings(10), &silent).await.expect("applied");
@@ -125,7 +125,7 @@ async fn a_resolved_that_hangs_is_an_error_and_holds_nobody_up() {
     }
     let _bus = resolved_host().await;
     let daemon = resolved().await;
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     let network = hasty(BackEnd::Bare, MemoryStorage::default());
     let before = state();
     daemon.signal(Signal::SIGSTOP);
@@ -146,7 +146,7 @@ async fn a_resolved_that_hangs_is_an_error_and_holds_nobody_up() {
 /// The same life with both programs of this name: `ready` is what the system does at boot.
 async fn with_resolvconf(ready: &str) {
     run(&["sh", "-ec", ready]);
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     run(&["sh", "-c", "echo nameserver 10.7.0.1 | resolvconf -a eth0.site"]);
     let folder = tempfile::tempdir().expect("a folder");
     let storage = FileStorage::open(folder.path()).expect("opened");

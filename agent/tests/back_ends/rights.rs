@@ -3,7 +3,7 @@
 use crate::host::{Daemon, assert_forgets, assert_in_force, network, on_a_host_of_its_own, settings, silent, state};
 use caps::{CapSet, Capability, CapsHashSet};
 use muster_agent::network::back_end::BackEnd;
-use muster_agent::network::{Network, prepare};
+use muster_agent::network::{Network, set_up};
 use muster_agent::storage::MemoryStorage;
 
 /// From here on this process and what it starts have what the unit leaves, and get no more.
@@ -25,7 +25,7 @@ fn give_up_what_the_unit_takes() {
 
 async fn lives(back_end: BackEnd) {
     give_up_what_the_unit_takes();
-    prepare("eth0").await.expect("up");
+    set_up("eth0").await.expect("up");
     let network = network(back_end, MemoryStorage::default());
     let before = state();
     network.apply(&settings(10), &silent).await.expect("applied");

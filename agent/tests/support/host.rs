@@ -2,6 +2,7 @@
 
 use crate::namespaces::{inside_with, run, run_ip};
 use muster_agent::network::Network;
+use muster_agent::network::arp::Timing;
 use muster_agent::network::back_end::{BackEnd, BackEndChoice};
 use muster_agent::network::drift::Setting;
 use muster_agent::network::live::LiveNetwork;
@@ -95,7 +96,7 @@ pub(crate) fn settings(host: u8) -> NetworkSettings {
 }
 
 pub(crate) fn network<S: Storage>(back_end: BackEnd, storage: S) -> LiveNetwork<S> {
-    let probe = Duration::from_millis(300);
+    let probe = Timing::within(Duration::from_millis(300));
     let mut network = LiveNetwork::new("eth0".into(), "/".into(), probe, storage, BackEndChoice::new(Some(back_end)));
     network.patience = Duration::from_secs(10);
     network

@@ -58,11 +58,17 @@ fn cells(row: &ApplianceRow, now: u32) -> [String; 9] {
     ]
 }
 
-/// How it beats, and what somebody changed on it by hand.
+/// How it beats, what somebody changed on it by hand, and who claims its address.
 fn health(row: &ApplianceRow) -> String {
-    let word = health_word(row.health);
-    let drift = row.values.as_ref().map(|values| values.drift.join(", ")).unwrap_or_default();
-    if drift.is_empty() { word.to_owned() } else { format!("{word}, changed by hand: {drift}") }
+    let mut text = health_word(row.health).to_owned();
+    let Some(values) = &row.values else { return text };
+    if !values.drift.is_empty() {
+        text += &format!(", changed by hand: {}", values.drift.join(", "));
+    }
+    if let Some(mac) = &values.address_conflict {
+        text += &format!(", address also claimed by {mac}");
+    }
+    text
 }
 
 fn alert_cells(alert: &AlertView) -> [String; 6] {

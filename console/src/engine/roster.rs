@@ -288,6 +288,7 @@ pub(crate) fn beat_view(at: u64, values: &BeatValues) -> BeatView {
         disk_percent: values.disk_percent,
         counters: values.counters.clone(),
         drift: values.drift.clone(),
+        address_conflict: values.address_conflict.map(|mac| mac.to_string()),
         host: host_view(values),
     }
 }

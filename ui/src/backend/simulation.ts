@@ -168,6 +168,7 @@ export function beatAt(uid: string, at: number, now: number): BeatView {
       queue: Math.round(8 * noise),
     },
     drift: [],
+    address_conflict: null,
     host: {
       agent: '0.1.0',
       agent_mib: 4.2,

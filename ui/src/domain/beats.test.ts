@@ -9,6 +9,7 @@ const beat = (at: number, load: number, counters: Record<string, number> = {}): 
   memory_percent: 50,
   disk_percent: 10,
   drift: [],
+  address_conflict: null,
   counters,
   host: {
     agent: '0.1.0',

@@ -191,6 +191,9 @@ function Details({ row }: { row: ApplianceRow }) {
                 ...(values.drift.length > 0
                   ? [[t`Changed by hand`, values.drift.map(setting).join(', ')] satisfies Fact]
                   : []),
+                ...(values.address_conflict !== null
+                  ? [[t`Address also claimed by`, values.address_conflict] satisfies Fact]
+                  : []),
                 ...hostFacts(values.host),
                 ...Object.entries(values.counters).map(([name, value]): Fact => [name, i18n.number(value)]),
               ]}

@@ -1,0 +1,102 @@
+//! What the daemon needs rights for, and where it runs.
+
+use crate::network::arp::Timing;
+use crate::network::back_end::BackEndChoice;
+use crate::network::live::LiveNetwork;
+use crate::network::{Choice, Network, NetworkError, rp_filter, set_up};
+use crate::status::Status;
+use crate::storage::{FileStorage, Storage, StorageError};
+use crate::system::{HostSystem, System};
+use muster_protocol::wire::here::Proof;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the daemon needs rights for.
+pub trait Host: Clone + Send + Sync + 'static {
+    /// Its documents.
+    type Storage: Storage + Clone;
+    /// Its network.
+    type Network: Network;
+    /// Where documents are kept.
+    fn storage(&self) -> Self::Storage;
+    /// The network of an interface.
+    fn network(&self, interface: &str) -> Self::Network;
+    /// What the NOC may give instructions to.
+    fn system(&self) -> Arc<dyn System>;
+    /// Brings an interface up.
+    fn set_up(&self, interface: &str) -> impl Future<Output = Result<(), NetworkError>> + Send;
+    /// Opens reverse-path filters ([`rp_filter`]).
+    fn open_filters(&self, interfaces: &[&str]) -> Result<(), StorageError>;
+    /// Puts them back.
+    fn put_filters_back(&self) -> Result<(), StorageError>;
+    /// Keeps the status for `muster-agent status`.
+    fn tell(&self, status: &Status) -> io::Result<()>;
+}
+
+/// Where and as what the daemon runs.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The interface to configure.
+    pub interface: Choice,
+    /// What proves ownership while unconfigured.
+    pub proof: Proof,
+    /// What system files are relative to.
+    pub root: PathBuf,
+    /// Where state is kept.
+    pub state_dir: PathBuf,
+    /// Whether settings that were changed by hand are set again.
+    pub restores_drift: bool,
+    /// The process that has rights, if it is another one.
+    pub keeper: Option<u32>,
+}
+
+/// This process does everything itself.
+#[derive(Clone, Debug)]
+pub struct Here {
+    /// What system files are relative to.
+    pub root: PathBuf,
+    /// How somebody who has an address already is looked for.
+    pub probe: Timing,
+    /// Where documents are kept.
+    pub storage: FileStorage,
+    /// Who sets the network.
+    pub network: BackEndChoice,
+    /// What the NOC may give instructions to.
+    pub system: HostSystem,
+}
+
+impl Host for Here {
+    type Storage = FileStorage;
+    type Network = LiveNetwork<FileStorage>;
+
+    fn storage(&self) -> FileStorage {
+        self.storage.clone()
+    }
+
+    fn network(&self, interface: &str) -> LiveNetwork<FileStorage> {
+        let (root, storage) = (self.root.clone(), self.storage.clone());
+        LiveNetwork::new(interface.to_owned(), root, self.probe, storage, self.network.clone())
+    }
+
+    fn system(&self) -> Arc<dyn System> {
+        Arc::new(self.system.clone())
+    }
+
+    async fn set_up(&self, interface: &str) -> Result<(), NetworkError> {
+        set_up(interface).await
+    }
+
+    fn open_filters(&self, interfaces: &[&str]) -> Result<(), StorageError> {
+        rp_filter::open(&self.storage, interfaces.iter().copied())
+    }
+
+    fn put_filters_back(&self) -> Result<(), StorageError> {
+        rp_filter::put_back(&self.storage)
+    }
+
+    fn tell(&self, status: &Status) -> io::Result<()> {
+        status.store(self.storage.folder())
+    }
+}

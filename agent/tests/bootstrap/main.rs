@@ -1,0 +1,12 @@
+//! Bootstrap with little to go on: the real program in a namespace of its own, the test as console and as other hosts at the
+//! other end of its cables. Needs root, as CI has.
+
+mod appliance;
+mod conflict;
+mod dhcp;
+mod diagnose;
+mod idle;
+mod interfaces;
+#[path = "../support/namespaces.rs"]
+mod namespaces;
+mod reset;
