@@ -21,7 +21,7 @@ pub(super) static TURN: Mutex<u64> = Mutex::const_new(0);
 pub(super) enum Later {
     /// The former network is back. A daemon that hangs has our settings in its memory and would come back to them; one that is
     /// started again has not.
-    Former(Former),
+    Former(Box<Former>),
     /// Who the name servers are, at the agent's start.
     Resolver(Owner, NetworkSettings),
 }

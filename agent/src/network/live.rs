@@ -144,7 +144,7 @@ impl<S: Storage> Network for LiveNetwork<S> {
         let told = nothing.bring_back(place, &netlink, link.index).await;
         if let Err(error) = let_go.and(told) {
             tracing::warn!(code = error.code(), %error, "the network is forgotten without its daemon");
-            self.later(Later::Former(nothing), *turn);
+            self.later(Later::Former(Box::new(nothing)), *turn);
         }
         if back_end == BackEnd::NetworkManager {
             // It may have been about to set the name that it knew.
@@ -319,7 +319,7 @@ impl<S: Storage> LiveNetwork<S> {
         let told = former.bring_back(place, &netlink, link.index).await;
         if let Err(error) = let_go.and(told) {
             tracing::warn!(code = error.code(), %error, "the former network is restored without its daemon");
-            self.later(Later::Former(former.clone()), turn);
+            self.later(Later::Former(Box::new(former.clone())), turn);
         }
         let network = former.hold(&netlink, link.index).await;
         // What a daemon did on its way back.
