@@ -47,7 +47,8 @@ fn show(lab: &Lab, number: usize, what: &str, is_so: impl Fn(&Value) -> bool) ->
 /// Address and default route as the kernel has them.
 fn in_force(lab: &Lab, number: usize) -> String {
     let host = &lab.appliances[number - 1].host;
-    lab.ip(host, "-4 -o addr show dev eth0 scope global") + &lab.ip(host, "-4 route show default")
+    let addresses = lab.ip(host, "-4 -o addr show dev eth0 scope global");
+    addresses + lab.ip(host, "-4 route show default").as_str()
 }
 
 /// The image of an appliance whose network others set.
@@ -104,32 +105,50 @@ fn settings_go_through_ifupdown_and_a_vendors_program_and_are_rolled_back_restor
     assert!(lab.own_file(2, KEPT).contains("10.20.0.1"), "{}", lab.own_file(2, KEPT));
     assert!(lab.own_file(2, OURS).is_empty());
 
+    let uid = |number: usize| lab.appliances[number - 1].uid.clone();
+    let name = |number: usize| format!("moved-{number}");
+    let address = |number: usize| format!("10.20.0.20{number}");
     for number in 1..=2 {
-        let uid = lab.appliances[number - 1].uid.clone();
-        let host = lab.appliances[number - 1].host.clone();
-        let (address, name) = (format!("10.20.0.20{number}"), format!("moved-{number}"));
-        noc(&lab, &["configure", &uid, "--address", &address, "--host-name", &name]);
+        let words = ["configure", &uid(number), "--address", &address(number), "--host-name", &name(number)];
+        noc(&lab, &words);
+    }
+    let mut moved = Vec::new();
+    for number in 1..=2 {
         show(&lab, number, "new settings in force", |shown| shown["given"]["state"] == "in_force");
-        assert!(in_force(&lab, number).contains(&format!("inet {address}/24")), "{}", in_force(&lab, number));
-        assert_eq!(lab.host_name(number), name);
-        let moved = in_force(&lab, number);
+        let now = in_force(&lab, number);
+        assert!(now.contains(&format!("inet {}/24", address(number))), "{now}");
+        assert_eq!(lab.host_name(number), name(number));
+        moved.push(now);
+    }
 
-        // A gateway that leads nowhere: no beat arrives, and all is as it was.
-        noc(&lab, &["configure", &uid, "--gateway", "10.20.0.250", "--host-name", "lost"]);
+    // A gateway that leads nowhere: no beat arrives, and all is as it was.
+    for number in 1..=2 {
+        let lost = format!("lost-{number}");
+        noc(&lab, &["configure", &uid(number), "--gateway", "10.20.0.250", "--host-name", &lost]);
+    }
+    for number in 1..=2 {
         let shown = show(&lab, number, "the failure to be told", |shown| shown["given"]["state"] == "failed");
         assert_eq!(shown["given"]["reason"], "no_beat", "{shown}");
-        assert_eq!((in_force(&lab, number), lab.host_name(number)), (moved.clone(), name.clone()));
+        assert_eq!((&in_force(&lab, number), lab.host_name(number)), (&moved[number - 1], name(number)));
+    }
 
-        // By hand.
-        lab.ip(&host, &format!("addr del {address}/24 dev eth0"));
+    // By hand.
+    for number in 1..=2 {
+        lab.ip(&lab.appliances[number - 1].host, &format!("addr del {}/24 dev eth0", address(number)));
+    }
+    for number in 1..=2 {
         until("what was set to come back", PATIENCE, || {
             let now = in_force(&lab, number);
-            if now == moved { Ok(()) } else { Err(format!("{now}\n{}", lab.agent_log(number))) }
+            if now == moved[number - 1] { Ok(()) } else { Err(format!("{now}\n{}", lab.agent_log(number))) }
         });
+    }
 
-        noc(&lab, &["decommission", &uid, "--yes"]);
+    for number in 1..=2 {
+        noc(&lab, &["decommission", &uid(number), "--yes"]);
+    }
+    for number in 1..=2 {
         until("its settings to be forgotten", PATIENCE, || {
-            let now = in_force(&lab, number) + &lab.own_file(number, OURS) + &lab.own_file(number, KEPT);
+            let now = [in_force(&lab, number), lab.own_file(number, OURS), lab.own_file(number, KEPT)].concat();
             if now.is_empty() { Ok(()) } else { Err(format!("{now}\n{}", lab.agent_log(number))) }
         });
     }
