@@ -19,6 +19,7 @@ use crate::system::System;
 use muster_protocol::api::{self, BeatAnswer, BeatValues};
 use muster_protocol::appliance::{Appliance, Enrolment, Event, Failure, Input, LoadError, Output, Profile};
 use muster_protocol::beat::{self, Beat};
+use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::crypto::random;
 use muster_protocol::id::{BootId, Mac, Seq, Uid};
 use muster_protocol::instruction::Serial;
@@ -42,6 +43,8 @@ pub struct Parts<S, N, H> {
     pub mac: Mac,
     /// What proves ownership while it is unconfigured.
     pub proof: Proof,
+    /// Whose vouchers count, with [`Proof::Voucher`].
+    pub vendor: Option<PublicKey>,
     /// What survives a restart.
     pub storage: S,
     /// The network it configures.
@@ -176,10 +179,10 @@ const RETRY_CHANGE: Duration = Duration::from_secs(5);
 impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
     /// Starts with what is stored.
     pub fn start(now: Millis, parts: Parts<S, N, H>) -> Result<Self, StartError> {
-        let Parts { identity, mac, proof, storage, network, health, system, work, connections } = parts;
+        let Parts { identity, mac, proof, vendor, storage, network, health, system, work, connections } = parts;
         let boot = BootId(random(&mut OsEntropy));
         let claim = (proof == Proof::Claim).then(|| identity.claim.key());
-        let profile = Profile { device: identity.device.clone(), mac, boot, proof, claim };
+        let profile = Profile { device: identity.device.clone(), mac, boot, proof, claim, vendor };
         let saved = storage.load(Document::Appliance)?;
         let appliance =
             Appliance::new(now, profile, saved.as_deref(), OsEntropy::boxed()).map_err(StartError::State)?;

@@ -3,6 +3,7 @@
 use crate::network::arp::Timing;
 use crate::network::back_end::{BackEnd, BackEndName};
 use crate::network::links::{Choice, ChoiceError};
+use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::wire::here::Proof;
 use serde::Deserialize;
 use std::io::ErrorKind;
@@ -20,6 +21,8 @@ pub struct Config {
     pub interface: Choice,
     /// What proves ownership while unconfigured.
     pub proof: Proof,
+    /// Whose vouchers count, with [`Proof::Voucher`].
+    pub vendor: Option<PublicKey>,
     /// A file of the image with the label's claim code.
     pub claim_file: Option<PathBuf>,
     /// Serial number, for the label.
@@ -45,8 +48,10 @@ pub struct Config {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageConfig {
-    /// `claim` or `open`.
+    /// `claim`, `voucher` or `open`.
     pub proof: Option<ProofName>,
+    /// The vendor's key, with `voucher`: what `muster-noc voucher new-key` printed.
+    pub vendor_key: Option<VendorKey>,
     /// The interface to configure: its name or its MAC address.
     pub interface: Option<String>,
     /// A file with the label's claim code.
@@ -100,14 +105,29 @@ pub enum ProbeName {
 pub enum ProofName {
     /// The label's claim code.
     Claim,
+    /// A voucher by the vendor whose key the image names.
+    Voucher,
     /// Nothing: for a bench only.
     Open,
+}
+
+/// An Ed25519 public key, in base64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct VendorKey(pub PublicKey);
+
+impl TryFrom<String> for VendorKey {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<VendorKey, &'static str> {
+        PublicKey::from_base64(&text).map(VendorKey).ok_or("vendor_key is not 32 bytes in base64")
+    }
 }
 
 impl From<ProofName> for Proof {
     fn from(name: ProofName) -> Proof {
         match name {
             ProofName::Claim => Proof::Claim,
+            ProofName::Voucher => Proof::Voucher,
             ProofName::Open => Proof::Open,
         }
     }
@@ -156,6 +176,14 @@ pub enum ConfigError {
         "with a root other than / no network daemon can be used. Leave --root out, or name the network back end `bare`"
     )]
     NetworkRoot,
+    /// The proof is a voucher, and nobody says by whom.
+    #[error(
+        "the proof is `voucher`, and agent.toml names no `vendor_key`. Put there what `muster-noc voucher new-key` printed"
+    )]
+    NoVendorKey,
+    /// A vendor's key that nothing is checked with: the image would accept another proof than its vendor believes.
+    #[error("agent.toml names a `vendor_key` and another proof. Say `proof = \"voucher\"`, or remove the key")]
+    UnusedVendorKey,
 }
 
 impl ConfigError {
@@ -169,6 +197,8 @@ impl ConfigError {
             ConfigError::NetworkProgramRelative { .. } => "config_network_program_relative",
             ConfigError::NetworkProgramUnused => "config_network_program_unused",
             ConfigError::NetworkRoot => "config_network_root",
+            ConfigError::NoVendorKey => "vendor_key_missing",
+            ConfigError::UnusedVendorKey => "vendor_key_unused",
         }
     }
 }
@@ -190,6 +220,18 @@ impl ImageConfig {
             (Some(ms), _) => Timing::within(Duration::from_millis(ms)),
             (None, Some(ProbeName::Full)) => Timing::FULL,
             (None, Some(ProbeName::Fast) | None) => Timing::FAST,
+        }
+    }
+
+    /// What proves ownership, and whose vouchers count; `chosen` on the command line overrides the image.
+    pub fn ownership(&self, chosen: Option<ProofName>) -> Result<(Proof, Option<PublicKey>), ConfigError> {
+        let key = self.vendor_key.map(|VendorKey(key)| key);
+        if key.is_some() && self.proof != Some(ProofName::Voucher) && chosen != Some(ProofName::Voucher) {
+            return Err(ConfigError::UnusedVendorKey);
+        }
+        match chosen.or(self.proof).unwrap_or(ProofName::Claim) {
+            ProofName::Voucher => Ok((Proof::Voucher, Some(key.ok_or(ConfigError::NoVendorKey)?))),
+            other => Ok((other.into(), None)),
         }
     }
 }
@@ -307,10 +349,34 @@ mod tests {
             assert_eq!(ImageConfig::load(root.path()).expect("valid").timing(), timing);
         }
         let both = "probe = \"full\"\nprobe_ms = 500";
-        for nonsense in ["proof = \"none\"", "drift = \"ignore\"", "prof = \"open\"", "\u{0}", "probe = \"slow\"", both]
-        {
+        for nonsense in [
+            "vendor_key = \"short\"",
+            "proof = \"none\"",
+            "drift = \"ignore\"",
+            "prof = \"open\"",
+            "\u{0}",
+            "probe = \"slow\"",
+            both,
+        ] {
             write(nonsense);
             assert_eq!(ImageConfig::load(root.path()).expect_err("refused").code(), "config_invalid");
         }
+    }
+
+    #[test]
+    fn an_image_that_accepts_vouchers_names_the_vendor_and_no_other_does() {
+        let key = PublicKey([7; 32]);
+        let image = |text: &str| toml::from_str::<ImageConfig>(text).expect("valid");
+        let named = format!("proof = \"voucher\"\nvendor_key = \"{}\"", key.to_base64());
+        let code = |image: &ImageConfig, chosen| image.ownership(chosen).expect_err("refused").code();
+        assert_eq!(image(&named).ownership(None).expect("whole"), (Proof::Voucher, Some(key)));
+        let bench = image(&named).ownership(Some(ProofName::Open)).expect("a bench");
+        assert_eq!(bench, (Proof::Open, None), "the command line overrides the image");
+        assert_eq!(image("").ownership(None).expect("the default"), (Proof::Claim, None));
+        assert_eq!(code(&image("proof = \"voucher\""), None), "vendor_key_missing");
+        assert_eq!(code(&image(""), Some(ProofName::Voucher)), "vendor_key_missing");
+        let alone = format!("vendor_key = \"{}\"", key.to_base64());
+        assert_eq!(code(&image(&alone), None), "vendor_key_unused");
+        assert_eq!(image(&alone).ownership(Some(ProofName::Voucher)).expect("chosen"), (Proof::Voucher, Some(key)));
     }
 }

@@ -7,6 +7,7 @@ use crate::network::{Choice, Network, NetworkError, rp_filter, set_up};
 use crate::status::Status;
 use crate::storage::{FileStorage, Storage, StorageError};
 use crate::system::{HostSystem, System};
+use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::wire::here::Proof;
 use std::future::Future;
 use std::io;
@@ -42,6 +43,8 @@ pub struct Place {
     pub interface: Choice,
     /// What proves ownership while unconfigured.
     pub proof: Proof,
+    /// Whose vouchers count, with [`Proof::Voucher`].
+    pub vendor: Option<PublicKey>,
     /// What system files are relative to.
     pub root: PathBuf,
     /// Where state is kept.

@@ -137,6 +137,8 @@ async fn carry_out(Cli { command, options }: Cli, log: RecentLog) -> anyhow::Res
     let interface = options.interface.as_ref().or(image.interface.as_ref());
     let interface = interface.map(|text| text.parse::<Choice>()).transpose().map_err(ConfigError::from)?;
     let probe = image.timing();
+    let chosen = if let Command::Run { proof, .. } = &command { *proof } else { None };
+    let (proof, vendor) = image.ownership(chosen)?;
     let of_options = (options.network, options.network_program);
     let network = config::back_end(of_options, (image.network, image.network_program), &options.root)?;
     let mut config = Config {
@@ -144,7 +146,8 @@ async fn carry_out(Cli { command, options }: Cli, log: RecentLog) -> anyhow::Res
         root: options.root,
         interface: interface.unwrap_or_default(),
         probe,
-        proof: image.proof.unwrap_or(ProofName::Claim).into(),
+        proof,
+        vendor,
         claim_file: options.claim_file.or(image.claim_file),
         serial: image.serial.unwrap_or_default(),
         model: image.model.unwrap_or_default(),
@@ -155,10 +158,7 @@ async fn carry_out(Cli { command, options }: Cli, log: RecentLog) -> anyhow::Res
         network,
     };
     match command {
-        Command::Run { proof, user } => {
-            if let Some(proof) = proof {
-                config.proof = proof.into();
-            }
+        Command::Run { user, .. } => {
             config.user = user.or(config.user);
             run::run(config, log).await
         }

@@ -72,6 +72,7 @@ async fn run_here(config: Config, log: RecentLog) -> anyhow::Result<()> {
     let place = Place {
         interface: config.interface.clone(),
         proof: config.proof,
+        vendor: config.vendor,
         root: config.root.clone(),
         state_dir: config.state_dir.clone(),
         restores_drift: config.drift == DriftPolicy::Restore,
@@ -186,6 +187,7 @@ impl<H: Host> Daemon<H> {
             identity,
             mac: link.mac,
             proof: place.proof,
+            vendor: place.vendor,
             storage: host.storage(),
             network: Arc::new(host.network(&link.name)),
             health,
@@ -428,7 +430,9 @@ impl<H: Host> Daemon<H> {
                         "a configuration failed; what was before is in force"
                     );
                 }
-                Event::Refused { reason } => tracing::info!(reason = reason.code(), "a packet was refused"),
+                Event::Refused { reason, detail } => {
+                    tracing::info!(reason = reason.code(), detail, "a packet was refused");
+                }
                 Event::GrantRefused { reason } => {
                     tracing::warn!(reason = reason.code(), "new settings from the NOC were refused");
                 }

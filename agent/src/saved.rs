@@ -25,6 +25,7 @@ impl Saved {
             boot: BootId([0; 16]),
             proof: config.proof,
             claim: None,
+            vendor: None,
         };
         let appliance = Appliance::new(Millis(0), profile, saved.as_deref(), OsEntropy::boxed());
         Ok(Saved { appliance: appliance.map_err(StartError::State)? })

@@ -104,6 +104,7 @@ impl World {
             identity: self.identity.clone(),
             mac: MAC,
             proof: Proof::Claim,
+            vendor: None,
             storage: self.disk.clone(),
             network: self.network.clone(),
             health: HostHealth::default(),

@@ -16,7 +16,7 @@ pub use error::JobError;
 use muster_protocol::api::{GrantItem, Granted};
 use muster_protocol::crypto::Entropy;
 use muster_protocol::crypto::keys::{SealKey, SecretKey};
-use muster_protocol::delivery::{self, Delivery, Order, takes_claim_key};
+use muster_protocol::delivery::{self, Delivery, Order, Wants};
 use muster_protocol::discovery::Heard;
 use muster_protocol::id::{SiteId, Uid};
 use muster_protocol::parameters::NetworkSettings;
@@ -83,8 +83,8 @@ pub(crate) struct Jobs {
     active: BTreeMap<Uid, Active>,
     window: Window,
     deadlines: BTreeSet<(Millis, Uid)>,
-    /// One-time keys of the last answers, and whether a claim key goes with them.
-    keys: BTreeMap<Uid, (SealKey, bool, Millis)>,
+    /// One-time keys of the last answers, and what goes with them.
+    keys: BTreeMap<Uid, (SealKey, Wants, Millis)>,
     changes: Vec<Change>,
     tokens: Vec<(Uid, Token)>,
     finishing: Vec<(u32, u64)>,
@@ -221,15 +221,18 @@ impl Jobs {
             let Some(item) = self.item(&uid).cloned() else { continue };
             let Some(grant) = item.grant else { continue };
             let heard = self.keys.remove(&uid).filter(|(_, _, at)| now.since(*at) < KEY_AGE_MS);
-            let with_claim_key = heard.is_none_or(|(_, taken, _)| taken);
-            let order = Order {
+            let mut order = Order {
                 device_key: item.device_key,
                 mac: item.mac,
                 grant: grant.signed,
                 seq: grant.seq,
-                claim: grant.claim.filter(|_| with_claim_key),
+                claim: grant.claim,
+                voucher: grant.voucher,
                 one_time_key: heard.map(|(key, _, _)| key),
             };
+            if let Some((_, wants, _)) = heard {
+                order.keep(wants);
+            }
             let resumed = item.saved.map(|saved| Delivery::resume(now, order.clone(), &saved, (self.entropy)()));
             let delivery = match resumed {
                 Some(Ok(delivery)) => delivery,
@@ -246,7 +249,7 @@ impl Jobs {
     /// An appliance answered a ping.
     pub(crate) fn heard(&mut self, now: Millis, at: UnixTime, heard: &Heard, console: &SecretKey) {
         let Heard { uid, one_time_key, boot, state, proof, .. } = *heard;
-        self.keys.insert(uid, (one_time_key, takes_claim_key(state, proof), now));
+        self.keys.insert(uid, (one_time_key, Wants::of(state, proof), now));
         let input = delivery::Input::Heard { one_time_key, boot, state, proof };
         self.input(now, at, &heard.uid, input, console);
     }
@@ -382,8 +385,8 @@ impl Jobs {
         self.show_problem(uid, None);
         self.changes.push(Change::Grant { job, uid: *uid, grant: grant.clone() });
         if self.active.contains_key(uid) {
-            let StoredGrant { signed, seq, claim } = grant;
-            self.input(now, at, uid, delivery::Input::Regranted { grant: signed, seq, claim }, console);
+            let StoredGrant { signed, seq, claim, voucher } = grant;
+            self.input(now, at, uid, delivery::Input::Regranted { grant: signed, seq, claim, voucher }, console);
         } else {
             self.ready.push_back((job, *uid));
         }

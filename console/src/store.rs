@@ -133,6 +133,8 @@ pub struct StoredGrant {
     pub seq: Seq,
     /// The claim key. A secret.
     pub claim: Option<ClaimKey>,
+    /// The vendor's voucher.
+    pub voucher: Option<Vec<u8>>,
 }
 
 /// Something to keep.

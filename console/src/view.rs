@@ -86,6 +86,8 @@ pub enum RowState {
     Unconfigured,
     /// Answers, has no settings, and its label code is needed.
     Unclaimed,
+    /// Answers, has no settings, and accepts only a voucher of its vendor, which the NOC does not have.
+    NoVoucher,
     /// In a running job.
     Configuring,
     /// Has settings that are not final yet.
@@ -307,6 +309,7 @@ pub enum RowOwnership {
     Owned,
     Unclaimed,
     OtherSite,
+    NoVoucher,
 }
 
 impl From<Ownership> for RowOwnership {
@@ -315,6 +318,7 @@ impl From<Ownership> for RowOwnership {
             Ownership::Owned => Self::Owned,
             Ownership::Unclaimed => Self::Unclaimed,
             Ownership::OtherSite => Self::OtherSite,
+            Ownership::NoVoucher => Self::NoVoucher,
         }
     }
 }

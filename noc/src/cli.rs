@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod appliance;
+mod voucher;
 
 use anyhow::{Context, bail};
 use appliance::ApplianceCommand;
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use voucher::VoucherCommand;
 
 /// The network operations center of Muster.
 #[derive(Parser)]
@@ -55,6 +57,9 @@ enum Command {
     /// What the NOC itself gives to appliances, with the answers to their beats.
     #[command(subcommand)]
     Appliance(ApplianceCommand),
+    /// A vendor's word that an appliance is for one NOC.
+    #[command(subcommand)]
+    Voucher(VoucherCommand),
     /// Consoles that may configure.
     #[command(subcommand)]
     Console(ConsoleCommand),
@@ -141,7 +146,7 @@ enum ConfirmArg {
 
 #[derive(Subcommand)]
 enum InventoryCommand {
-    /// Take in a vendor's manifest: CSV with the columns serial, mac, uid, claim and, if you like, model.
+    /// Take in a vendor's manifest: CSV with the columns serial, mac, uid, claim and, if you like, model and voucher.
     Import {
         #[command(flatten)]
         folder: FolderArg,
@@ -219,6 +224,7 @@ impl Muster {
             }
             Command::Inventory(InventoryCommand::List { folder, output }) => list_inventory(&folder.dir, output),
             Command::Appliance(command) => command.run(),
+            Command::Voucher(command) => command.run(),
             Command::Console(ConsoleCommand::Invite { folder, site, valid, output }) => {
                 invite(&folder.dir, &site, valid, output)
             }
@@ -289,6 +295,13 @@ fn serve(dir: &Path, listen: Option<SocketAddr>) -> anyhow::Result<()> {
 }
 
 fn import(dir: &Path, file: &Path, output: Output) -> anyhow::Result<()> {
+    let csv = read_text(file)?;
+    answer(output, &Noc::open(dir)?.import_manifest(&csv)?, |report| {
+        println!("{} added, {} updated, {} unchanged.", report.added, report.updated, report.unchanged);
+    })
+}
+
+fn read_text(file: &Path) -> anyhow::Result<String> {
     let bytes = if file == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).context("standard input could not be read")?;
@@ -296,10 +309,7 @@ fn import(dir: &Path, file: &Path, output: Output) -> anyhow::Result<()> {
     } else {
         std::fs::read(file).with_context(|| format!("{} could not be read", file.display()))?
     };
-    let csv = String::from_utf8(bytes).context("the manifest is not UTF-8: save it as \"CSV UTF-8\"")?;
-    answer(output, &Noc::open(dir)?.import_manifest(&csv)?, |report| {
-        println!("{} added, {} updated, {} unchanged.", report.added, report.updated, report.unchanged);
-    })
+    String::from_utf8(bytes).context("the manifest is not UTF-8: save it as \"CSV UTF-8\"")
 }
 
 fn list_inventory(dir: &Path, output: Output) -> anyhow::Result<()> {

@@ -297,17 +297,21 @@ pub(crate) fn open(path: &Path) -> Result<Folder, OpenError> {
     for name in ["root.key", "ca.key", "noc.sqlite"] {
         check_private(&file(name))?;
     }
-    let key = Zeroizing::new(read(&file("root.key"))?);
-    let seed = data_encoding::BASE64.decode(key.trim().as_bytes()).ok().map(Zeroizing::new);
-    let seed: Option<[u8; 32]> = seed.and_then(|seed| seed.as_slice().try_into().ok());
-    let seed = Zeroizing::new(
-        seed.ok_or_else(|| OpenError::Damaged { path: file("root.key"), what: "not 32 bytes in base64".to_owned() })?,
-    );
-    let root = SecretKey::from_seed(&seed);
+    let root = read_key(&file("root.key"))?;
     let authority = Authority::load(&read(&file("ca.pem"))?, &Zeroizing::new(read(&file("ca.key"))?))
         .map_err(|what| OpenError::Damaged { path: file("ca.pem"), what })?;
     let store = Store::open(&file("noc.sqlite"), &root.public(), config.database_limit_mib)?;
     Ok(Folder { path: path.to_owned(), config, authority, signer: Signer::new(root), store })
+}
+
+/// A signing key: 32 bytes in base64.
+pub(crate) fn read_key(path: &Path) -> Result<SecretKey, OpenError> {
+    let key = Zeroizing::new(read(path)?);
+    let seed = data_encoding::BASE64.decode(key.trim().as_bytes()).ok().map(Zeroizing::new);
+    let seed: Option<[u8; 32]> = seed.and_then(|seed| seed.as_slice().try_into().ok());
+    let what = || "not 32 bytes in base64".to_owned();
+    let seed = Zeroizing::new(seed.ok_or_else(|| OpenError::Damaged { path: path.to_owned(), what: what() })?);
+    Ok(SecretKey::from_seed(&seed))
 }
 
 fn read(path: &Path) -> Result<String, OpenError> {
@@ -315,7 +319,7 @@ fn read(path: &Path) -> Result<String, OpenError> {
 }
 
 #[cfg(unix)]
-fn check_private(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn check_private(path: &Path) -> Result<(), OpenError> {
     use std::os::unix::fs::PermissionsExt;
     let metadata = fs::metadata(path).map_err(|source| OpenError::Read { path: path.to_owned(), source })?;
     let mode = metadata.permissions().mode() & 0o777;
@@ -323,7 +327,7 @@ fn check_private(path: &Path) -> Result<(), OpenError> {
 }
 
 #[cfg(not(unix))]
-fn check_private(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn check_private(path: &Path) -> Result<(), OpenError> {
     // The user's own data folder is private by the defaults of the other systems.
     fs::metadata(path).map(|_| ()).map_err(|source| OpenError::Read { path: path.to_owned(), source })
 }
@@ -343,6 +347,11 @@ fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    create_private(path, contents)
+}
+
+/// The same for a file that must not be there yet.
+pub(crate) fn create_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -350,7 +359,7 @@ fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut file = options.open(path)?;
     file.write_all(contents)?;
     file.sync_all()?;
-    if let Some(parent) = path.parent() {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::File::open(parent)?.sync_all()?;
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! - [`Noc`]: a data folder, opened. The command line, the desktop ("this computer") and the tests all go through it.
 //! - `config`: what the data folder contains and who may read it. `tls`: the CA, certificates, who a client is.
 //! - `policy`: pool, host-name template, allocation; pure. `inventory`: vendor manifests. `invite`: one-time invites.
+//!   `vouchers`: what a vendor does, apart from any NOC.
 //! - `store`: SQLite, one writer thread with group commit. An answer means that it is on disk.
 //! - `work`: what the NOC gives to appliances with the answers to beats. `signer`: grants, instructions and credentials.
 //!   `watch`: the status daemon. `api`: the routes of [`muster_protocol::api`].
@@ -24,6 +25,7 @@ mod server;
 mod signer;
 mod store;
 mod tls;
+mod vouchers;
 mod watch;
 mod work;
 
@@ -34,4 +36,5 @@ pub use invite::InviteError;
 pub use noc::{ConsoleRecord, Noc};
 pub use policy::site::{SiteError, SiteFault, SiteSpec};
 pub use server::{Running, ServeError};
+pub use vouchers::{VendorKey, VoucherToolError, read_root};
 pub use work::{ApplianceDetail, Edit, GivenState, GivenView, InstructionView, StoredLog, WorkError};

@@ -130,10 +130,11 @@ impl Noc {
         self.inner.store.read_now(sites::all)
     }
 
-    /// Takes in a vendor's manifest (CSV of serial, mac, uid, claim, model): every line, or none.
+    /// Takes in a vendor's manifest (CSV of serial, mac, uid, claim, model, voucher): every line, or none.
     pub fn import_manifest(&self, csv: &str) -> Result<ImportReport, ImportError> {
         let rows = inventory::parse(csv)?;
-        self.inner.store.write_now(move |db| store::inventory::import(db, &rows))
+        let root = self.root();
+        self.inner.store.write_now(move |db| store::inventory::import(db, clock::now(), &root, &rows))
     }
 
     /// Every appliance of the inventory.

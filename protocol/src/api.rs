@@ -128,6 +128,13 @@ pub struct ApplianceRecord {
     pub last_beat: Option<u64>,
     /// Its last beat.
     pub beat: Option<BeatValues>,
+    /// The NOC has a voucher of its vendor for it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub has_voucher: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// How an appliance stands with configuration, as the NOC knows it.
@@ -185,6 +192,9 @@ pub struct PlanFor {
     /// The label code somebody typed, for an appliance that the inventory does not know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<String>,
+    /// It has no owner and accepts only a NOC that its vendor vouches for.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub wants_voucher: bool,
 }
 
 /// What each appliance of a site would get. The addresses are held for it until `expires`.
@@ -223,6 +233,8 @@ pub enum Ownership {
     Unclaimed,
     /// Belongs to another site; move it first.
     OtherSite,
+    /// Accepts only a voucher of its vendor, and the NOC has none that is good.
+    NoVoucher,
 }
 
 /// A console asks for signed grants for settings that an administrator has reviewed.
@@ -283,6 +295,9 @@ pub struct SignedGrant {
     pub seq: Seq,
     /// The key derived from the claim secret, base64, for an appliance that has not been pinned yet. A secret.
     pub claim_key: Option<String>,
+    /// COSE_Sign1 by the vendor over [`crate::voucher::Voucher`], base64, if the NOC has one for the appliance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voucher: Option<String>,
 }
 
 impl std::fmt::Debug for SignedGrant {

@@ -20,6 +20,7 @@ mod fork;
 mod from_noc;
 mod keys;
 mod limit;
+mod refusal;
 mod saved;
 
 pub use driver::{Enrolment, Event, FailedGrant, Failure, Input, Output, Profile};
@@ -34,6 +35,7 @@ use crate::grant::Grant;
 use crate::id::{RequestId, Seq, Uid};
 use crate::parameters::{Confirm, NetworkSettings};
 use crate::time::{Millis, UnixTime};
+use crate::voucher;
 use crate::wire::config::{ConfigPacket, OpenError, PacketHash};
 use crate::wire::here::{Proof, State};
 use crate::wire::kick::KickPacket;
@@ -42,6 +44,7 @@ use crate::wire::{self, Message, Peer};
 use answer::Answers;
 use keys::OneTimeKeys;
 use limit::Bucket;
+use refusal::Refusal;
 use saved::{Attempt, Ended, Instructed, Saved, Why};
 use std::collections::VecDeque;
 
@@ -223,36 +226,36 @@ impl Appliance {
         let request = packet.to.request;
         if let Some(known) = self.attempt_of(request) {
             if known.packet != hash {
-                return self.refuse(now, peer, (request, hash), Reason::RequestReused, bytes.len());
+                return self.refuse(now, peer, (request, hash), Reason::RequestReused.into(), bytes.len());
             }
             self.console_at = Some(peer);
             return self.answer_again(now, peer, request);
         }
         if !matches!(self.phase, Phase::Idle) {
-            return self.refuse(now, peer, (request, hash), Reason::Busy, bytes.len());
+            return self.refuse(now, peer, (request, hash), Reason::Busy.into(), bytes.len());
         }
         if packet.to.mac != self.profile.mac {
-            return self.refuse(now, peer, (request, hash), Reason::WrongAppliance, bytes.len());
+            return self.refuse(now, peer, (request, hash), Reason::WrongAppliance.into(), bytes.len());
         }
         match self.open(now, packet) {
             Ok((grant, attempt)) => self.accept(peer, grant, Attempt { packet: hash, ..attempt }),
-            Err(reason) => self.refuse(now, peer, (request, hash), reason, bytes.len()),
+            Err(refusal) => self.refuse(now, peer, (request, hash), refusal, bytes.len()),
         }
     }
 
     /// Everything that must hold before a packet may change anything.
-    fn open(&mut self, now: Millis, packet: &ConfigPacket) -> Result<(Grant, Attempt), Reason> {
+    fn open(&mut self, now: Millis, packet: &ConfigPacket) -> Result<(Grant, Attempt), Refusal> {
         let one_time_key = packet.to.one_time_key;
         let pinned: Option<PublicKey> = self.saved.committed.as_ref().map(|grant| grant.root);
-        let claim = match (pinned, self.profile.proof) {
-            (Some(_), _) | (None, Proof::Open) => None,
-            // Without a claim key nothing can prove ownership, so nothing may be opened.
-            (None, Proof::Claim) => Some(self.profile.claim.as_ref().ok_or(Reason::NotOpened)?),
-            (None, Proof::Voucher) => return Err(Reason::NotOpened),
+        // Without a claim key, or a vendor's key, nothing can prove ownership, so nothing may be opened.
+        let (claim, vendor) = match (pinned, self.profile.proof) {
+            (Some(_), _) | (None, Proof::Open) => (None, None),
+            (None, Proof::Claim) => (Some(self.profile.claim.as_ref().ok_or(Reason::NotOpened)?), None),
+            (None, Proof::Voucher) => (None, Some(self.profile.vendor.ok_or(Reason::NotOpened)?)),
         };
         let key = self.keys.get(now, &one_time_key).ok_or(Reason::KeyUnknown)?;
         if !self.opens.take(now) {
-            return Err(Reason::TooManyAttempts);
+            return Err(Reason::TooManyAttempts.into());
         }
         let opened = packet.open(key, claim, pinned.as_ref()).map_err(|error| match error {
             OpenError::Sealed(_) | OpenError::Attempt => Reason::NotOpened,
@@ -261,14 +264,17 @@ impl Appliance {
         })?;
         let grant = opened.grant;
         if grant.uid != self.uid || grant.mac != self.profile.mac {
-            return Err(Reason::WrongAppliance);
+            return Err(Reason::WrongAppliance.into());
+        }
+        if let Some(vendor) = vendor {
+            voucher::check(opened.voucher.as_deref(), &vendor, &self.uid, &grant.root, self.noc_time)?;
         }
         // Numbers of different roots cannot be compared; without a pin a new owner starts anew.
         if self.saved.seq_root == Some(grant.root) && grant.seq <= self.saved.seq {
-            return Err(Reason::OldSequence);
+            return Err(Reason::OldSequence.into());
         }
         if self.noc_time.is_some_and(|time| grant.expires < time) {
-            return Err(Reason::Expired);
+            return Err(Reason::Expired.into());
         }
         self.keys.destroy(&one_time_key);
         let attempt = Attempt {
@@ -337,7 +343,8 @@ impl Appliance {
                 // Nothing was applied and nothing stored: as if the packet had never come, but for its key.
                 let attempt = persisting.next.pending;
                 if let (Some(peer), Some(attempt)) = (self.console_at, attempt) {
-                    self.refuse(now, peer, (attempt.request, attempt.packet), Reason::Storage, wire::MAX_DATAGRAM);
+                    let of = (attempt.request, attempt.packet);
+                    self.refuse(now, peer, of, Reason::Storage.into(), wire::MAX_DATAGRAM);
                 }
             }
             // The window goes on; the next kick-start or beat tries again, else it is rolled back.
@@ -521,28 +528,6 @@ impl Appliance {
         };
         let bytes = result.to_datagram(&self.profile.device, Some(&attempt.exported));
         self.outputs.push_back(Output::Transmit { peer, bytes });
-    }
-
-    /// FAILED before anything changed; no tag, because nothing was agreed with the sender. `of`: request and hash of a packet
-    /// of `room` bytes.
-    fn refuse(&mut self, now: Millis, peer: Peer, of: (RequestId, PacketHash), reason: Reason, room: usize) {
-        // Beyond the limit it is not told to anybody, nor written to a log that a flood would fill.
-        if !self.refusals.take(now) {
-            return;
-        }
-        self.outputs.push_back(Output::Notify(Event::Refused { reason }));
-        let next_key = match reason {
-            Reason::Busy | Reason::TooManyAttempts => None,
-            _ => Some(self.keys.publish(now, &mut *self.rng)),
-        };
-        let status = Status::Failed { reason, detail: None, next_key };
-        let (uid, seq, boot) = (self.uid, self.saved.seq, self.profile.boot);
-        let result = ConfigResult { uid, request: of.0, packet: of.1, seq, boot, status };
-        let bytes = result.to_datagram(&self.profile.device, None);
-        // Whoever it was: nobody shall get more bytes out than he put in. Every packet with a grant inside is long enough.
-        if answer::fits(&peer, bytes.len(), room) {
-            self.outputs.push_back(Output::Transmit { peer, bytes });
-        }
     }
 }
 

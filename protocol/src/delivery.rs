@@ -44,8 +44,48 @@ pub struct Order {
     pub seq: Seq,
     /// The claim key; used while the appliance answers as unconfigured.
     pub claim: Option<ClaimKey>,
+    /// The vendor's voucher; likewise. An appliance wants one of the two, see [`Wants`].
+    pub voucher: Option<Vec<u8>>,
     /// The one-time key of its last answer, if that was not long ago; without it, it is asked first.
     pub one_time_key: Option<SealKey>,
+}
+
+impl Order {
+    /// Drops what this appliance does not want to see. What was dropped does not come back with a new grant.
+    pub fn keep(&mut self, wants: Wants) {
+        if wants != Wants::ClaimKey {
+            self.claim = None;
+        }
+        if wants != Wants::Voucher {
+            self.voucher = None;
+        }
+    }
+}
+
+/// What an appliance wants to see as proof of ownership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Wants {
+    /// Nothing more: it has a pinned root, or accepts anybody.
+    #[n(0)]
+    Nothing,
+    /// A packet that is sealed with its claim key.
+    #[n(1)]
+    ClaimKey,
+    /// A voucher in the packet.
+    #[n(2)]
+    Voucher,
+}
+
+impl Wants {
+    /// Of an appliance that answered so.
+    pub fn of(state: State, proof: Proof) -> Wants {
+        match (state, proof) {
+            (State::Configured, _) | (_, Proof::Open) => Wants::Nothing,
+            (_, Proof::Claim) => Wants::ClaimKey,
+            (_, Proof::Voucher) => Wants::Voucher,
+        }
+    }
 }
 
 /// What the driver tells the machine.
@@ -74,6 +114,8 @@ pub enum Input<'a> {
         seq: Seq,
         /// The claim key.
         claim: Option<ClaimKey>,
+        /// The voucher.
+        voucher: Option<Vec<u8>>,
     },
     /// Do not begin; an attempt that was sent is brought to its end.
     Cancel,
@@ -200,6 +242,9 @@ struct Packet {
     seq: Seq,
     #[n(4)]
     tries: Tries,
+    /// What went with it, so that the next one after a restart has the same.
+    #[n(5)]
+    with: Option<Wants>,
 }
 
 impl Delivery {
@@ -218,6 +263,9 @@ impl Delivery {
         let packet: Packet = from_cbor(saved).map_err(|_| LoadError)?;
         let mut delivery = Delivery::idle(now, order, rng);
         delivery.tries = packet.tries;
+        if let Some(wants) = packet.with {
+            delivery.order.keep(wants);
+        }
         delivery.step = Step::Sending { packet, unanswered: 0 };
         delivery.resend(now);
         Ok(delivery)
@@ -244,14 +292,15 @@ impl Delivery {
         match input {
             Input::Packet(packet) => self.result(now, packet, console),
             Input::Heard { one_time_key, state, proof, .. } => {
-                self.heard(now, one_time_key, takes_claim_key(state, proof), console);
+                self.heard(now, one_time_key, Wants::of(state, proof), console);
             }
             Input::Persisted(token) => self.persisted(now, token),
-            Input::Regranted { grant, seq, claim } => {
+            Input::Regranted { grant, seq, claim, voucher } => {
                 if let Step::Granting { key } = self.step {
                     // An appliance that was seen to be pinned stays so, whatever the NOC still knows of it.
                     let claim = claim.filter(|_| self.order.claim.is_some());
-                    self.order = Order { grant, seq, claim, ..self.order.clone() };
+                    let voucher = voucher.filter(|_| self.order.voucher.is_some());
+                    self.order = Order { grant, seq, claim, voucher, ..self.order.clone() };
                     match key {
                         Some(key) => self.build(now, key, console),
                         None => self.ask_key(now, 0),
@@ -304,25 +353,30 @@ impl Delivery {
         self.refusal.as_deref()
     }
 
-    fn heard(&mut self, now: Millis, key: SealKey, with_claim_key: bool, console: &SecretKey) {
+    fn heard(&mut self, now: Millis, key: SealKey, wants: Wants, console: &SecretKey) {
         if !matches!(self.step, Step::Asking { .. }) || self.tries.must_wait(now) {
             return;
         }
         self.heard_at = now;
-        if !with_claim_key {
-            self.order.claim = None;
-        }
+        self.order.keep(wants);
         self.build(now, key, console);
     }
 
     fn build(&mut self, now: Millis, key: SealKey, console: &SecretKey) {
         let request = RequestId(random(&mut *self.rng));
         let to = Address { uid: self.uid, mac: self.order.mac, one_time_key: key, request };
-        let claim = self.order.claim.as_ref();
-        match config::build(&mut *self.rng, console, claim, to, &self.order.grant) {
+        let Order { grant, claim, voucher, .. } = &self.order;
+        let (built, with) = match (claim, voucher) {
+            (None, Some(voucher)) => {
+                (config::build_with_voucher(&mut *self.rng, console, voucher, to, grant), Wants::Voucher)
+            }
+            (Some(claim), _) => (config::build(&mut *self.rng, console, Some(claim), to, grant), Wants::ClaimKey),
+            (None, None) => (config::build(&mut *self.rng, console, None, to, grant), Wants::Nothing),
+        };
+        match built {
             Ok((bytes, exported)) => {
                 let (seq, tries) = (self.order.seq, self.tries);
-                let packet = Packet { request, bytes: bytes.into(), exported, seq, tries };
+                let packet = Packet { request, bytes: bytes.into(), exported, seq, tries, with: Some(with) };
                 let token = Token(self.next_token);
                 self.next_token += 1;
                 self.outputs.push_back(Output::Persist { token, bytes: to_cbor(&packet) });
@@ -451,12 +505,6 @@ impl Delivery {
         let jittered = ms * 3 / 4 + uniform(&mut *self.rng, ms / 2 + 1);
         self.next_at = Some(now + jittered);
     }
-}
-
-/// Whether an appliance that answered so opens what is sealed with its claim key. Who has a pinned root no longer does, and
-/// who accepts anybody never did.
-pub fn takes_claim_key(state: State, proof: Proof) -> bool {
-    state != State::Configured && proof != Proof::Open
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! - [`wire`]: the datagrams on UDP port 6878, their limits and versions.
 //! - [`crypto`]: keys, COSE signatures, HPKE sealing, claim codes.
 //! - [`grant`]: what the NOC signs: grants and console credentials. [`instruction`]: what it has a configured appliance do.
+//!   [`voucher`]: what a vendor signs, so that one NOC may take over one appliance.
 //! - [`discovery`], [`delivery`]: the console's machines. [`appliance`], [`beat`]: the appliance's. [`beat_watch`]: the NOC's.
 //! - [`explain`]: a datagram in words, for people who look at recordings.
 //! - [`api`]: the JSON bodies of the NOC's HTTPS interface. [`text`]: what in a text misleads people.
@@ -33,6 +34,7 @@ pub mod instruction;
 pub mod parameters;
 pub mod text;
 pub mod time;
+pub mod voucher;
 pub mod wire;
 
 /// Ties a `Persist` output to what waits for it.

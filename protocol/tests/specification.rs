@@ -67,6 +67,16 @@ fn every_message_of_the_vectors_fits_the_cddl_of_the_document() {
         holds("order", &bytes(&vector["order"]), &vector["name"]);
         holds("address", &bytes(&vector["hpke"]["aad"]), &vector["name"]);
     }
+    for vector in vectors("voucher.json") {
+        match vector["part"].as_str() {
+            Some("statement") => holds("voucher", &bytes(&vector["cose"]["payload"]), &vector["name"]),
+            Some("packet") => {
+                holds("signed-order", &bytes(&vector["hpke"]["plaintext"]), &vector["name"]);
+                holds("order", &bytes(&vector["order"]), &vector["name"]);
+            }
+            _ => {}
+        }
+    }
     for vector in vectors("here.json").iter().filter(|vector| vector.get("hpke").is_some()) {
         holds("settings", &bytes(&vector["hpke"]["plaintext"]), &vector["name"]);
     }

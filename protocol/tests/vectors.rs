@@ -129,6 +129,7 @@ fn todays_code_reads_every_message() {
     read::configs(&vectors("config.json"));
     read::results(&vectors("result.json"), &vectors("config.json"));
     read::kick_starts(&vectors("kick-start.json"), &vectors("config.json"));
+    read::vouchers(&vectors("voucher.json"));
 }
 
 #[test]

@@ -571,12 +571,12 @@ export type RowHealth = "not_expected" | "never_reported" | "well" | "late" | "s
 /**
  * [`Ownership`] for TypeScript.
  */
-export type RowOwnership = "owned" | "unclaimed" | "other_site";
+export type RowOwnership = "owned" | "unclaimed" | "other_site" | "no_voucher";
 
 /**
  * How an appliance stands with configuration, as the grid shows it.
  */
-export type RowState = "unconfigured" | "unclaimed" | "configuring" | "provisional" | "configured" | "failed" | "not_heard";
+export type RowState = "unconfigured" | "unclaimed" | "no_voucher" | "configuring" | "provisional" | "configured" | "failed" | "not_heard";
 
 /**
  * Settings as editable text; the shape of [`RawSettings`] for TypeScript.

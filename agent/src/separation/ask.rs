@@ -66,6 +66,8 @@ pub(super) struct Begin {
     pub(super) gid: u32,
     pub(super) interface: Choice,
     pub(super) proof: ProofWord,
+    /// The vendor's public key.
+    pub(super) vendor: Option<[u8; 32]>,
     pub(super) root: PathBuf,
     pub(super) state_dir: PathBuf,
     pub(super) restores_drift: bool,

@@ -12,6 +12,7 @@ use crate::status::Status;
 use crate::storage::{Document, Storage, StorageError};
 use crate::system::{System, SystemError};
 use caps::{CapSet, Capability};
+use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::wire::result::Reason;
 use nix::sys::prctl;
@@ -44,6 +45,7 @@ pub fn work(log: RecentLog) -> anyhow::Result<()> {
         let place = Place {
             interface: begin.interface,
             proof: begin.proof.into(),
+            vendor: begin.vendor.map(PublicKey),
             root: begin.root,
             state_dir: begin.state_dir,
             restores_drift: begin.restores_drift,

@@ -99,7 +99,7 @@ async fn make_plan(
     let wanted = |row: &&ApplianceRow| if named.is_empty() { is_open(row) } else { named.contains(&row.uid) };
     let chosen = rows.iter().filter(wanted).map(|row| {
         let claim = claims.code(row);
-        let is_known = row.state != RowState::Unclaimed || claim.is_some() || !named.is_empty();
+        let is_known = !is_unknown(row.state) || claim.is_some() || !named.is_empty();
         (is_known, Chosen { uid: row.uid.clone(), claim })
     });
     let (chosen, crowd) = without_crowd(chosen);
@@ -137,7 +137,12 @@ fn without_crowd<T>(rows: impl Iterator<Item = (bool, T)>) -> (Vec<T>, usize) {
 const MOST_UNKNOWN: usize = 1_000;
 
 fn is_open(row: &ApplianceRow) -> bool {
-    row.heard && matches!(row.state, RowState::Unconfigured | RowState::Unclaimed | RowState::Failed)
+    row.heard && (is_unknown(row.state) || matches!(row.state, RowState::Unconfigured | RowState::Failed))
+}
+
+/// Anybody on the link may have made it up.
+fn is_unknown(state: RowState) -> bool {
+    matches!(state, RowState::Unclaimed | RowState::NoVoucher)
 }
 
 fn site(engine: &Engine, choice: &Choice) -> Result<u32, CommandError> {
@@ -171,6 +176,7 @@ pub(super) fn ownership_word(ownership: RowOwnership) -> &'static str {
         RowOwnership::Owned => "owned",
         RowOwnership::Unclaimed => "unclaimed",
         RowOwnership::OtherSite => "other site",
+        RowOwnership::NoVoucher => "no voucher",
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) fn state_word(state: RowState) -> &'static str {
     match state {
         RowState::Unconfigured => "unconfigured",
         RowState::Unclaimed => "unclaimed",
+        RowState::NoVoucher => "no voucher",
         RowState::Configuring => "configuring",
         RowState::Provisional => "provisional",
         RowState::Configured => "configured",

@@ -17,6 +17,7 @@ use crate::{export, view};
 use muster_protocol::api::{PlanFor, PlanRequest, PlanRow};
 use muster_protocol::crypto::claim::ClaimSecret;
 use muster_protocol::crypto::random;
+use muster_protocol::delivery::Wants;
 use muster_protocol::id::{SiteId, Uid};
 use muster_protocol::parameters::RawSettings;
 use std::collections::{BTreeMap, BTreeSet};
@@ -174,9 +175,13 @@ impl Engine {
         if let Some(Err(error)) = claim.map(str::parse::<ClaimSecret>) {
             return Err(problem("bad_claim", error.to_string(), "Read the code on the label again."));
         }
-        let heard = self.inner.shared.read(|state| state.roster.answer(uid).map(|heard| (heard.device_key, heard.mac)));
-        let (device_key, mac) = heard.ok_or_else(|| EngineError::NotHeard { uids: vec![*uid] }.problem())?;
-        Ok(PlanFor { device_key: device_key.to_base64(), mac, claim: claim.map(str::to_owned) })
+        let heard = self.inner.shared.read(|state| {
+            let answer = state.roster.answer(uid);
+            answer.map(|heard| (heard.device_key, heard.mac, Wants::of(heard.state, heard.proof)))
+        });
+        let (device_key, mac, wants) = heard.ok_or_else(|| EngineError::NotHeard { uids: vec![*uid] }.problem())?;
+        let (device_key, claim) = (device_key.to_base64(), claim.map(str::to_owned));
+        Ok(PlanFor { device_key, mac, claim, wants_voucher: wants == Wants::Voucher })
     }
 
     fn plan_row(&self, uid: &Uid, planned: Option<PlanRow>, refused: Option<ProblemView>) -> PlanRowView {

@@ -3,6 +3,7 @@
 use crate::oui;
 use crate::view::{ApplianceRow, BeatView, DiskView, HostView, JobStep, RowState, Settings, is_under_way, seconds};
 use muster_protocol::api::{ApplianceRecord, BeatValues, Health, InterfaceErrors, Provisioning};
+use muster_protocol::delivery::Wants;
 use muster_protocol::discovery::Heard;
 use muster_protocol::id::{Mac, Uid};
 use muster_protocol::parameters::NetworkSettings;
@@ -229,6 +230,9 @@ impl Roster {
             Some(State::Provisional) => RowState::Provisional,
             Some(_) if failed => RowState::Failed,
             Some(State::Configured) => RowState::Configured,
+            Some(State::Unconfigured) if wants_voucher(entry) && record.is_none_or(|record| !record.has_voucher) => {
+                RowState::NoVoucher
+            }
             Some(State::Unconfigured) if record.is_some() => RowState::Unconfigured,
             Some(State::Unconfigured) => RowState::Unclaimed,
             None => RowState::NotHeard,
@@ -310,6 +314,10 @@ fn host_view(values: &BeatValues) -> HostView {
         interface_errors: host.interface.as_ref().map(sum),
         clock_offset_s: host.clock_offset_s.map(|seconds| seconds as f64),
     }
+}
+
+fn wants_voucher(entry: Option<&Entry>) -> bool {
+    entry.is_some_and(|entry| Wants::of(entry.heard.state, entry.heard.proof) == Wants::Voucher)
 }
 
 fn shares(entry: &Entry) -> BTreeSet<Shared> {

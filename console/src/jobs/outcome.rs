@@ -65,7 +65,8 @@ pub(super) fn read_grant(granted: Granted) -> Result<StoredGrant, ProblemView> {
         Some(Ok(bytes)) => Some(ClaimKey(bytes.try_into().map_err(|_| unreadable())?)),
         Some(Err(_)) => return Err(unreadable()),
     };
-    Ok(StoredGrant { signed, seq: grant.seq, claim })
+    let voucher = grant.voucher.map(|text| BASE64.decode(text.as_bytes())).transpose().map_err(|_| unreadable())?;
+    Ok(StoredGrant { signed, seq: grant.seq, claim, voucher })
 }
 
 pub(crate) fn job_view(job: &StoredJob) -> JobView {

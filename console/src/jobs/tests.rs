@@ -270,7 +270,7 @@ impl World {
             let signed = sign::sign(&self.root, Purpose::Grant, to_cbor(&grant));
             let base64 = |bytes: &[u8]| data_encoding::BASE64.encode(bytes);
             let claim_key = Some(base64(&device.claim.0));
-            let grant = SignedGrant { grant: base64(&signed), seq: grant.seq, claim_key };
+            let grant = SignedGrant { grant: base64(&signed), seq: grant.seq, claim_key, voucher: None };
             answer.push(Granted { uid, grant: Some(grant), errors: Vec::new() });
         }
         answer
@@ -289,8 +289,14 @@ fn device(n: u8, rng: &mut dyn rand_core::CryptoRng) -> (Uid, Device) {
     let key = SecretKey::generate(rng);
     let claim = ClaimSecret::generate(rng).key();
     let mac = Mac([2, 0, 0, 0, 0, n]);
-    let profile =
-        Profile { device: key.clone(), mac, boot: BootId([n; 16]), proof: Proof::Claim, claim: Some(claim.clone()) };
+    let profile = Profile {
+        device: key.clone(),
+        mac,
+        boot: BootId([n; 16]),
+        proof: Proof::Claim,
+        claim: Some(claim.clone()),
+        vendor: None,
+    };
     let machine = Appliance::new(Millis(0), profile, None, entropy()).expect("new");
     let uid = Uid::of(&key.public());
     let settings = RawSettings {

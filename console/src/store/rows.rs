@@ -29,8 +29,9 @@ pub(super) fn apply(tx: &Transaction<'_>, change: &Change) -> rusqlite::Result<(
     match change {
         Change::Grant { job, uid, grant } => {
             let claim = grant.claim.as_ref().map(|key| &key.0[..]);
-            tx.prepare_cached("UPDATE item SET seq = ?3, signed = ?4, claim_key = ?5 WHERE job = ?1 AND uid = ?2")?
-                .execute(params![job, uid.to_string(), grant.seq.0 as i64, grant.signed, claim])?;
+            let sql = "UPDATE item SET seq = ?3, signed = ?4, claim_key = ?5, voucher = ?6 WHERE job = ?1 AND uid = ?2";
+            let StoredGrant { seq, signed, voucher, .. } = grant;
+            tx.prepare_cached(sql)?.execute(params![job, uid.to_string(), seq.0 as i64, signed, claim, voucher])?;
         }
         Change::Delivery { job, uid, saved } => {
             tx.prepare_cached("UPDATE item SET saved = ?3, step = 'sending' WHERE job = ?1 AND uid = ?2")?
@@ -39,8 +40,8 @@ pub(super) fn apply(tx: &Transaction<'_>, change: &Change) -> rusqlite::Result<(
         Change::Done { job, uid, step, attempts, problem, report } => {
             let problem = problem.as_ref().map(problem_to_text);
             tx.prepare_cached(
-                "UPDATE item SET step = ?3, attempts = ?4, problem = ?5, signed = NULL, claim_key = NULL, saved = NULL
-                 WHERE job = ?1 AND uid = ?2",
+                "UPDATE item SET step = ?3, attempts = ?4, problem = ?5, signed = NULL, claim_key = NULL, voucher = NULL,
+                 saved = NULL WHERE job = ?1 AND uid = ?2",
             )?
             .execute(params![job, uid.to_string(), step_word(*step), attempts, problem])?;
             if let Some(report) = report {
@@ -51,7 +52,7 @@ pub(super) fn apply(tx: &Transaction<'_>, change: &Change) -> rusqlite::Result<(
         Change::Retry { job, uid } => {
             tx.prepare_cached(
                 "UPDATE item SET step = 'waiting', attempts = 0, problem = NULL, seq = NULL, signed = NULL,
-                 claim_key = NULL, saved = NULL WHERE job = ?1 AND uid = ?2",
+                 claim_key = NULL, voucher = NULL, saved = NULL WHERE job = ?1 AND uid = ?2",
             )?
             .execute(params![job, uid.to_string()])?;
         }
@@ -85,8 +86,8 @@ pub(super) fn jobs(connection: &Connection) -> rusqlite::Result<Vec<StoredJob>> 
         jobs.insert(id, job);
     }
     let mut select = connection.prepare(
-        "SELECT job, uid, mac, device_key, settings, seq, signed, claim_key, saved, step, attempts, problem
-         FROM item WHERE job = ?1 ORDER BY position",
+        "SELECT job, uid, mac, device_key, settings, seq, signed, claim_key, saved, step, attempts, problem,
+         voucher FROM item WHERE job = ?1 ORDER BY position",
     )?;
     for (id, job) in &mut jobs {
         let mut rows = select.query([id])?;
@@ -101,8 +102,13 @@ fn item(row: &Row<'_>) -> rusqlite::Result<StoredItem> {
     let signed: Option<Vec<u8>> = row.get(6)?;
     let seq: Option<i64> = row.get(5)?;
     let claim: Option<[u8; 32]> = row.get(7)?;
-    let grant =
-        signed.zip(seq).map(|(signed, seq)| StoredGrant { signed, seq: Seq(seq as u64), claim: claim.map(ClaimKey) });
+    let voucher = row.get(12)?;
+    let grant = signed.zip(seq).map(|(signed, seq)| StoredGrant {
+        signed,
+        seq: Seq(seq as u64),
+        claim: claim.map(ClaimKey),
+        voucher,
+    });
     let settings: String = row.get(4)?;
     let settings: RawSettings = serde_json::from_str(&settings).map_err(|e| bad(4, e))?;
     Ok(StoredItem {

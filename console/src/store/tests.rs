@@ -16,7 +16,8 @@ fn item(n: u8) -> StoredItem {
 }
 
 fn grant(n: u8) -> StoredGrant {
-    StoredGrant { signed: vec![n; 100], seq: Seq(u64::from(n)), claim: Some(ClaimKey([n; 32])) }
+    let voucher = (n != 1).then(|| vec![n; 150]);
+    StoredGrant { signed: vec![n; 100], seq: Seq(u64::from(n)), claim: Some(ClaimKey([n; 32])), voucher }
 }
 
 #[test]

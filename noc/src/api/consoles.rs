@@ -90,7 +90,7 @@ pub(super) async fn plan(
         let key = PublicKey::from_base64(&one.device_key)
             .ok_or_else(|| ApiError::BadKey { what: format!("the device key of appliance {}", i + 1) })?;
         let claim = one.claim.filter(|code| !code.trim().is_empty()).map(|code| code.parse::<ClaimSecret>());
-        asked.push(plans::Asked { uid: Uid::of(&key), mac: one.mac, claim });
+        asked.push(plans::Asked { uid: Uid::of(&key), mac: one.mac, claim, wants_voucher: one.wants_voucher });
     }
     let plan = app.noc.store.write(move |db| {
         let console = authorise(db, console)?;
@@ -155,8 +155,9 @@ fn sign(signer: &crate::signer::Signer, decision: Decision) -> Result<Granted, A
         }
         None => None,
     };
-    let grant =
-        SignedGrant { grant: BASE64.encode(&signer.grant(&unsigned.grant)), seq: unsigned.grant.seq, claim_key };
+    let voucher = unsigned.voucher.as_deref().map(|voucher| BASE64.encode(voucher));
+    let (grant, seq) = (BASE64.encode(&signer.grant(&unsigned.grant)), unsigned.grant.seq);
+    let grant = SignedGrant { grant, seq, claim_key, voucher };
     Ok(Granted { uid, grant: Some(grant), errors: Vec::new() })
 }
 

@@ -1,8 +1,10 @@
 //! Reading a manifest: text in, rows or faults out. Knows no database, so that it can be fuzzed apart.
 
+use data_encoding::BASE64;
 use muster_protocol::crypto::claim::ClaimSecret;
 use muster_protocol::id::{Mac, Uid};
 use muster_protocol::text::misleads;
+use muster_protocol::voucher::Voucher;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -29,8 +31,11 @@ pub(crate) struct ManifestRow {
     pub(crate) serial: String,
     pub(crate) mac: Mac,
     pub(crate) uid: Uid,
-    pub(crate) claim: ClaimSecret,
+    /// Absent only where there is a voucher.
+    pub(crate) claim: Option<ClaimSecret>,
     pub(crate) model: String,
+    /// As signed, and what it says.
+    pub(crate) voucher: Option<(Vec<u8>, Voucher)>,
 }
 
 /// Reads a manifest; reports everything that is wrong at once.
@@ -84,22 +89,24 @@ struct Columns {
     serial: usize,
     mac: usize,
     uid: usize,
-    claim: usize,
+    claim: Option<usize>,
     model: Option<usize>,
+    voucher: Option<usize>,
 }
 
 impl Columns {
     fn find(header: &csv::StringRecord) -> Result<Columns, Vec<LineError>> {
         let find = |name: &str| header.iter().position(|h| h.trim().eq_ignore_ascii_case(name));
-        let missing: Vec<_> =
-            ["serial", "mac", "uid", "claim"].into_iter().filter(|name| find(name).is_none()).collect();
-        match (find("serial"), find("mac"), find("uid"), find("claim")) {
-            (Some(serial), Some(mac), Some(uid), Some(claim)) => {
-                Ok(Columns { serial, mac, uid, claim, model: find("model") })
+        let (claim, voucher) = (find("claim"), find("voucher"));
+        let missing = |name: &&str| find(name).is_none() && !(*name == "claim" && voucher.is_some());
+        let missing: Vec<_> = ["serial", "mac", "uid", "claim"].into_iter().filter(missing).collect();
+        match (find("serial"), find("mac"), find("uid")) {
+            (Some(serial), Some(mac), Some(uid)) if missing.is_empty() => {
+                Ok(Columns { serial, mac, uid, claim, model: find("model"), voucher })
             }
             _ => {
                 let message = format!(
-                    "the header lacks {}: the first line must name the columns serial,mac,uid,claim and may name model",
+                    "the header lacks {}: the first line must name the columns serial,mac,uid,claim and may name model and voucher; with voucher, claim may be missing",
                     missing.join(", ")
                 );
                 Err(one(1, "missing_column", message))
@@ -127,13 +134,32 @@ fn read_row(
     let model = text("model", columns.model.map_or("", cell));
     let mac = cell(columns.mac).parse::<Mac>().map_err(|e| errors.push(at(line, "bad_mac", e.to_string()))).ok();
     let uid = cell(columns.uid).parse::<Uid>().map_err(|e| errors.push(at(line, "bad_uid", e.to_string()))).ok();
-    let claim =
-        cell(columns.claim).parse::<ClaimSecret>().map_err(|e| errors.push(at(line, "bad_claim", e.to_string()))).ok();
-    match (mac, uid, claim) {
-        (Some(mac), Some(uid), Some(claim)) if errors.len() == before => {
-            Some(ManifestRow { line, serial, mac, uid, claim, model })
+    let voucher = match columns.voucher.map_or("", cell) {
+        "" => None,
+        text => read_voucher(text, uid.as_ref()).map_err(|why| errors.push(at(line, "bad_voucher", why))).ok(),
+    };
+    let claim = match columns.claim.map_or("", cell) {
+        "" if columns.voucher.is_some_and(|voucher| !cell(voucher).is_empty()) => None,
+        text => text.parse::<ClaimSecret>().map_err(|e| errors.push(at(line, "bad_claim", e.to_string()))).ok(),
+    };
+    match (mac, uid) {
+        (Some(mac), Some(uid)) if errors.len() == before => {
+            Some(ManifestRow { line, serial, mac, uid, claim, model, voucher })
         }
         _ => None,
+    }
+}
+
+/// Signed by the vendor that it names, and for this appliance. Which vendor that may be, the appliance knows.
+fn read_voucher(text: &str, uid: Option<&Uid>) -> Result<(Vec<u8>, Voucher), String> {
+    let again = "ask the vendor for it again";
+    let bytes = BASE64.decode(text.as_bytes()).map_err(|_| format!("the voucher is not base64: {again}"))?;
+    let voucher = Voucher::read(&bytes).map_err(|error| format!("the voucher cannot be used, {error}: {again}"))?;
+    match uid {
+        Some(uid) if voucher.uid != *uid => {
+            Err(format!("the voucher is for appliance {}: put it on that appliance's line", voucher.uid.short()))
+        }
+        _ => Ok((bytes, voucher)),
     }
 }
 

@@ -7,7 +7,7 @@ use muster_protocol::id::{ConsoleId, Mac, Seq, SiteId, Uid};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "id, uid, mac, serial, model, claim, site, seq, applied, pinned, settings, interval_s, \
-                       provisioning, health, last_beat, beat";
+                       provisioning, health, last_beat, beat, voucher";
 
 /// A row, with what is for the NOC alone.
 #[derive(Clone)]
@@ -21,6 +21,8 @@ pub(crate) struct Appliance {
     pub(crate) applied: Seq,
     pub(crate) pinned: bool,
     pub(crate) interval_s: u32,
+    /// The vendor's voucher for our root, as signed.
+    pub(crate) voucher: Option<Vec<u8>>,
     pub(crate) record: ApplianceRecord,
 }
 
@@ -63,7 +65,7 @@ pub(crate) fn of_console(
     let mut rows = statement.query(params![console.0, after, limit as i64])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push((row.get(16)?, read(row)?.record));
+        found.push((row.get(17)?, read(row)?.record));
     }
     Ok(found)
 }
@@ -111,6 +113,15 @@ pub(crate) fn set_claim(db: &Connection, id: i64, claim: &str) -> Result<(), Sto
     Ok(())
 }
 
+/// Keeps the vendor's voucher. What was refused for want of a good one may be tried again.
+pub(crate) fn set_voucher(db: &Connection, id: i64, voucher: &[u8]) -> Result<(), StoreError> {
+    let revision = super::next_revision(db)?;
+    let sql = "UPDATE appliances SET voucher = ?2, revision = ?3, provisioning =
+               CASE WHEN provisioning = 'failed' AND applied = 0 THEN 'known' ELSE provisioning END WHERE id = ?1";
+    db.prepare_cached(sql)?.execute(params![id, voucher, revision])?;
+    Ok(())
+}
+
 /// The appliance is not known to follow our root, so its next grant comes with the claim key.
 pub(crate) fn forget_pin(db: &Connection, id: i64) -> Result<(), StoreError> {
     db.prepare_cached("UPDATE appliances SET pinned = 0 WHERE id = ?1")?.execute([id])?;
@@ -145,6 +156,7 @@ pub(super) fn from_json<T: serde::de::DeserializeOwned>(what: &'static str, text
 fn read(row: &Row<'_>) -> Result<Appliance, StoreError> {
     let settings: Option<String> = row.get(10)?;
     let beat: Option<String> = row.get(15)?;
+    let voucher: Option<Vec<u8>> = row.get(16)?;
     Ok(Appliance {
         id: row.get(0)?,
         claim: row.get(5)?,
@@ -163,6 +175,8 @@ fn read(row: &Row<'_>) -> Result<Appliance, StoreError> {
             health: from_word("health", &row.get::<_, String>(13)?)?,
             last_beat: row.get(14)?,
             beat: beat.as_deref().map(|text| from_json("beat", text)).transpose()?,
+            has_voucher: voucher.is_some(),
         },
+        voucher,
     })
 }

@@ -46,6 +46,8 @@ pub(crate) struct Unsigned {
     pub(crate) grant: Grant,
     /// The label code, for an appliance that does not follow our root yet. A secret.
     pub(crate) claim: Option<String>,
+    /// The vendor's voucher. Whether the appliance wants one, the console hears from it.
+    pub(crate) voucher: Option<Vec<u8>>,
 }
 
 /// What one item of a request comes to.
@@ -328,6 +330,7 @@ fn grant(
     let unpinned = !appliance.pinned && !appliance.claim.is_empty();
     Ok(Unsigned {
         claim: unpinned.then_some(appliance.claim),
+        voucher: appliance.voucher,
         grant: unsigned(now, seq, bearer, issuer, policy, &appliance.record, settings),
     })
 }

@@ -1,30 +1,46 @@
 //! The inventory: appliances that a vendor's manifest names.
 
-use super::appliances::{self, NewAppliance};
+use super::appliances::{self, Appliance, NewAppliance};
 use crate::error::StoreError;
 use crate::inventory::{ImportError, ImportReport, LineError, ManifestRow, at};
+use muster_protocol::crypto::claim::ClaimSecret;
+use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::id::Uid;
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Takes every row of a manifest, or none.
-pub(crate) fn import(db: &Connection, rows: &[ManifestRow]) -> Result<ImportReport, ImportError> {
+/// Takes every row of a manifest, or none. What a line leaves out stays as it is known. `root`: ours, which vouchers must name.
+pub(crate) fn import(
+    db: &Connection,
+    now: u64,
+    root: &PublicKey,
+    rows: &[ManifestRow],
+) -> Result<ImportReport, ImportError> {
     let mut report = ImportReport::default();
     let mut errors = Vec::new();
     for row in rows {
-        if let Some(error) = conflict(db, row)? {
+        let known = appliances::find(db, &row.uid)?;
+        if let Some(error) = conflict(db, row)?.or_else(|| voucher_fault(now, root, row, known.as_ref())) {
             errors.push(error);
             continue;
         }
-        let claim = row.claim.reveal();
-        match appliances::find(db, &row.uid)? {
+        let claim = row.claim.as_ref().map(ClaimSecret::reveal);
+        let voucher = row.voucher.as_ref().map(|(signed, _)| signed);
+        match known {
             None => {
                 let (serial, model) = (row.serial.as_str(), row.model.as_str());
-                let new = NewAppliance { uid: row.uid, mac: row.mac, serial, model, claim: &claim, site: None };
+                let claim = claim.as_deref().unwrap_or_default();
+                let new = NewAppliance { uid: row.uid, mac: row.mac, serial, model, claim, site: None };
                 appliances::insert(db, &new)?;
+                if let Some((voucher, known)) = voucher.zip(appliances::find(db, &row.uid)?) {
+                    appliances::set_voucher(db, known.id, voucher)?;
+                }
                 report.added += 1;
             }
             Some(known) => {
-                let same = known.claim == claim
+                let claim = claim.unwrap_or_else(|| known.claim.clone());
+                let other_voucher = voucher.filter(|voucher| known.voucher.as_ref() != Some(voucher));
+                let same = claim == known.claim
+                    && other_voucher.is_none()
                     && known.record.mac == row.mac
                     && known.record.serial == row.serial
                     && known.record.model == row.model;
@@ -37,6 +53,9 @@ pub(crate) fn import(db: &Connection, rows: &[ManifestRow]) -> Result<ImportRepo
                     "UPDATE appliances SET mac = ?2, serial = ?3, model = ?4, claim = ?5, revision = ?6 WHERE id = ?1";
                 db.prepare_cached(sql)?
                     .execute(params![known.id, row.mac.0, row.serial, row.model, claim, revision])?;
+                if let Some(voucher) = other_voucher {
+                    appliances::set_voucher(db, known.id, voucher)?;
+                }
                 report.updated += 1;
             }
         }
@@ -75,6 +94,21 @@ pub(crate) fn released(db: &Connection) -> Result<Vec<Uid>, StoreError> {
     let mut statement = db.prepare_cached(sql)?;
     let uids = statement.query_map([], |row| row.get(0).map(Uid))?;
     Ok(uids.collect::<Result<_, _>>()?)
+}
+
+/// Only a voucher for us is of use here, and only one that has not ended by our clock. One that is here already has done its
+/// service: the same manifest may be imported again.
+fn voucher_fault(now: u64, root: &PublicKey, row: &ManifestRow, known: Option<&Appliance>) -> Option<LineError> {
+    let (signed, voucher) = row.voucher.as_ref()?;
+    if known.is_some_and(|known| known.voucher.as_ref() == Some(signed)) {
+        return None;
+    }
+    if voucher.root != *root {
+        let message = "the voucher is for another NOC: give the vendor the key that `muster-noc voucher root` prints";
+        return Some(at(row.line, "voucher_of_another_noc", message.to_owned()));
+    }
+    let has_ended = voucher.expires.is_some_and(|expires| expires.0 < now);
+    has_ended.then(|| at(row.line, "voucher_ended", "the voucher has ended: ask the vendor for a new one".to_owned()))
 }
 
 fn conflict(db: &Connection, row: &ManifestRow) -> Result<Option<LineError>, ImportError> {

@@ -14,6 +14,7 @@ use muster_protocol::api::{Ownership, Plan, PlanRow, Problem, Provisioning};
 use muster_protocol::crypto::claim::{ClaimError, ClaimSecret};
 use muster_protocol::id::{Mac, SiteId, Uid};
 use muster_protocol::parameters::RawSettings;
+use muster_protocol::voucher::Voucher;
 use muster_protocol::wire::result::Reason;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
@@ -26,6 +27,8 @@ pub(crate) struct Asked {
     pub(crate) uid: Uid,
     pub(crate) mac: Mac,
     pub(crate) claim: Option<Result<ClaimSecret, ClaimError>>,
+    /// It has no owner and accepts only a voucher.
+    pub(crate) wants_voucher: bool,
 }
 
 /// Plans a batch for a console's site. Asking again gives the same, and holds it longer.
@@ -43,7 +46,7 @@ pub(crate) fn plan(
     let expires = now + LEASE_S;
     let mut rows = Vec::with_capacity(asked.len());
     for one in asked {
-        let (ownership, appliance, problem) = own(db, site, one)?;
+        let (ownership, appliance, problem) = own(db, now, site, one)?;
         let mut row = PlanRow { uid: one.uid, ownership, settings: None, rules: BTreeMap::new(), problem };
         if let Some(appliance) = appliance {
             match settle(db, &policy, &mut holdings, &appliance, expires)? {
@@ -66,7 +69,7 @@ pub(crate) fn policy(db: &Connection, site: SiteId) -> Result<Policy, ApiError> 
 type Owned = (Ownership, Option<Appliance>, Option<Problem>);
 
 /// Whether the site may configure an appliance; takes it over when it is free.
-fn own(db: &Connection, site: SiteId, asked: &Asked) -> Result<Owned, ApiError> {
+fn own(db: &Connection, now: u64, site: SiteId, asked: &Asked) -> Result<Owned, ApiError> {
     let known = appliances::find(db, &asked.uid)?;
     if known.as_ref().is_some_and(Appliance::is_retired) {
         let problem = problem(
@@ -90,7 +93,14 @@ fn own(db: &Connection, site: SiteId, asked: &Asked) -> Result<Owned, ApiError> 
         );
         return Ok((Ownership::OtherSite, None, Some(problem)));
     }
+    if asked.wants_voucher
+        && let Some(problem) = voucher_problem(db, now, asked, known.as_ref())?
+    {
+        return Ok((Ownership::NoVoucher, None, Some(problem)));
+    }
     let claim = match (&asked.claim, &known) {
+        // A label code is of no use to it.
+        (_, Some(_)) if asked.wants_voucher => None,
         (Some(Err(error)), _) => {
             let remedy = "Read the code from the label again; it has five groups of four.";
             let problem = problem(422, claim_code(error), error, remedy);
@@ -143,15 +153,43 @@ fn own(db: &Connection, site: SiteId, asked: &Asked) -> Result<Owned, ApiError> 
     Ok((Ownership::Owned, appliance, None))
 }
 
+/// Why there is no voucher for an appliance that wants one.
+fn voucher_problem(
+    db: &Connection,
+    now: u64,
+    asked: &Asked,
+    known: Option<&Appliance>,
+) -> Result<Option<Problem>, StoreError> {
+    let uid = asked.uid.short();
+    let ask = "Give the vendor the key that `muster-noc voucher root` prints, and import the manifest that comes back.";
+    let Some((known, signed)) = known.and_then(|known| known.voucher.as_ref().map(|signed| (known, signed))) else {
+        let title =
+            format!("appliance {uid} takes a NOC only on its vendor's word, and no voucher for it was imported");
+        return Ok(Some(problem(404, "no_voucher", title, ask)));
+    };
+    let voucher = Voucher::read(signed).map_err(|_| StoreError::Corrupt { what: "voucher" })?;
+    if voucher.expires.is_some_and(|expires| expires.0 < now) {
+        return Ok(Some(problem(409, "voucher_ended", format!("the voucher for appliance {uid} has ended"), ask)));
+    }
+    if last_refusal(db, known)?.as_deref() == Some(Reason::VoucherRefused.code()) {
+        let title = format!("appliance {uid} did not take the voucher known here");
+        return Ok(Some(problem(409, "voucher_refused", title, ask)));
+    }
+    Ok(None)
+}
+
 /// The last grant was sealed with the label code and did not open: another try with the same code would be wasted.
 fn was_refused(db: &Connection, known: &Appliance) -> Result<bool, StoreError> {
-    if known.pinned || known.applied.0 > 0 || known.record.provisioning != Provisioning::Failed {
-        return Ok(false);
+    Ok(!known.pinned && last_refusal(db, known)?.as_deref() == Some(Reason::NotOpened.code()))
+}
+
+/// Why the last grant of an appliance that never had one in force came to nothing.
+fn last_refusal(db: &Connection, known: &Appliance) -> Result<Option<String>, StoreError> {
+    if known.applied.0 > 0 || known.record.provisioning != Provisioning::Failed {
+        return Ok(None);
     }
     let sql = "SELECT reason FROM grants WHERE appliance = ?1 AND seq = ?2";
-    let reason: Option<String> =
-        db.prepare_cached(sql)?.query_row(params![known.id, known.seq.0], |row| row.get(0)).optional()?;
-    Ok(reason.as_deref() == Some(Reason::NotOpened.code()))
+    Ok(db.prepare_cached(sql)?.query_row(params![known.id, known.seq.0], |row| row.get(0)).optional()?)
 }
 
 type Settled = (RawSettings, BTreeMap<String, String>);

@@ -130,7 +130,7 @@ impl Device {
     }
 
     pub(crate) fn plan_for(&self) -> PlanFor {
-        PlanFor { device_key: self.key.public().to_base64(), mac: self.mac, claim: None }
+        PlanFor { device_key: self.key.public().to_base64(), mac: self.mac, claim: None, wants_voucher: false }
     }
 
     pub(crate) fn enrolment(&self, signer: &SecretKey, seq: Seq) -> (KeyPair, EnrolAppliance) {

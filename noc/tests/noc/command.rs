@@ -110,3 +110,31 @@ fn a_site_an_inventory_and_an_invite_beside_a_running_server() {
     assert!(bad(&dir, &["console", "revoke", "7"]).contains("console list"));
     assert_eq!(good(&dir, &["console", "list", "--json"]), "[]\n");
 }
+
+#[test]
+fn a_vendor_needs_no_noc_and_is_told_what_is_wrong() {
+    let folder = tempfile::TempDir::new().expect("folder");
+    let tool = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_muster-noc")).arg("voucher").args(words).output().expect("runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+    let (key, manifest) = (folder.path().join("vendor.key"), folder.path().join("manifest.csv"));
+    let (key, manifest_path) = (key.to_str().expect("text"), manifest.to_str().expect("text"));
+    let (made, public, _) = tool(&["new-key", key]);
+    assert!(made && public.trim().len() == 44, "{public}");
+    assert!(!std::fs::read_to_string(key).expect("kept").contains(public.trim()), "the file holds the secret half");
+    let (made, _, error) = tool(&["new-key", key]);
+    assert!(!made && error.contains("[key_exists]") && error.contains("what to do"), "{error}");
+    let root = public.trim();
+    std::fs::write(&manifest, format!("serial,uid\nS1,{}\n", Device::new(1).uid)).expect("written");
+    let sign = |key: &str, root: &str, manifest: &str| tool(&["sign", "--key", key, "--root", root, manifest]);
+    let (signed, csv, _) = sign(key, root, manifest_path);
+    assert!(signed && csv.starts_with("serial,uid,voucher\n") && csv.lines().count() == 2, "{csv}");
+    assert!(sign(key, "nonsense", manifest_path).2.contains("[bad_root]"));
+    assert!(sign(manifest_path, root, manifest_path).2.contains("[key_exposed]"));
+    assert!(sign("/none", root, manifest_path).2.contains("[vendor_key_unusable]"));
+    std::fs::write(&manifest, "serial,mac\nS1,x\n").expect("written");
+    let (signed, csv, error) = sign(key, root, manifest_path);
+    assert!(!signed && csv.is_empty() && error.contains("[manifest_invalid]"), "{error}");
+}

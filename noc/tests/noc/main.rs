@@ -5,6 +5,7 @@ mod command;
 mod journey;
 mod many;
 mod refusals;
+mod vouchers;
 mod watching;
 mod work;
 mod world;

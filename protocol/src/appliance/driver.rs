@@ -2,7 +2,7 @@
 
 use crate::Token;
 use crate::crypto::claim::ClaimKey;
-use crate::crypto::keys::SecretKey;
+use crate::crypto::keys::{PublicKey, SecretKey};
 use crate::id::{BootId, Mac, Seq, SiteId};
 use crate::instruction::{Act, Serial};
 use crate::parameters::NetworkSettings;
@@ -24,6 +24,8 @@ pub struct Profile {
     pub proof: Proof,
     /// The key of the label's claim secret, for [`Proof::Claim`].
     pub claim: Option<ClaimKey>,
+    /// The vendor's key, for [`Proof::Voucher`].
+    pub vendor: Option<PublicKey>,
 }
 
 /// What the driver tells the machine.
@@ -166,6 +168,8 @@ pub enum Event {
     Refused {
         /// Why.
         reason: Reason,
+        /// More exactly, or nothing.
+        detail: &'static str,
     },
     /// A grant in the answer to a beat was refused before anything changed.
     GrantRefused {

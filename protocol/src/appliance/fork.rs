@@ -69,7 +69,10 @@ impl Appliance {
             outputs,
         } = self;
         let mut hash = Sha256::new();
-        add(&mut hash, &(uid, profile.mac, profile.boot, profile.proof, noc_time, console_at, next_token, outputs));
+        add(
+            &mut hash,
+            &(uid, profile.mac, profile.boot, profile.proof, profile.vendor, noc_time, console_at, next_token, outputs),
+        );
         hash.update(saved.store());
         phase.add_to(&mut hash);
         if let Some(Persisting { token, next }) = persisting {
@@ -176,7 +179,8 @@ mod tests {
 
     fn appliance() -> Appliance {
         let device = SecretKey::from_seed(&[1; 32]);
-        let profile = Profile { device, mac: Mac([2; 6]), boot: BootId([3; 16]), proof: Proof::Open, claim: None };
+        let profile =
+            Profile { device, mac: Mac([2; 6]), boot: BootId([3; 16]), proof: Proof::Open, claim: None, vendor: None };
         Appliance::new(Millis(0), profile, None, Box::new(TestRng::new(1))).expect("nothing stored")
     }
 

@@ -21,6 +21,7 @@ use crate::wire::to_cbor;
 mod amplification;
 mod clock;
 mod from_noc;
+mod vouched;
 
 /// An appliance, and everything that a console and a NOC need to talk to it.
 struct Bench {
@@ -247,6 +248,7 @@ fn start(device: &SecretKey, claim: &ClaimKey, mac: Mac, boot: u64, disk: Option
         boot: BootId([boot as u8; 16]),
         proof: Proof::Claim,
         claim: Some(claim.clone()),
+        vendor: None,
     };
     let now = Millis(boot * 1_000_000);
     Appliance::new(now, profile, disk, Box::new(TestRng::new(1_000 + boot))).expect("loads")

@@ -33,6 +33,8 @@ pub enum Purpose {
     Enrolment,
     /// Console over its enrolment proof.
     ConsoleEnrolment,
+    /// Vendor over a voucher.
+    Voucher,
 }
 
 impl Purpose {
@@ -48,6 +50,7 @@ impl Purpose {
             Purpose::Result => b"muster/1 result",
             Purpose::Enrolment => b"muster/1 enrolment",
             Purpose::ConsoleEnrolment => b"muster/1 console enrolment",
+            Purpose::Voucher => b"muster/1 voucher",
         }
     }
 }

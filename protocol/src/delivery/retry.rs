@@ -62,6 +62,7 @@ impl Tries {
             | Reason::WrongRoot
             | Reason::WrongConsole
             | Reason::WrongAppliance
+            | Reason::VoucherRefused
             | Reason::AddressTaken
             // The settings themselves are wrong: the same ones again would cut the appliance off for another window.
             | Reason::NoBeat => Verdict::GiveUp,

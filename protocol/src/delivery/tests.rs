@@ -7,6 +7,7 @@ use crate::id::{PingId, SiteId};
 use crate::parameters::{Confirm, Parameters, RawSettings};
 use crate::test_rng::TestRng;
 use crate::time::UnixTime;
+use crate::voucher::Voucher;
 use crate::wire::here::Proof;
 use crate::wire::ping::{Ping, Shard};
 use crate::wire::{self, Message, Peer};
@@ -25,6 +26,8 @@ struct Line {
     /// The appliance fails this many times to apply.
     apply_fails: u32,
     dead: bool,
+    /// The line is cut the moment a packet is stored.
+    dies_when_stored: bool,
     confirm: Confirm,
     seq: u64,
     saved: Option<Vec<u8>>,
@@ -36,6 +39,7 @@ struct Line {
 }
 
 const MAC: Mac = Mac([2, 0, 0, 0, 0, 7]);
+const VENDOR: [u8; 32] = [0x56; 32];
 
 impl Line {
     fn new(seed: u64) -> Line {
@@ -48,8 +52,15 @@ impl Line {
         let (root, console) = (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
         let device = SecretKey::generate(&mut rng);
         let label = ClaimSecret::generate(&mut rng).key();
-        let profile =
-            Profile { device: device.clone(), mac: MAC, boot: BootId([1; 16]), proof, claim: Some(label.clone()) };
+        let vendor = SecretKey::from_seed(&VENDOR);
+        let profile = Profile {
+            device: device.clone(),
+            mac: MAC,
+            boot: BootId([1; 16]),
+            proof,
+            claim: Some(label.clone()),
+            vendor: Some(vendor.public()),
+        };
         let appliance = Appliance::new(Millis(0), profile, None, Box::new(TestRng::new(seed + 1))).expect("new");
         let order = Order {
             device_key: device.public(),
@@ -57,6 +68,7 @@ impl Line {
             grant: Vec::new(),
             seq: Seq(0),
             claim: Some(label.clone()),
+            voucher: None,
             one_time_key: None,
         };
         let delivery = Delivery::new(Millis(0), order, &console, Box::new(TestRng::new(seed + 2)));
@@ -72,6 +84,7 @@ impl Line {
             loss_percent: 0,
             apply_fails: 0,
             dead: false,
+            dies_when_stored: false,
             confirm: Confirm::KickStart,
             seq: 0,
             saved: None,
@@ -119,8 +132,17 @@ impl Line {
             grant: sign::sign(&self.root, Purpose::Grant, to_cbor(&grant)),
             seq: grant.seq,
             claim: Some(self.label.clone()),
+            voucher: Some(self.voucher(&self.root)),
             one_time_key: None,
         }
+    }
+
+    /// The vendor's, for whoever has this root.
+    fn voucher(&self, root: &SecretKey) -> Vec<u8> {
+        let vendor = SecretKey::from_seed(&VENDOR);
+        let uid = Uid::of(&self.device.public());
+        let (vendor_key, root) = (vendor.public(), root.public());
+        Voucher { uid, root, vendor: vendor_key, issued: UnixTime(0), expires: None }.sign(&vendor)
     }
 
     fn lost(&mut self) -> bool {
@@ -193,6 +215,7 @@ impl Line {
             match output {
                 Output::Persist { token, bytes } => {
                     self.saved = Some(bytes);
+                    self.dead |= self.dies_when_stored;
                     self.delivery.handle_input(self.now, Input::Persisted(token), &self.console);
                 }
                 Output::Transmit { bytes, .. } => self.send_appliance(&bytes),
@@ -210,8 +233,9 @@ impl Line {
                     self.send_appliance(&ping.to_plain());
                 }
                 Output::AskGrant => {
-                    let Order { grant, seq, claim, .. } = self.order();
-                    self.delivery.handle_input(self.now, Input::Regranted { grant, seq, claim }, &self.console);
+                    let Order { grant, seq, claim, voucher, .. } = self.order();
+                    let regranted = Input::Regranted { grant, seq, claim, voucher };
+                    self.delivery.handle_input(self.now, regranted, &self.console);
                 }
                 Output::Progress(progress) => self.progress.push(progress),
                 Output::Done(outcome) => self.outcome = Some(outcome),
@@ -356,4 +380,47 @@ fn an_appliance_that_accepts_anybody_is_configured_although_its_code_is_known() 
     let mut line = Line::to(Proof::Open, 1);
     assert!(line.order().claim.is_some());
     assert_eq!(line.finish(), Outcome::Configured);
+}
+
+#[test]
+fn an_appliance_that_wants_a_voucher_gets_it_and_no_claim_key() {
+    let mut line = Line::to(Proof::Voucher, 1);
+    // The NOC knows a label code of it, too.
+    assert!(line.order().claim.is_some());
+    assert_eq!(line.finish(), Outcome::Configured);
+    // Pinned, it gets neither, whatever the NOC hands out.
+    line.outcome = None;
+    let order = line.order();
+    line.delivery = Delivery::new(line.now, order, &line.console, Box::new(TestRng::new(9)));
+    assert_eq!(line.finish(), Outcome::Configured);
+    assert_eq!((line.applied.len(), line.delivery.order.voucher.is_some()), (2, false));
+}
+
+#[test]
+fn without_a_good_voucher_it_is_final_at_once_and_says_why() {
+    let stranger = SecretKey::from_seed(&[9; 32]);
+    let refused = |detail: &str| Outcome::Failed { reason: Reason::VoucherRefused, detail: detail.into() };
+    let mut line = Line::to(Proof::Voucher, 1);
+    line.delivery.order.voucher = None;
+    assert_eq!(line.finish(), refused("no voucher came"));
+    let mut line = Line::to(Proof::Voucher, 2);
+    line.delivery.order.voucher = Some(line.voucher(&stranger));
+    assert_eq!(line.finish(), refused("for another NOC"));
+    assert!(line.applied.is_empty());
+}
+
+#[test]
+fn a_console_that_is_killed_makes_its_next_packet_with_the_voucher_too() {
+    let mut line = Line::to(Proof::Voucher, 3);
+    line.dies_when_stored = true;
+    line.run();
+    let saved = line.saved.clone().expect("stored before it is sent");
+    // As the job was stored: with everything that the NOC gave.
+    let order = line.order();
+    line.delivery = Delivery::resume(line.now, order, &saved, Box::new(TestRng::new(4))).expect("loads");
+    (line.dead, line.dies_when_stored, line.outcome) = (false, false, None);
+    // The one-time key is gone by now.
+    line.now = line.now + 120_000;
+    assert_eq!(line.finish(), Outcome::Configured);
+    assert!(line.applied.len() == 1 && line.delivery.order.claim.is_none());
 }

@@ -55,6 +55,9 @@ struct Order {
     one_time_key: SealKey,
     #[n(2)]
     request: RequestId,
+    /// Only for an appliance that says it wants one.
+    #[n(3)]
+    voucher: Option<ByteVec>,
 }
 
 /// SHA-256 of a whole config datagram: what a result answers.
@@ -77,7 +80,30 @@ pub fn build(
     to: Address,
     grant: &[u8],
 ) -> Result<(Vec<u8>, ExportedKey), SealError> {
-    let order = Order { grant: grant.to_vec().into(), one_time_key: to.one_time_key, request: to.request };
+    build_order(rng, console, claim, to, grant, None)
+}
+
+/// [`build`] for an appliance without an owner that accepts vouchers. `voucher`: the vendor's COSE_Sign1, passed on as received.
+pub fn build_with_voucher(
+    rng: &mut dyn CryptoRng,
+    console: &SecretKey,
+    voucher: &[u8],
+    to: Address,
+    grant: &[u8],
+) -> Result<(Vec<u8>, ExportedKey), SealError> {
+    build_order(rng, console, None, to, grant, Some(voucher))
+}
+
+fn build_order(
+    rng: &mut dyn CryptoRng,
+    console: &SecretKey,
+    claim: Option<&ClaimKey>,
+    to: Address,
+    grant: &[u8],
+    voucher: Option<&[u8]>,
+) -> Result<(Vec<u8>, ExportedKey), SealError> {
+    let voucher = voucher.map(|voucher| voucher.to_vec().into());
+    let order = Order { grant: grant.to_vec().into(), one_time_key: to.one_time_key, request: to.request, voucher };
     let signed = sign::sign(console, Purpose::Config, to_cbor(&order));
     let (sealed, exported) = seal::seal(rng, Seal::Config, &to.one_time_key, claim, &to_cbor(&to), &signed)?;
     let packet = ConfigPacket { to, enc: sealed.enc, ciphertext: sealed.ciphertext.into() };
@@ -89,6 +115,8 @@ pub fn build(
 pub struct Opened {
     /// The grant.
     pub grant: Grant,
+    /// What the console calls a voucher. Not verified.
+    pub voucher: Option<Vec<u8>>,
     /// Authenticates results and the kick-start.
     pub exported: ExportedKey,
 }
@@ -140,6 +168,6 @@ impl ConfigPacket {
         if order.one_time_key != self.to.one_time_key || order.request != self.to.request {
             return Err(OpenError::Attempt);
         }
-        Ok(Opened { grant, exported })
+        Ok(Opened { grant, voucher: order.voucher.map(Vec::from), exported })
     }
 }

@@ -162,6 +162,8 @@ reasons! {
     15 TooManyAttempts "too_many_attempts" "Too many packets did not open; the appliance accepts the next one later. Check the claim code, wait, try again.";
     /// Required software could not be installed.
     16 InstallFailed "install_failed" "The appliance could not install its software and keeps what it had. Try again; if it stays, see its log.";
+    /// No voucher of its vendor binds it to this NOC.
+    17 VoucherRefused "voucher_refused" "The appliance accepts a NOC only with a voucher of its vendor, and took none for this one. Ask the vendor for a voucher for this appliance and this NOC, import it, plan again.";
 }
 
 impl ConfigResult {

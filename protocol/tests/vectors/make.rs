@@ -8,6 +8,7 @@ pub(crate) mod hpke;
 pub(crate) mod messages;
 pub(crate) mod parties;
 pub(crate) mod refused;
+pub(crate) mod vouchers;
 
 use minicbor::Encoder;
 use muster_protocol::crypto::keys::SecretKey;
@@ -34,6 +35,7 @@ pub(crate) fn files() -> BTreeMap<&'static str, Value> {
         ("result.json", file("kind 4", messages::results())),
         ("kick-start.json", file("kind 5", messages::kick_starts())),
         ("refused.json", file("what must be refused, and why", refused::all())),
+        ("voucher.json", file("what a vendor signs, and packets that bring it or are refused for it", vouchers::all())),
     ])
 }
 

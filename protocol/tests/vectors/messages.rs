@@ -309,6 +309,7 @@ pub(crate) struct Packet {
     pub(crate) key: usize,
     pub(crate) claimed: bool,
     pub(crate) request: RequestId,
+    pub(crate) voucher: Option<Vec<u8>>,
 }
 
 pub(crate) fn packets() -> [Packet; 3] {
@@ -319,6 +320,7 @@ pub(crate) fn packets() -> [Packet; 3] {
             key: 0,
             claimed: true,
             request: RequestId(*b"the 1st request."),
+            voucher: None,
         },
         Packet {
             name: "to a configured appliance",
@@ -326,8 +328,16 @@ pub(crate) fn packets() -> [Packet; 3] {
             key: 1,
             claimed: false,
             request: RequestId(*b"the 2nd request."),
+            voucher: None,
         },
-        Packet { name: "the longest", grant: longest_grant(), key: 1, claimed: false, request: RequestId([0xff; 16]) },
+        Packet {
+            name: "the longest",
+            grant: longest_grant(),
+            key: 1,
+            claimed: false,
+            request: RequestId([0xff; 16]),
+            voucher: None,
+        },
     ]
 }
 
@@ -343,60 +353,70 @@ impl Packet {
     pub(crate) fn build(&self) -> (Vec<u8>, ExportedKey) {
         let claim = self.claimed.then(claim_key);
         let grant = signed_grant(&self.grant);
-        config::build(&mut Given::new([self.ikm_e()]), &console(), claim.as_ref(), self.to(), &grant)
-            .expect("a good key")
+        let mut rng = Given::new([self.ikm_e()]);
+        let built = match &self.voucher {
+            Some(voucher) => config::build_with_voucher(&mut rng, &console(), voucher, self.to(), &grant),
+            None => config::build(&mut rng, &console(), claim.as_ref(), self.to(), &grant),
+        };
+        built.expect("a good key")
     }
 }
 
 pub(crate) fn configs() -> Vec<Value> {
-    packets()
-        .iter()
-        .map(|packet| {
-            let (datagram, exported) = packet.build();
-            assert!(datagram.len() <= MAX_DATAGRAM, "{} has {} bytes", packet.name, datagram.len());
-            let grant = signed_grant(&packet.grant);
-            let order = order(&grant, &packet.to().one_time_key, &packet.request);
-            let (signed, steps) = cose(&console(), Purpose::Config, "muster/1 config", &order);
-            let aad = to_cbor(&packet.to());
-            // Header, map of three, key 0 and the address; key 1 and enc; key 2 and the ciphertext.
-            let after = 6 + 2 + aad.len();
-            let (enc, ciphertext) = (&datagram[after + 3..after + 35], &datagram[datagram.len() - signed.len() - 16..]);
-            let (hpke, key) = hpke::steps(&Inputs {
-                recipient: one_time_secret(packet.key),
-                ikm_e: packet.ikm_e(),
-                info: "muster/1 config",
-                psk: packet.claimed.then(|| (claim_key().0, "muster/1 claim")),
-                aad: &aad,
-                plaintext: &signed,
-                exporter_context: Some("muster/1 answers"),
-                enc,
-                ciphertext,
-            });
-            assert_eq!(to_cbor(&exported)[2..], key, "the exported key is the library's");
-            json!({
-                "name": packet.name,
-                "meaning": {
-                    "uid": uid().to_string(), "mac": MAC.to_string(), "request": hex(&packet.request.0),
-                    "one_time_key": hex(&packet.to().one_time_key.0),
-                },
-                "grant": hex(&grant),
-                "order": hex(&order),
-                "cose": steps,
-                "hpke": hpke,
-                "datagram": hex(&datagram),
-                "datagram_sha256": hex(&PacketHash::of(&datagram).0),
-            })
-        })
-        .collect()
+    packets().iter().map(config_vector).collect()
+}
+
+pub(crate) fn config_vector(packet: &Packet) -> Value {
+    let (datagram, exported) = packet.build();
+    assert!(datagram.len() <= MAX_DATAGRAM, "{} has {} bytes", packet.name, datagram.len());
+    let grant = signed_grant(&packet.grant);
+    let order = order_with(&grant, &packet.to().one_time_key, &packet.request, packet.voucher.as_deref());
+    let (signed, steps) = cose(&console(), Purpose::Config, "muster/1 config", &order);
+    let aad = to_cbor(&packet.to());
+    // Header, map of three, key 0 and the address; key 1 and enc; key 2 and the ciphertext.
+    let after = 6 + 2 + aad.len();
+    let (enc, ciphertext) = (&datagram[after + 3..after + 35], &datagram[datagram.len() - signed.len() - 16..]);
+    let (hpke, key) = hpke::steps(&Inputs {
+        recipient: one_time_secret(packet.key),
+        ikm_e: packet.ikm_e(),
+        info: "muster/1 config",
+        psk: packet.claimed.then(|| (claim_key().0, "muster/1 claim")),
+        aad: &aad,
+        plaintext: &signed,
+        exporter_context: Some("muster/1 answers"),
+        enc,
+        ciphertext,
+    });
+    assert_eq!(to_cbor(&exported)[2..], key, "the exported key is the library's");
+    json!({
+        "name": packet.name,
+        "meaning": {
+            "uid": uid().to_string(), "mac": MAC.to_string(), "request": hex(&packet.request.0),
+            "one_time_key": hex(&packet.to().one_time_key.0),
+        },
+        "grant": hex(&grant),
+        "order": hex(&order),
+        "cose": steps,
+        "hpke": hpke,
+        "datagram": hex(&datagram),
+        "datagram_sha256": hex(&PacketHash::of(&datagram).0),
+    })
 }
 
 /// The order's bytes; the library does not show them.
 pub(crate) fn order(grant: &[u8], one_time_key: &SealKey, request: &RequestId) -> Vec<u8> {
+    order_with(grant, one_time_key, request, None)
+}
+
+pub(crate) fn order_with(grant: &[u8], key: &SealKey, request: &RequestId, voucher: Option<&[u8]>) -> Vec<u8> {
+    let fields = [Some(grant), Some(&key.0[..]), Some(&request.0[..]), voucher];
+    let fields: Vec<&[u8]> = fields.into_iter().flatten().collect();
     let mut bytes = Vec::new();
     let mut e = minicbor::Encoder::new(&mut bytes);
-    let e = e.map(3).and_then(|e| e.u8(0)).and_then(|e| e.bytes(grant)).and_then(|e| e.u8(1)).expect("to memory");
-    let e = e.bytes(&one_time_key.0).and_then(|e| e.u8(2)).and_then(|e| e.bytes(&request.0));
-    e.expect("to memory");
+    e.map(fields.len() as u64).expect("to memory");
+    for (number, field) in fields.into_iter().enumerate() {
+        e.u8(number as u8).and_then(|e| e.bytes(field)).expect("to memory");
+    }
     bytes
 }
 

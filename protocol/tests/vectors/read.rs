@@ -3,6 +3,7 @@
 use crate::make::parties::{
     MAC, claim_key, console, device, one_time_key, one_time_secret, open_key, reply_secret, root, uid,
 };
+use crate::make::vouchers::vendor;
 use crate::make::{Given, hex, messages};
 use crate::{array, bytes, text};
 use muster_protocol::appliance::{Appliance, Input, Output, Profile};
@@ -11,7 +12,8 @@ use muster_protocol::crypto::seal::ExportedKey;
 use muster_protocol::crypto::sign::{self, Purpose};
 use muster_protocol::grant::{Credential, EnrolmentProof, Grant};
 use muster_protocol::id::{BootId, PingId, RequestId, Uid};
-use muster_protocol::time::Millis;
+use muster_protocol::time::{Millis, UnixTime};
+use muster_protocol::voucher::Voucher;
 use muster_protocol::wire::config::{OpenError, PacketHash};
 use muster_protocol::wire::here::Proof;
 use muster_protocol::wire::result::{ConfigResult, ResultPacket, Status};
@@ -115,6 +117,53 @@ pub(crate) fn configs(vectors: &[Value]) {
     }
 }
 
+/// Statements are read, packets are accepted by the appliance of `keys.json` once its image names the vendor, others refused.
+pub(crate) fn vouchers(vectors: &[Value]) {
+    let mut parts = [0; 3];
+    for vector in vectors {
+        let name = &vector["name"];
+        match text(vector, "part") {
+            "statement" => {
+                parts[0] += 1;
+                let payload = payload(vector, vendor().public(), Purpose::Voucher);
+                let voucher = Voucher::read(&bytes(&vector["cose"], "bytes")).expect("a voucher");
+                assert_eq!(wire::to_cbor(&voucher), payload);
+                let (meaning, expires) = (&vector["meaning"], voucher.expires.map(|time| time.0.to_string()));
+                assert_eq!(voucher.uid.to_string(), text(meaning, "uid"));
+                assert_eq!((voucher.root.0, voucher.vendor.0), (array(meaning, "root"), array(meaning, "vendor")));
+                assert_eq!(voucher.issued.0.to_string(), text(meaning, "issued"));
+                assert_eq!(expires.as_deref(), meaning["expires"].as_str());
+            }
+            "packet" => {
+                parts[1] += 1;
+                let mut bench = Bench::vouched();
+                let answer = bench.give(&bytes(vector, "datagram")).pop().expect("an answer");
+                let Ok(Message::Result(result)) = wire::decode(&answer) else { panic!("no result") };
+                let result = result.verify(&device().public(), &exported(&vector["hpke"])).expect("it verifies");
+                assert_eq!(result.status, Status::Success { committed: false }, "{name}");
+            }
+            _ => {
+                parts[2] += 1;
+                let mut bench = Bench::vouched();
+                if let Some(time) = vector["known_time"].as_str() {
+                    let time = UnixTime(time.parse().expect("a number"));
+                    bench.appliance.handle_input(bench.now, Input::NocTime(time));
+                    while let Some(output) = bench.appliance.poll_output() {
+                        if let Output::Persist { token, .. } = output {
+                            bench.appliance.handle_input(bench.now, Input::Persisted(token));
+                        }
+                    }
+                }
+                let answer = bench.give(&bytes(vector, "datagram")).pop().expect("an answer");
+                let Ok(Message::Result(packet)) = wire::decode(&answer) else { panic!("no result") };
+                let Status::Failed { reason, .. } = untagged(&packet).status else { panic!("{name} is accepted") };
+                assert_eq!((reason.code(), reason as u64), (text(vector, "reason"), number(vector, "reason_number")));
+            }
+        }
+    }
+    assert!(parts.iter().all(|count| *count >= 2), "{parts:?}");
+}
+
 fn exported(of: &Value) -> ExportedKey {
     let bytes = [&[0x58, 0x20][..], &bytes(of, "exported_key")].concat();
     wire::from_cbor(&bytes).expect("32 bytes")
@@ -206,12 +255,22 @@ pub(crate) fn peer() -> Peer {
 impl Bench {
     /// One that has answered the first ping of `ping.json`.
     pub(crate) fn new() -> Bench {
+        Bench::of(Proof::Claim, None)
+    }
+
+    /// The same one with an image that names the vendor of `voucher.json`.
+    fn vouched() -> Bench {
+        Bench::of(Proof::Voucher, Some(vendor().public()))
+    }
+
+    fn of(proof: Proof, vendor: Option<PublicKey>) -> Bench {
         let profile = Profile {
             device: device(),
             mac: MAC,
             boot: crate::make::parties::BOOT,
-            proof: Proof::Claim,
+            proof,
             claim: Some(claim_key()),
+            vendor,
         };
         let entropy = Box::new(Given::new([one_time_secret(0), one_time_secret(1)]));
         let appliance = Appliance::new(Millis(0), profile, None, entropy).expect("a new one");

@@ -154,6 +154,7 @@ fn as_an_appliance_it_is_discovered_and_configured_by_our_console() {
         grant: sign::sign(&root(), Purpose::Grant, to_cbor(&grant)),
         seq: Seq(7),
         claim: Some(claim_key()),
+        voucher: None,
         one_time_key: Some(heard.one_time_key),
     };
     assert_eq!(heard.device_key, device().public());

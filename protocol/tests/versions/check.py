@@ -191,7 +191,8 @@ IS_HERE = is_map(
     {7: is_array(is_bytes(32), is_bytes())},
 )
 IS_ADDRESS = is_map({0: UID, 1: MAC, 2: KEY, 3: ID16})
-IS_ORDER = is_map({0: is_bytes(), 1: KEY, 2: ID16})
+IS_ORDER = is_map({0: is_bytes(), 1: KEY, 2: ID16}, {3: is_bytes()})
+IS_VOUCHER = is_map({0: UID, 1: KEY, 2: KEY, 3: TIME}, {4: TIME})
 IS_KICK = is_map({0: UID, 1: ID16, 2: SEQ})
 
 
@@ -212,7 +213,7 @@ def is_status(value):
         check(len(inner) == 1 and type(inner[0]) is bool, "SUCCESS")
     elif kind == 1:
         check(1 <= len(inner) <= 3, "FAILED")
-        is_range(0, 16)(inner[0])
+        is_range(0, 17)(inner[0])
         if len(inner) == 2 or len(inner) == 3 and inner[1] is not None:
             is_text(inner[1])
         if len(inner) == 3:
@@ -506,8 +507,8 @@ def read_settings(secret, uid, field):
     return settings
 
 
-def open_config(body, secret, psk, pinned):
-    """The grant and the exported key; Refused with the code of the reason."""
+def open_config(body, secret, psk, pinned, vendor=None, time=None):
+    """The grant and the exported key; Refused with the code of the reason. `vendor`: whose vouchers count, without a pin."""
     signed, exported = unseal(secret, body[1], b"muster/1 config", psk, encode(body[0]), body[2])
     try:
         order = read_signed(signed, IS_ORDER)
@@ -527,11 +528,25 @@ def open_config(body, secret, psk, pinned):
         raise Refused("wrong_console")
     if order[1] != body[0][2] or order[2] != body[0][3]:
         raise Refused("not_opened")
+    if vendor and not pinned and grant[0] == body[0][0] and grant[1] == body[0][1]:
+        check_voucher(order.get(3), vendor, grant, time)
     return grant, exported
 
 
-def make_config(console_seed, grant, address, psk, ikm=None):
-    order = encode({0: grant, 1: address[2], 2: address[3]})
+def check_voucher(signed, vendor, grant, time):
+    try:
+        voucher = read_signed(signed, IS_VOUCHER)
+        verify(voucher[2], "muster/1 voucher", signed)
+    except (Malformed, Refused, TypeError):
+        raise Refused("voucher_refused")
+    ended = time is not None and voucher.get(4, time) < time
+    if voucher[2] != vendor or voucher[0] != grant[0] or voucher[1] != grant[15] or ended:
+        raise Refused("voucher_refused")
+
+
+def make_config(console_seed, grant, address, psk, ikm=None, voucher=None):
+    order = {0: grant, 1: address[2], 2: address[3]}
+    order = encode(order if voucher is None else {**order, 3: voucher})
     signed = sign(console_seed, "muster/1 config", order)
     enc, ciphertext, exported = seal(address[2], b"muster/1 config", psk, encode(address), signed, ikm)
     return datagram(CONFIG, {0: address, 1: enc, 2: ciphertext}), exported

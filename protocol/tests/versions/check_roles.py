@@ -55,6 +55,7 @@ def check_folder(folder):
         "result.json": lambda v: check_result(keys, configs, v),
         "kick-start.json": lambda v: check_kick(keys, v),
         "refused.json": lambda v: check_refused(keys, configs, v),
+        "voucher.json": lambda v: check_voucher(keys, v),
     }
     for name, each in checks.items():
         for vector in read(name)["vectors"]:
@@ -256,12 +257,42 @@ def check_config(keys, v):
     same(order, v["order"], "order")
     same(v["cose"]["bytes"], v["hpke"]["plaintext"], "what is sealed")
     same(m.sha256(h(v["datagram"])), v["datagram_sha256"], "packet hash")
-    made, exported = m.make_config(h(keys["console"]["seed"]), h(v["grant"]), address, psk or None, h(v["hpke"]["ikm_e"]))
+    voucher = h(v["voucher"]) if "voucher" in v else None
+    grant, ikm = h(v["grant"]), h(v["hpke"]["ikm_e"])
+    made, exported = m.make_config(h(keys["console"]["seed"]), grant, address, psk or None, ikm, voucher)
     same(made, v["datagram"], "made from nothing")
     secret = h(v["hpke"]["recipient_secret"])
     for pinned in (None, h(keys["noc_root"]["public_key"])):
         grant, opened = m.open_config(body, secret, psk or None, pinned)
         assert opened == exported == steps["exported_key"] and grant[0] == address[0] and grant[1] == address[1]
+
+
+def check_voucher(keys, v):
+    vendor = m.ed25519_public(m.sha256(b"muster test vectors 1: vendor"))
+    if v["part"] == "statement":
+        voucher = m.decode(check_cose(v["cose"]))
+        m.IS_VOUCHER(voucher)
+        same(
+            {
+                "uid": m.uid_text(voucher[0]), "root": voucher[1].hex(), "vendor": voucher[2].hex(),
+                "issued": str(voucher[3]), "expires": str(voucher[4]) if 4 in voucher else None,
+            },
+            v["meaning"],
+            "meaning",
+        )  # fmt: skip
+        same(voucher[2], vendor.hex(), "vendor")
+        assert len(v["cose"]["bytes"]) // 2 <= 192
+        return
+    appliance = Appliance()
+    appliance.begin(keys)
+    appliance.vendor, appliance.psk = vendor, None
+    appliance.time = int(v["known_time"]) if v.get("known_time") else None
+    if v["part"] == "packet":
+        check_config(keys, v)
+        same(appliance.why_not(h(v["datagram"])), None, "accepted")
+    else:
+        same(appliance.why_not(h(v["datagram"])), v["reason"], "reason")
+        same(CODES[v["reason_number"]], v["reason"], "number")
 
 
 def check_result(keys, configs, v):
@@ -295,7 +326,8 @@ def check_result(keys, configs, v):
 
 CODES = (
     "key_unknown not_opened wrong_root wrong_console wrong_appliance old_sequence expired request_reused busy "
-    "address_taken apply_failed storage no_kick_start no_beat interrupted too_many_attempts install_failed"
+    "address_taken apply_failed storage no_kick_start no_beat interrupted too_many_attempts install_failed "
+    "voucher_refused"
 ).split()
 
 
@@ -407,6 +439,7 @@ class Appliance:
         self.device = m.ed25519_public(self.seed)
         self.uid, self.psk = m.uid_of(self.device), m.claim_key(h(keys["claim_secret"]))
         self.pinned, self.seq, self.attempt, self.last, self.one_time = None, 0, None, None, {}
+        self.vendor, self.time = None, None
         self.publish(h(keys["one_time_keys"][0]["secret"]))
 
     def publish(self, secret=None):
@@ -462,7 +495,9 @@ class Appliance:
         if secret is None:
             return "key_unknown"
         try:
-            grant, exported = m.open_config(body, secret, None if self.pinned else self.psk, self.pinned)
+            grant, exported = m.open_config(
+                body, secret, None if self.pinned else self.psk, self.pinned, self.vendor, self.time
+            )
         except Refused as refused:
             return str(refused)
         if grant[0] != self.uid or grant[1] != self.mac:

@@ -178,6 +178,7 @@ impl World {
             identity: Identity { device: self.device.key.clone(), claim: self.device.claim.clone() },
             mac: self.device.mac,
             proof: Proof::Claim,
+            vendor: None,
             storage: self.disk.clone(),
             network: self.network.clone(),
             health: Numbered(self.measured.clone()),

@@ -14,6 +14,7 @@ use muster_protocol::id::{ConsoleId, RequestId, Seq, SiteId};
 use muster_protocol::instruction::{Act, Instruction, Serial};
 use muster_protocol::parameters::Confirm;
 use muster_protocol::time::{Millis, UnixTime};
+use muster_protocol::voucher::Voucher;
 use muster_protocol::wire::config::{self, Address};
 use muster_protocol::wire::here::{Here, Proof};
 use muster_protocol::wire::kick::KickStart;
@@ -149,6 +150,8 @@ impl Seeds {
             expires: UnixTime(500),
         };
         add("instruction", "", to_cbor(&instruction));
+        add("voucher", "", to_cbor(&keys::voucher()));
+        add("voucher", "-ends", to_cbor(&Voucher { expires: Some(UnixTime(1_900_000_000)), ..keys::voucher() }));
     }
 
     fn sealed(&mut self) {
@@ -159,9 +162,13 @@ impl Seeds {
                 self.choose("sealed", &layers, layer, suffix, &[&[pinned], bytes].concat());
             };
             add("grant", &to_cbor(&keys::grant("host", 7, Confirm::KickStart)));
-            let order = sealed::order_body(signed_grant(Confirm::FirstBeat));
+            let order = sealed::order_body(signed_grant(Confirm::FirstBeat), None);
             add("order", &order);
             add("plaintext", &sealed::order(&order));
+            let voucher = keys::voucher().sign(&KEYS.vendor);
+            let order = sealed::order_body(signed_grant(Confirm::FirstBeat), Some(voucher));
+            let order = [&[pinned], &order[..]].concat();
+            self.choose("sealed", &layers, "order", &format!("-voucher{suffix}"), &order);
         }
         let s = keys::settings("host");
         let texts = [&s.host_name, &s.domain, &s.address, &s.netmask, &s.gateway, &s.dns1, &s.dns2];
@@ -182,6 +189,7 @@ impl Seeds {
             grant: signed_grant(Confirm::KickStart),
             seq: Seq(7),
             claim: Some(KEYS.claim_key.clone()),
+            voucher: None,
             one_time_key: Some(one_time_key()),
         };
         let mut delivery = Delivery::new(Millis(0), order, &KEYS.console, Box::new(Seeded::new(1)));
@@ -351,6 +359,7 @@ fn documents(confirm: Confirm) -> Vec<Vec<u8>> {
         boot: boot(1),
         proof: Proof::Claim,
         claim: Some(KEYS.claim_key.clone()),
+        vendor: None,
     };
     let mut appliance = Appliance::new(Millis(0), profile, None, Box::new(Seeded::new(1))).expect("new");
     let peer = Peer { interface: 2, address: ([192, 0, 2, 1], 6878).into() };

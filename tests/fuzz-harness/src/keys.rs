@@ -10,6 +10,7 @@ use muster_protocol::grant::{Credential, Grant};
 use muster_protocol::id::{BootId, ConsoleId, Mac, Seq, SiteId, Uid};
 use muster_protocol::parameters::{Confirm, Parameters, RawSettings};
 use muster_protocol::time::UnixTime;
+use muster_protocol::voucher::Voucher;
 use muster_protocol::wire::{from_cbor, to_cbor};
 use std::sync::LazyLock;
 
@@ -23,6 +24,8 @@ pub struct Keys {
     pub console: SecretKey,
     /// Somebody without one.
     pub stranger: SecretKey,
+    /// The vendor whose vouchers an image may accept.
+    pub vendor: SecretKey,
     /// The appliance.
     pub device: SecretKey,
     /// What its label says.
@@ -65,6 +68,7 @@ pub static KEYS: LazyLock<Keys> = LazyLock::new(|| {
         other_root,
         console,
         stranger,
+        vendor: key(6),
         device: key(5),
         exported: from_cbor(&to_cbor(&ByteVec::from(vec![7; 32]))).expect("32 bytes are an exported key"),
         open: || OpenKey::generate(&mut Seeded::new(3)),
@@ -77,6 +81,17 @@ pub const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 /// The appliance's identity.
 pub fn uid() -> Uid {
     Uid::of(&KEYS.device.public())
+}
+
+/// The vendor's voucher for the appliance and the root.
+pub fn voucher() -> Voucher {
+    Voucher {
+        uid: uid(),
+        root: KEYS.root.public(),
+        vendor: KEYS.vendor.public(),
+        issued: UnixTime(1_700_000_000),
+        expires: None,
+    }
 }
 
 /// A run of the agent.

@@ -89,6 +89,7 @@ impl Cast {
             boot: BootId([boot; 16]),
             proof: Proof::Claim,
             claim: Some(self.claims[unit].clone()),
+            vendor: None,
         }
     }
 

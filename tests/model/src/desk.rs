@@ -134,6 +134,7 @@ impl Run<'_> {
             grant,
             seq: Seq(self.seq()),
             claim: Some(self.cast.claims[self.step.desk.who].clone()),
+            voucher: None,
             one_time_key: None,
         };
         let desk = &mut self.step.desk;
@@ -187,7 +188,8 @@ impl Run<'_> {
                     let claim = (!desk.is_pinned).then(|| self.cast.claims[desk.who].clone());
                     let seq = Seq(self.seq());
                     if let Some(delivery) = &mut self.step.desk.delivery {
-                        delivery.handle_input(self.now, Input::Regranted { grant, seq, claim }, &self.cast.console);
+                        let regranted = Input::Regranted { grant, seq, claim, voucher: None };
+                        delivery.handle_input(self.now, regranted, &self.cast.console);
                     }
                 }
                 Output::Progress(Progress::KickStarting) => {

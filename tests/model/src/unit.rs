@@ -387,7 +387,7 @@ impl Run<'_> {
                     (unit.beats_for, self.starts_beats) = (Some(enrolment.seq.0), true);
                 }
                 Output::StopBeats => unit.beats_for = None,
-                Output::Notify(Event::Refused { reason }) => self.step.refused = Some(reason),
+                Output::Notify(Event::Refused { reason, .. }) => self.step.refused = Some(reason),
                 // The NOC gives nothing in this model.
                 Output::CarryOut { .. } | Output::Forget { .. } | Output::Notify(_) => {}
             }

@@ -148,7 +148,8 @@ impl Host {
         let now = self.local(io);
         let boot = BootId(self.entropy.bytes());
         let claim = (self.proof == Proof::Claim).then(|| self.claim.clone());
-        let profile = Profile { device: self.device.clone(), mac: self.mac, boot, proof: self.proof, claim };
+        let profile =
+            Profile { device: self.device.clone(), mac: self.mac, boot, proof: self.proof, claim, vendor: None };
         let machine = Appliance::new(now, profile, self.disk.document.as_deref(), self.entropy.entropy());
         let Ok(machine) = machine else {
             let detail = format!("appliance {} cannot read what it stored", self.number);

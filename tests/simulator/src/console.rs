@@ -11,7 +11,7 @@ use crate::queue::{Event, Node};
 use crate::random::Stream;
 use crate::world::Io;
 use muster_protocol::crypto::keys::{PublicKey, SealKey, SecretKey};
-use muster_protocol::delivery::{self, Delivery, Order, Outcome, takes_claim_key};
+use muster_protocol::delivery::{self, Delivery, Order, Outcome, Wants};
 use muster_protocol::discovery::{self, Discovery, Heard, Signer};
 use muster_protocol::id::{Mac, Seq};
 use muster_protocol::parameters::NetworkSettings;
@@ -322,7 +322,7 @@ impl Host {
         let Some(running) = &mut self.running else { return };
         log!(io, "console {} hears appliance {appliance}: {:?}", self.number, heard.state);
         running.roster.insert(appliance, (heard.peer, heard.device_key, heard.mac));
-        let claimed = takes_claim_key(heard.state, heard.proof);
+        let claimed = Wants::of(heard.state, heard.proof) == Wants::ClaimKey;
         running.keys.insert(appliance, (heard.one_time_key, claimed, now));
         if let Some(delivery) = running.active.get_mut(&appliance) {
             let Heard { one_time_key, boot, state, proof, .. } = *heard;
@@ -348,6 +348,7 @@ impl Host {
                 grant: grant.signed,
                 seq: grant.seq,
                 claim: grant.claim.filter(|_| takes_claim_key),
+                voucher: None,
                 one_time_key: heard.map(|(key, _, _)| key),
             };
             let entropy = self.entropy.entropy();
@@ -529,7 +530,11 @@ impl Host {
         running.batch.changes.push(Change::Grant { appliance, grant });
         match running.active.get_mut(&appliance) {
             Some(delivery) => {
-                delivery.handle_input(now, delivery::Input::Regranted { grant: signed, seq, claim }, &self.key);
+                delivery.handle_input(
+                    now,
+                    delivery::Input::Regranted { grant: signed, seq, claim, voucher: None },
+                    &self.key,
+                );
                 self.drain(io, appliance);
             }
             None => running.ready.push_back(appliance),

@@ -100,6 +100,7 @@ impl Fleet {
                     identity,
                     mac: label.mac,
                     proof: Proof::Claim,
+                    vendor: None,
                     storage,
                     network: Arc::new(FakeNetwork::new(knobs.clone())),
                     health: PracticeHealth::new(model, SeededRng::new(options.seed, "health", number)),

@@ -46,6 +46,7 @@ fn record(n: u8) -> ApplianceRecord {
         health: Health::NotExpected,
         last_beat: None,
         beat: None,
+        has_voucher: false,
     }
 }
 
@@ -148,4 +149,20 @@ fn a_link_local_address_is_preferred_and_a_new_discovery_forgets_old_places() {
     assert!(roster.peer(&uid(1)).expect("heard").address.is_ipv6());
     roster.heard(heard(1, State::Unconfigured, None, "192.0.2.1:6878"), "d".into());
     assert_eq!(roster.row(&uid(1)).expect("known").heard_at, ["d"]);
+}
+
+#[test]
+fn who_wants_a_voucher_is_not_asked_for_a_label_code() {
+    let mut roster = Roster::default();
+    let wanting = Heard { proof: Proof::Voucher, ..heard(1, State::Unconfigured, None, "[fe80::1]:6878") };
+    roster.heard(wanting, "fe80::1%eth0".into());
+    assert_eq!(state(&roster, 1), RowState::NoVoucher);
+    roster.record(record(1));
+    assert_eq!(state(&roster, 1), RowState::NoVoucher, "the inventory alone is not enough");
+    roster.record(ApplianceRecord { has_voucher: true, ..record(1) });
+    assert_eq!(state(&roster, 1), RowState::Unconfigured);
+    // Once it has an owner nobody asks for it any more.
+    roster.record(record(1));
+    roster.set_state(&uid(1), State::Configured, None);
+    assert_eq!(state(&roster, 1), RowState::Configured);
 }

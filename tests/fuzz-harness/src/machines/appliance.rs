@@ -101,6 +101,7 @@ fn start(proof: Proof, now: Millis, boots: u64, mac: Mac, disk: Option<&[u8]>) -
         boot: boot(boots),
         proof,
         claim: (proof == Proof::Claim).then(|| KEYS.claim_key.clone()),
+        vendor: (proof == Proof::Voucher).then(|| KEYS.vendor.public()),
     };
     Appliance::new(now, profile, disk, Box::new(Seeded::new(1_000 + boots))).expect("it loads what it stored")
 }
@@ -256,25 +257,43 @@ impl Run {
         let pin = self.pin();
         let mut claim: Option<&ClaimKey> = (self.proof == Proof::Claim && pin.is_none()).then_some(&KEYS.claim_key);
         let mut honest = true;
+        let mut voucher = crate::keys::voucher();
         match wrong >> 4 {
             0 => (root, honest) = (&KEYS.other_root, false),
-            1 => (root, grant.root) = (&KEYS.other_root, KEYS.other_root.public()),
+            1 => {
+                (root, grant.root) = (&KEYS.other_root, KEYS.other_root.public());
+                voucher.root = if wrong & 2 == 0 { grant.root } else { voucher.root };
+            }
             2 => (console, honest) = (&KEYS.stranger, false),
             3 => (console, grant.console) = (&KEYS.stranger, KEYS.stranger.public()),
             4 => (claim, honest) = (Some(&KEYS.other_claim_key), false),
-            5 => (claim, honest) = (None, pin.is_some() || self.proof == Proof::Open),
+            5 => (claim, honest) = (None, pin.is_some() || self.proof != Proof::Claim),
             6 => (grant.uid, honest) = (Uid([9; 20]), false),
             7 => (to.mac, grant.mac, honest) = (Mac([9; 6]), Mac([9; 6]), false),
             8 => (to.mac, honest) = (Mac([9; 6]), false),
             9 => grant.parameters.window_s = 30,
             10 => grant.parameters.window_s = 600,
+            11 => voucher.vendor = KEYS.stranger.public(),
+            12 => voucher.uid = Uid([9; 20]),
+            13 => voucher.root = KEYS.console.public(),
             _ => {}
         }
         let signed = sign::sign(root, Purpose::Grant, to_cbor(&grant));
         let (request, mut rng) = (to.request, Seeded::new(choices.byte().into()));
-        let Ok((bytes, exported)) = config::build(&mut rng, console, claim, to, &signed) else { return };
+        // An appliance that has an owner does not look at it.
+        let vendor = if voucher.vendor == KEYS.vendor.public() { &KEYS.vendor } else { &KEYS.stranger };
+        let brought = (self.proof == Proof::Voucher && claim.is_none() && wrong & 4 == 0).then(|| voucher.sign(vendor));
+        let built = match &brought {
+            Some(voucher) => config::build_with_voucher(&mut rng, console, voucher, to, &signed),
+            None => config::build(&mut rng, console, claim, to, &signed),
+        };
+        let Ok((bytes, exported)) = built else { return };
         // Any root may have an appliance that belongs to nobody yet, if it proves what the image asks for.
-        honest &= pin.is_none_or(|pin| pin == grant.root) && self.proof != Proof::Voucher;
+        honest &= pin.is_none_or(|pin| pin == grant.root);
+        if self.proof == Proof::Voucher && pin.is_none() {
+            let good = muster_protocol::voucher::Voucher { root: grant.root, ..crate::keys::voucher() };
+            honest &= claim.is_none() && brought.is_some() && voucher == good;
+        }
         let attempt = Attempt {
             request,
             bytes: bytes.clone(),
@@ -428,7 +447,7 @@ impl Run {
                 assert_eq!(Some(settings), self.machine.settings());
                 reached::mark("committed");
             }
-            Output::Notify(Event::Refused { reason }) => reached::mark(reason.code()),
+            Output::Notify(Event::Refused { reason, .. }) => reached::mark(reason.code()),
             Output::Notify(Event::Failed { detail, .. }) => {
                 assert!(!detail.chars().any(char::is_control), "a log line is one line");
             }

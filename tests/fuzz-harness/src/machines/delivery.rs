@@ -76,6 +76,7 @@ impl Run {
             grant: signed_grant(1),
             seq: Seq(1),
             claim: claimed.then(|| KEYS.claim_key.clone()),
+            voucher: None,
             one_time_key: heard.then(|| keys[0].public()),
         };
         let mut held = Held::default();
@@ -159,7 +160,7 @@ impl Run {
             let (grant, seq) = (signed_grant(self.seq), Seq(self.seq));
             self.order = Order { grant: grant.clone(), seq, ..self.order.clone() };
             let claim = self.order.claim.clone();
-            self.input(Input::Regranted { grant, seq, claim });
+            self.input(Input::Regranted { grant, seq, claim, voucher: None });
         }
     }
 

@@ -34,6 +34,7 @@ fn start(document: &[u8]) -> Result<Appliance, appliance::LoadError> {
         boot: boot(1),
         proof: Proof::Claim,
         claim: Some(KEYS.claim_key.clone()),
+        vendor: None,
     };
     let rng = Box::new(Seeded::new(1));
     LIMIT.hold(document.len(), || Appliance::new(Millis(0), profile, Some(document), rng))
@@ -73,6 +74,7 @@ fn delivery(document: &[u8]) {
         grant: vec![0; 300],
         seq: Seq(1),
         claim: None,
+        voucher: None,
         one_time_key: Some(SealKey([9; 32])),
     };
     let rng = Box::new(Seeded::new(1));

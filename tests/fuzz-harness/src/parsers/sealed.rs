@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
         // By the root, which is what a NOC with a bug or a stolen key could send.
         0 => {
             let grant = sign::sign(&KEYS.root, Purpose::Grant, payload.to_vec());
-            let opened = open(&order(&order_body(grant)), pinned);
+            let opened = open(&order(&order_body(grant, None)), pinned);
             if let Some(opened) = &opened {
                 assert_eq!(to_cbor(&opened.grant), payload, "what is accepted has one encoding");
             }
@@ -47,7 +47,7 @@ pub fn run(data: &[u8]) {
 }
 
 /// The order of a console around a signed grant, before its signature.
-pub fn order_body(grant: Vec<u8>) -> Vec<u8> {
+pub fn order_body(grant: Vec<u8>, voucher: Option<Vec<u8>>) -> Vec<u8> {
     #[derive(Encode)]
     #[cbor(map)]
     struct Order {
@@ -57,8 +57,11 @@ pub fn order_body(grant: Vec<u8>) -> Vec<u8> {
         one_time_key: [u8; 32],
         #[cbor(n(2), with = "minicbor::bytes")]
         request: [u8; 16],
+        #[n(3)]
+        voucher: Option<ByteVec>,
     }
-    to_cbor(&Order { grant: grant.into(), one_time_key: (KEYS.open)().public().0, request: REQUEST.0 })
+    let (one_time_key, voucher) = ((KEYS.open)().public().0, voucher.map(ByteVec::from));
+    to_cbor(&Order { grant: grant.into(), one_time_key, request: REQUEST.0, voucher })
 }
 
 /// An order signed by the console.

@@ -9,13 +9,14 @@ use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::crypto::sign::{self, Purpose, Unverified};
 use muster_protocol::grant::{ConsoleProof, Credential, EnrolmentProof, Grant};
 use muster_protocol::instruction::Instruction;
+use muster_protocol::voucher::{self, Voucher};
 use muster_protocol::wire::here::HerePacket;
 use muster_protocol::wire::ping::{Ping, PingPacket};
 use muster_protocol::wire::result::{Status, Tag};
 use muster_protocol::wire::{self, Message, from_cbor, to_cbor};
 
 /// What the first byte chooses. Seeds are named after these.
-pub const LAYERS: [&str; 11] = [
+pub const LAYERS: [&str; 12] = [
     "cose",
     "ping",
     "credential",
@@ -27,6 +28,7 @@ pub const LAYERS: [&str; 11] = [
     "console",
     "grant",
     "instruction",
+    "voucher",
 ];
 
 /// The first byte chooses the message.
@@ -43,7 +45,8 @@ pub fn run(data: &[u8]) {
         7 => one_encoding::<EnrolmentProof>(&signed(&KEYS.device, Purpose::Enrolment, payload), payload),
         8 => one_encoding::<ConsoleProof>(&signed(&KEYS.console, Purpose::ConsoleEnrolment, payload), payload),
         9 => one_encoding::<Grant>(&signed(&KEYS.root, Purpose::Grant, payload), payload),
-        _ => one_encoding::<Instruction>(&signed(&KEYS.root, Purpose::Instruction, payload), payload),
+        10 => one_encoding::<Instruction>(&signed(&KEYS.root, Purpose::Instruction, payload), payload),
+        _ => voucher(payload),
     };
     if accepted {
         reached::mark(LAYERS[usize::from(*layer) % LAYERS.len()]);
@@ -114,6 +117,17 @@ fn kick(payload: &[u8]) -> bool {
     assert_eq!(kick.uid, uid());
     assert_eq!(to_cbor(&kick), payload, "what is accepted has one encoding");
     assert!(packet.verify(&KEYS.stranger.public(), &KEYS.exported).is_err(), "a stranger's key verifies nothing");
+    true
+}
+
+/// The input is what the vendor signed.
+fn voucher(payload: &[u8]) -> bool {
+    let signed = signed(&KEYS.vendor, Purpose::Voucher, payload);
+    let Ok(voucher) = LIMIT.hold(payload.len(), || Voucher::read(&signed)) else { return false };
+    assert_eq!(voucher.vendor, KEYS.vendor.public(), "nobody else's signature was made here");
+    assert_eq!(to_cbor(&voucher), payload, "what is accepted has one encoding");
+    let checked = voucher::check(Some(&signed), &KEYS.vendor.public(), &uid(), &KEYS.root.public(), None);
+    assert_eq!(checked.is_ok(), voucher.uid == uid() && voucher.root == KEYS.root.public());
     true
 }
 
