@@ -87,8 +87,8 @@ export class Fake implements Backend {
   constructor(options: Partial<FakeOptions> = {}) {
     this.options = { ...DEFAULTS, ...options }
     this.beatInterval = 5 / this.options.speed
-    const { appliances, seed, configured, unclaimed } = this.options
-    this.world = makeWorld({ appliances, seed, configured, unclaimed, beatInterval: 5 }, now())
+    const { appliances, seed, configured, unclaimed, unvouched } = this.options
+    this.world = makeWorld({ appliances, seed, configured, unclaimed, unvouched, beatInterval: 5 }, now())
     if (this.options.awkward) makeAwkward(this.world)
     if (this.options.hostile) makeHostile(this.world)
     this.byUid = new Map(this.world.map((one) => [one.row.uid, one]))
@@ -202,13 +202,18 @@ export class Fake implements Backend {
       rows: chosen.map(({ uid, claim }) => {
         const { row } = this.find(uid)
         const index = this.world.findIndex((one) => one.row.uid === uid)
-        const isOwned = row.state !== 'unclaimed' || (claim !== null && isCode(claim))
+        const isVouched = row.state !== 'no_voucher'
+        const isOwned = isVouched && (row.state !== 'unclaimed' || (claim !== null && isCode(claim)))
         const settings = isOwned ? settingsFor(index, row.model) : NO_SETTINGS
         return {
           uid,
           mac: row.mac,
           model: row.model,
-          ownership: isOwned ? ('owned' as const) : ('unclaimed' as const),
+          ownership: isOwned
+            ? ('owned' as const)
+            : isVouched
+              ? ('unclaimed' as const)
+              : ('no_voucher' as const),
           settings,
           current: row.settings,
           rules: isOwned
@@ -224,17 +229,23 @@ export class Fake implements Backend {
             : ({} as Record<string, string>),
           problem: isOwned
             ? null
-            : claim
+            : !isVouched
               ? problem(
-                  'wrong_claim',
-                  'The label code is not that of this appliance.',
-                  'Read the label again.',
+                  'no_voucher',
+                  'The appliance takes a NOC only on its vendor’s word, and no voucher for it was imported.',
+                  'Ask the vendor for it.',
                 )
-              : problem(
-                  'claim_needed',
-                  'The inventory does not know this appliance.',
-                  'Type the code on its label.',
-                ),
+              : claim
+                ? problem(
+                    'wrong_claim',
+                    'The label code is not that of this appliance.',
+                    'Read the label again.',
+                  )
+                : problem(
+                    'claim_needed',
+                    'The inventory does not know this appliance.',
+                    'Type the code on its label.',
+                  ),
         }
       }),
     }
@@ -313,12 +324,13 @@ export class Fake implements Backend {
 
   async importManifest(csv: string) {
     const [header = [], ...lines] = parseTable(csv)
-    const missing = ['serial', 'mac', 'uid', 'claim'].filter((name) => !header.includes(name))
+    const proof = header.includes('voucher') ? 'voucher' : 'claim'
+    const missing = ['serial', 'mac', 'uid', proof].filter((name) => !header.includes(name))
     if (missing.length > 0)
       throw problem(
         'bad_manifest',
         `The file has no column “${missing[0]}”.`,
-        'The first line names the columns serial, mac, uid, claim and, if you like, model.',
+        'The first line names the columns serial, mac, uid, claim and, if you like, model and voucher.',
       )
     const errors = lines.flatMap((cells, i) =>
       cells.length === header.length

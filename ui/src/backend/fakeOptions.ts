@@ -10,6 +10,7 @@ export interface FakeOptions {
   seed: number
   configured: number
   unclaimed: number
+  unvouched: number
   /** Heard already, as after an earlier discovery. */
   heard: boolean
   /** How many times faster than life. */
@@ -29,6 +30,7 @@ export const DEFAULTS: FakeOptions = {
   seed: 7,
   configured: 0,
   unclaimed: 0.1,
+  unvouched: 0,
   heard: false,
   speed: 1,
   lost: false,
@@ -49,6 +51,7 @@ export function optionsOf(search: string): FakeOptions {
     seed: number('seed', DEFAULTS.seed),
     configured: number('configured', DEFAULTS.configured),
     unclaimed: number('unclaimed', DEFAULTS.unclaimed),
+    unvouched: number('unvouched', DEFAULTS.unvouched),
     heard: flag('heard', DEFAULTS.heard),
     speed: number('speed', DEFAULTS.speed),
     lost: flag('lost', DEFAULTS.lost),

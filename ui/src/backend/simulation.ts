@@ -21,6 +21,8 @@ export interface WorldOptions {
   configured: number
   /** Part of the appliances that the inventory does not know. */
   unclaimed: number
+  /** Share of the unconfigured that want a voucher which the NOC does not have. */
+  unvouched?: number
   /** Seconds between beats. */
   beatInterval: number
 }
@@ -67,6 +69,8 @@ export function makeWorld(options: WorldOptions, now: number): Simulated[] {
     ).join('-')
     const isConfigured = next() < options.configured
     const isUnclaimed = !isConfigured && next() < options.unclaimed
+    const wants = options.unvouched ?? 0
+    const isUnvouched = wants > 0 && !isConfigured && !isUnclaimed && next() < wants
     const settings = isConfigured ? settingsFor(i, model) : NO_SETTINGS
     const row: ApplianceRow = {
       uid,
@@ -75,7 +79,13 @@ export function makeWorld(options: WorldOptions, now: number): Simulated[] {
       mac_is_local: isLocal,
       model: isUnclaimed ? '' : model,
       serial: isUnclaimed ? '' : `SN${String(100000 + i)}`,
-      state: isConfigured ? 'configured' : isUnclaimed ? 'unclaimed' : 'unconfigured',
+      state: isConfigured
+        ? 'configured'
+        : isUnclaimed
+          ? 'unclaimed'
+          : isUnvouched
+            ? 'no_voucher'
+            : 'unconfigured',
       settings,
       heard: true,
       heard_at: [`fe80::${(i + 1).toString(16)}%eth0`, ...(isConfigured ? [`${settings.address}%eth0`] : [])],
@@ -99,6 +109,7 @@ export function makeAwkward(world: readonly Simulated[]): void {
     'configuring',
     'unclaimed',
     'unconfigured',
+    'no_voucher',
   ]
   const healths: RowHealth[] = ['well', 'late', 'silent', 'never_reported', 'recovering', 'not_expected']
   world.forEach((one, i) => {

@@ -18,6 +18,8 @@ export function stateBadge(state: RowState): Badge {
       return { tone: 'info', icon: 'ring', text: t`Unconfigured` }
     case 'unclaimed':
       return { tone: 'warn', icon: 'question', text: t`Unclaimed` }
+    case 'no_voucher':
+      return { tone: 'warn', icon: 'question', text: t`No voucher` }
     case 'configuring':
       return { tone: 'info', icon: 'half', text: t`Configuring` }
     case 'provisional':

@@ -45,8 +45,8 @@ export function InventoryPage() {
         <Trans>
           The manifest that comes with a delivery tells the NOC which appliances are yours, so nobody has to
           type label codes. It is a CSV file with the columns <code>serial</code>, <code>mac</code>,{' '}
-          <code>uid</code>, <code>claim</code> and, if known, <code>model</code>. All of it is imported, or
-          nothing.
+          <code>uid</code>, <code>claim</code> and, if known, <code>model</code>; for appliances that want
+          one, <code>voucher</code>. All of it is imported, or nothing.
         </Trans>
       </p>
       <form

@@ -96,6 +96,18 @@ test('unclaimed appliances are left out until their codes are given; a list fill
   expect(screen.getByRole('heading', { level: 1 }).textContent).toContain('Configure 5 appliances')
 })
 
+test('appliances without a voucher are left out, and the words say who can give it', async () => {
+  const { user } = await start({ unclaimed: 0, unvouched: 1 })
+  expect((await byId('needs-vouchers')).textContent).toContain('5 appliances are left out')
+  expect(screen.queryByTestId('label-codes')).toBeNull()
+  await user.click(await byId('wizard-next'))
+  await stepIs(1)
+  const notice = (await byId('needs-vouchers')).textContent
+  expect(notice).toContain('Give the vendor the key of this NOC’s root')
+  expect(notice).toContain('no voucher for it was imported')
+  expect(screen.queryByTestId('label-codes')).toBeNull()
+})
+
 test('findings of the NOC stop the wizard at their cell', async () => {
   const { backend, user } = await start()
   const [uid = ''] = backend.uids()

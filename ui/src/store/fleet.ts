@@ -140,7 +140,7 @@ export function mergeJob(known: Job | undefined, job: JobView, whole: boolean): 
 export function isIn(group: StateGroup, row: ApplianceRow): boolean {
   switch (group) {
     case 'unconfigured':
-      return row.state === 'unconfigured' || row.state === 'unclaimed'
+      return row.state === 'unconfigured' || row.state === 'unclaimed' || row.state === 'no_voucher'
     case 'configured':
       return row.state === 'configured'
     case 'failed':

@@ -7,6 +7,7 @@ import type { ApplianceRow } from '../../bindings.ts'
 import { applianceColumns } from '../../components/grid/applianceColumns.ts'
 import { TableGrid } from '../../components/grid/TableGrid.tsx'
 import { LabelCodes } from '../../components/LabelCodes.tsx'
+import { NeedsVouchers } from '../../components/NeedsVouchers.tsx'
 import { useFleet } from '../../store/context.tsx'
 import type { Draft } from '../../store/view.ts'
 import classes from '../WizardPage.module.css'
@@ -32,6 +33,7 @@ export function ChooseStep({ draft, rows, onChange }: Props) {
   )
   const selected = useMemo(() => new Set(draft.uids), [draft.uids])
   const unclaimed = rows.filter((row) => row.state === 'unclaimed')
+  const vouchers = rows.filter((row) => row.state === 'no_voucher').length
   const again = rows.filter((row) => row.settings.address !== '').length
   const site = sites.find((one) => one.id === draft.site)
   return (
@@ -69,6 +71,14 @@ export function ChooseStep({ draft, rows, onChange }: Props) {
               one="# appliance has settings already and gets new ones."
               other="# appliances have settings already and get new ones."
             />
+          </div>
+        ) : null}
+        {vouchers > 0 ? (
+          <div className={classes.notice} data-testid="needs-vouchers">
+            <IconAlertTriangle size={16} aria-hidden />
+            <div>
+              <NeedsVouchers count={vouchers} />
+            </div>
           </div>
         ) : null}
         <div className={classes.gridBox}>

@@ -4,6 +4,7 @@ import { IconAlertTriangle } from '@tabler/icons-react'
 import { useMemo } from 'react'
 import type { CellError, PlanView } from '../../bindings.ts'
 import { LabelCodes, type Unclaimed } from '../../components/LabelCodes.tsx'
+import { NeedsVouchers } from '../../components/NeedsVouchers.tsx'
 import { PlanSheet } from '../../components/PlanSheet.tsx'
 import { isCode } from '../../domain/labels.ts'
 import { withPlan } from '../../domain/wizard.ts'
@@ -35,8 +36,12 @@ export function PlanStep({ draft, plan, errors, busy, onChange, onPlanAgain }: P
         problem: draft.codes.get(uid) ? problem?.message : undefined,
       }),
     )
+  const vouchers = plan.rows.filter((row) => row.ownership === 'no_voucher')
   const refused = plan.rows.filter(
-    (row) => row.ownership !== 'unclaimed' && (row.ownership === 'other_site' || row.problem),
+    (row) =>
+      row.ownership !== 'unclaimed' &&
+      row.ownership !== 'no_voucher' &&
+      (row.ownership === 'other_site' || row.problem),
   )
   const ready = unclaimed.filter(({ uid }) => isCode(draft.codes.get(uid) ?? '')).length
   return (
@@ -58,6 +63,15 @@ export function PlanStep({ draft, plan, errors, busy, onChange, onPlanAgain }: P
                   ),
                 ),
               ].join(' ')}
+            </div>
+          </div>
+        ) : null}
+        {vouchers.length > 0 ? (
+          <div className={classes.notice} data-testid="needs-vouchers">
+            <IconAlertTriangle size={16} aria-hidden />
+            <div>
+              <NeedsVouchers count={vouchers.length} />{' '}
+              {[...new Set(vouchers.map((row) => row.problem?.message ?? row.mac))].join(' ')}
             </div>
           </div>
         ) : null}
