@@ -1,5 +1,6 @@
 //! Appliances, their owner and an attacker on one link.
 
+use muster_protocol::crypto::keys::PublicKey;
 use serde_json::Value;
 use std::time::Duration;
 use system_tests::attacker::Attacker;
@@ -36,7 +37,13 @@ pub(crate) struct Bench {
 impl Bench {
     /// Unconfigured appliances whose agents run, and an owner by hand: no NOC, no console program.
     pub(crate) fn by_hand(name: &str, appliances: usize) -> Bench {
-        Bench::new(name, appliances, "", |_, _| Owner::new(1))
+        Bench::new(name, appliances, "", "", |_, _| Owner::new(1))
+    }
+
+    /// The same; the images accept the vouchers of this vendor, and nothing else.
+    pub(crate) fn vouched(name: &str, appliances: usize, vendor: &PublicKey) -> Bench {
+        let image = format!("proof = \"voucher\"\nvendor_key = \"{}\"\n", vendor.to_base64());
+        Bench::new(name, appliances, &image, "", |_, _| Owner::new(1))
     }
 
     /// The same with a NOC that has them in its inventory, and the console enrolled; the owner has the keys of both.
@@ -46,13 +53,19 @@ impl Bench {
 
     /// The same with more lines in the inventory (serial, MAC, UID, claim code, model).
     pub(crate) fn with_console_and(name: &str, appliances: usize, others: &str) -> Bench {
-        Bench::new(name, appliances, others, |lab, manifest| {
+        Bench::new(name, appliances, "", others, |lab, manifest| {
             lab.start_noc(SITE, manifest);
             Owner::of(lab)
         })
     }
 
-    fn new(name: &str, appliances: usize, others: &str, owner: impl FnOnce(&mut Lab, &str) -> Owner) -> Bench {
+    fn new(
+        name: &str,
+        appliances: usize,
+        more_of_the_image: &str,
+        others: &str,
+        owner: impl FnOnce(&mut Lab, &str) -> Owner,
+    ) -> Bench {
         let mut lab = Lab::new(name);
         let attacker = Attacker::join(&mut lab);
         let mut manifest = String::new();
@@ -60,7 +73,8 @@ impl Bench {
             let number = lab.add_appliance(Before { address: None, rp_filter: 0 });
             let image = lab.appliances[number - 1].root.join("etc/muster");
             std::fs::create_dir_all(&image).expect("the image");
-            std::fs::write(image.join("agent.toml"), "probe_ms = 300\n").expect("the image");
+            let toml = format!("probe_ms = 300\n{more_of_the_image}");
+            std::fs::write(image.join("agent.toml"), toml).expect("the image");
             let lines = lab.label(number);
             manifest =
                 if manifest.is_empty() { lines } else { format!("{manifest}{}\n", lines.lines().last().unwrap_or("")) };

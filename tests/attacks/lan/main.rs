@@ -12,3 +12,4 @@ mod malformed;
 mod misdirected;
 mod replay;
 mod texts;
+mod vouchers;

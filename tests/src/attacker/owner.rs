@@ -137,6 +137,15 @@ impl Owner {
         self.seal(claim, here.device_key, grant.seq, &to, &order(&self.signed(grant), &to))
     }
 
+    /// The packet that brings `grant` and a voucher to an appliance that has no owner and wants one.
+    pub fn vouched(&self, subject: &Subject, here: &Here, grant: &Grant, voucher: &[u8]) -> Sent {
+        let to = address(subject, here.one_time_key);
+        let (grant, seq) = (self.signed(grant), grant.seq);
+        let order =
+            map(&[(0, bytes(&grant)), (1, bytes(&to.one_time_key.0)), (2, bytes(&to.request.0)), (3, bytes(voucher))]);
+        self.seal(None, here.device_key, seq, &to, &order)
+    }
+
     /// A packet with any order inside, signed by the console and sealed for whoever holds `to.one_time_key`.
     ///
     /// # Panics
