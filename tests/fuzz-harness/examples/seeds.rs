@@ -323,6 +323,9 @@ impl Seeds {
         // The wrong root, console, claim code, UID and MAC (half bytes of the target's own), one after the other to one key.
         let wrong: Vec<u8> = [0, 2, 4, 6, 8_u8].into_iter().flat_map(|n| [1, n << 4, 0, 0, n, 1, 1]).collect();
         self.add("appliance", "refused", [&[0][..], &ping, &wrong].concat());
+        // Proof by voucher: without one, by another vendor, then the right one.
+        let vouchers = [1, 0xf4, 0, 0, 7, 1, 1, 1, 0xb0, 0, 0, 5, 1, 1];
+        self.add("appliance", "vouched", [&[3][..], &ping, &vouchers, &config, &[6], &[9], &configured].concat());
         // With beats: new settings, accepted; a restart, told once; and at last it leaves.
         let given = [19, 3, 0, 0xf0, 0, 1, 6, 9, 14, 6];
         let instructed = [19, 3, 1, 0xf0, 1, 7, 0, 6, 19, 3, 1, 0xf0, 1, 7, 0];
