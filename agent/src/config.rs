@@ -44,6 +44,13 @@ pub struct Config {
     pub network: Option<BackEnd>,
 }
 
+impl Config {
+    /// Whether the kernel has the settings: those of a vendor's program may be somewhere else.
+    pub fn sets_kernel(&self) -> bool {
+        !matches!(self.network, Some(BackEnd::Exec(_)))
+    }
+}
+
 /// `agent.toml` of the image. Everything is optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -51,6 +51,9 @@ pub struct Place {
     pub state_dir: PathBuf,
     /// Whether settings that were changed by hand are set again.
     pub restores_drift: bool,
+    /// Whether an address or default route that is gone from the interface is put back. Settings of a vendor's program need not
+    /// be in this kernel.
+    pub puts_back: bool,
     /// The process that has rights, if it is another one.
     pub keeper: Option<u32>,
 }

@@ -76,6 +76,7 @@ async fn run_here(config: Config, log: RecentLog) -> anyhow::Result<()> {
         root: config.root.clone(),
         state_dir: config.state_dir.clone(),
         restores_drift: config.drift == DriftPolicy::Restore,
+        puts_back: config.sets_kernel(),
         keeper: None,
     };
     let system = HostSystem { reboot: config.reboot, log };
@@ -144,6 +145,7 @@ struct Daemon<H: Host> {
     changes: Option<Changes>,
     guard: Option<Guard>,
     conflict: watch::Sender<Option<Mac>>,
+    puts_back: bool,
     /// The interface was away or down, and what it had is gone with that.
     returned: bool,
     put_back: Option<Instant>,
@@ -199,6 +201,7 @@ impl<H: Host> Daemon<H> {
         agent.restore_drift(place.restores_drift);
         Ok(Daemon {
             agent,
+            puts_back: place.puts_back,
             kept: interfaces::kept(&host.storage())?,
             host,
             started: Instant::now(),
@@ -315,7 +318,7 @@ impl<H: Host> Daemon<H> {
 
     /// Those without which nobody reaches the appliance.
     fn missing_settings(&self) -> Vec<Setting> {
-        let Some(settings) = self.settings_to_keep() else { return Vec::new() };
+        let Some(settings) = self.settings_to_keep().filter(|_| self.puts_back) else { return Vec::new() };
         let address = !self.has_address(settings.address());
         let route = settings.gateway().is_some() && !self.interfaces.has_default_route();
         let missing = [(address, Setting::Address), (route, Setting::Gateway)];

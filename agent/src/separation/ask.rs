@@ -71,6 +71,7 @@ pub(super) struct Begin {
     pub(super) root: PathBuf,
     pub(super) state_dir: PathBuf,
     pub(super) restores_drift: bool,
+    pub(super) puts_back: bool,
     pub(super) system_call_filter: bool,
 }
 

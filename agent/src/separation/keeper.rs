@@ -127,6 +127,7 @@ impl Keeper {
                 root: self.config.root.clone(),
                 state_dir: self.config.state_dir.clone(),
                 restores_drift: self.config.drift == DriftPolicy::Restore,
+                puts_back: self.config.sets_kernel(),
                 system_call_filter: self.config.system_call_filter,
             })),
             Ask::Load(document) if access(document) != Access::Never => {

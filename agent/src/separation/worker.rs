@@ -49,6 +49,7 @@ pub fn work(log: RecentLog) -> anyhow::Result<()> {
             root: begin.root,
             state_dir: begin.state_dir,
             restores_drift: begin.restores_drift,
+            puts_back: begin.puts_back,
             keeper: Some(parent),
         };
         let mut end = run::End::listen()?;
