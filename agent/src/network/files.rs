@@ -65,11 +65,15 @@ impl FormerFile {
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    fn is_as_it_was(&self) -> bool {
+        remember(&self.path).is_ok_and(|now| now == *self)
+    }
+
     fn restore(&self) -> Result<(), NetworkError> {
         let path = &self.path;
         let failed = |action| move |source| NetworkError::File { action, path: path.clone(), source };
         // What is as it was is not written again: on a disk that is full or read-only it could not be.
-        let is_as_it_was = remember(path).is_ok_and(|now| now == *self);
+        let is_as_it_was = self.is_as_it_was();
         match (&self.contents, &self.link) {
             (Some(_), _) if is_as_it_was => storage::keep(path).map_err(failed("written")),
             (None, Some(_)) if is_as_it_was => Ok(()),
@@ -94,6 +98,11 @@ pub(super) fn write(files: &[NewFile]) -> Result<(), NetworkError> {
         put(path, text.as_bytes(), *mode)?;
     }
     Ok(())
+}
+
+/// Whether every file is as it was.
+pub(super) fn are_as_they_were(files: &[FormerFile]) -> bool {
+    files.iter().all(FormerFile::is_as_it_was)
 }
 
 /// Puts every file back; goes on after an error and returns the first.

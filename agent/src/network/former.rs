@@ -1,7 +1,7 @@
 //! The network as it was before a configuration, kept on disk until that is final.
 
 use super::back_end::{self, BackEnd, Place};
-use super::files::FormerFile;
+use super::files::{self, FormerFile};
 use super::netlink::{Netlink, Snapshot};
 use super::{NetworkError, host_name, resolver};
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ impl Former {
         resolver::put_back(place, &self.resolver).await
     }
 
-    /// Restores the kernel's state until it holds.
+    /// Restores the kernel's state, and the files that a daemon writes when it comes to it, until they hold.
     pub(super) async fn hold(&self, netlink: &Netlink, index: u32) -> Result<(), NetworkError> {
         if self.is_forgotten() {
             // Whoever sets the interface now may.
@@ -59,14 +59,26 @@ impl Former {
         let mut restored = 0;
         let mut since = Instant::now();
         while since.elapsed() < HOLDS {
-            if !netlink.is_as(index, &self.network).await? {
+            let is_in_force = netlink.is_as(index, &self.network).await?;
+            let is_written = files::are_as_they_were(&self.files);
+            if !is_in_force || !is_written {
                 if restored == RESTORES {
                     tracing::warn!("the network's daemon has settings of its own again");
                     return Ok(());
                 }
-                netlink.restore(index, &self.network).await?;
                 restored += 1;
                 since = Instant::now();
+                // The daemon may take an address away between two of our steps.
+                if !is_in_force
+                    && let Err(error) = netlink.restore(index, &self.network).await
+                    && (restored == RESTORES || self.back_end == BackEnd::Bare)
+                {
+                    return Err(error);
+                }
+                if !is_written {
+                    // What a disk refuses is told by who restores the files at the end.
+                    let _ = files::restore(&self.files);
+                }
             }
             if self.back_end == BackEnd::Bare {
                 return Ok(());

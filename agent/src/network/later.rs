@@ -29,15 +29,22 @@ pub(super) enum Later {
 /// Tells it as long as nothing else changes the network than the change of this turn.
 pub(super) fn tell(what: Later, (root, interface, patience): (PathBuf, String, Duration), turn: u64) {
     tokio::spawn(async move {
+        let mut told = false;
         for _ in 0..ATTEMPTS {
             tokio::time::sleep(EVERY).await;
             let now = TURN.lock().await;
             if *now != turn {
                 return;
             }
-            if what.attempt(Place { root: &root, interface: &interface, patience }).await.is_ok() {
-                tracing::info!("the network's daemon was told what it could not be told before");
+            let place = Place { root: &root, interface: &interface, patience };
+            if told {
+                // It may have gone on with what it was about before it heard us.
+                let _ = what.settle().await;
                 return;
+            }
+            if what.attempt(place).await.is_ok() {
+                tracing::info!("the network's daemon was told what it could not be told before");
+                told = true;
             }
         }
     });
@@ -54,6 +61,13 @@ impl Later {
         let netlink = Netlink::open()?;
         let index = netlink.link(&former.interface).await?.index;
         former.bring_back(place, &netlink, index).await?;
+        self.settle().await
+    }
+
+    async fn settle(&self) -> Result<(), NetworkError> {
+        let Later::Former(former) = self else { return Ok(()) };
+        let netlink = Netlink::open()?;
+        let index = netlink.link(&former.interface).await?.index;
         former.hold(&netlink, index).await?;
         files::restore(&former.files)?;
         if former.is_forgotten() { Ok(()) } else { host_name::set(&former.host_name) }
