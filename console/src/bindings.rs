@@ -35,8 +35,8 @@ macro_rules! declarations {
 
 declarations! {
     AlertAppliance AlertView ApplianceRow BeatView Capabilities CellError Chosen DiscoveryView DiskView EditedRow Event
-    HostView ImportReport JobItemView JobStep JobView LineError NocLink PlanRowView PlanView PracticeKnobs ProblemView
-    RowAlertKind RowHealth RowOwnership RowState Settings SiteSetup SiteView StartView
+    HostView ImportReport JobItemView JobStep JobView LineError MessageRow NocLink PlanRowView PlanView PracticeKnobs ProblemView
+    RowAlertKind RowHealth RowMessageState RowOwnership RowState Settings SiteSetup SiteView StartView
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod configure;
 mod decode;
 mod discover;
 mod jobs;
+mod queue;
 mod status;
 mod table;
 mod wait;
@@ -103,6 +104,8 @@ async fn command(args: Args, streams: &mut Streams<'_>) -> Result<Exit, CommandE
         Command::Configure(configure) => configure::configure(&context, &configure, streams).await,
         Command::Status => status::status(&context, streams).await,
         Command::Alerts { all } => status::alerts(&context, all, streams).await,
+        Command::Run => queue::run(&context, streams).await,
+        Command::Queue => queue::queue(&context, streams).await,
         Command::Job { command } => jobs::job(&context, command, streams).await,
         Command::Decode(decode) => decode::decode(context.json, &decode, streams),
     }

@@ -1,11 +1,12 @@
 //! The engine behind the window and the command line: commands come in by methods, what changed goes out as events.
 //!
-//! Three tasks: [`lan`] owns the sockets and runs discovery and deliveries; [`sync`] keeps what the NOC knows up to date;
-//! [`reports`] tells the NOC what became of configurations. All share one [`state`], from which subscribers are fed.
+//! Four tasks: [`lan`] owns the sockets and runs discovery and deliveries; [`sync`] keeps what the NOC knows up to date;
+//! [`queue`] does what the NOC has this console do; [`reports`] tells the NOC what became of configurations and messages. All share one [`state`], from which subscribers are fed.
 
 mod commands;
 mod error;
 mod lan;
+mod queue;
 mod reports;
 mod roster;
 mod state;
@@ -19,7 +20,7 @@ use crate::identity::{Identity, keyring_wanted};
 use crate::jobs::Jobs;
 use crate::noc_client::NocClient;
 use crate::store::Store;
-use crate::view::{AlertView, ApplianceRow, DiscoveryView, Event, JobView, NocLink, SiteView};
+use crate::view::{AlertView, ApplianceRow, DiscoveryView, Event, JobView, MessageRow, NocLink, SiteView};
 use muster_protocol::crypto::Entropy;
 use muster_protocol::discovery;
 use muster_protocol::time::UnixTime;
@@ -111,7 +112,7 @@ impl Engine {
             client: client.subscribe(),
             commands: lan_commands,
             sender: lan.downgrade(),
-            outbox,
+            outbox: outbox.clone(),
             jobs,
             identity: identity.as_ref(),
         })
@@ -127,6 +128,8 @@ impl Engine {
         if run_jobs {
             spawn(&tasks, &stop, reports::run(Arc::clone(&store), client.subscribe(), outbox_changed));
         }
+        let queue =
+            queue::Queue { shared: Arc::clone(&shared), store: Arc::clone(&store), client: client.subscribe(), outbox };
         let inner = Inner {
             options,
             shared,
@@ -139,7 +142,12 @@ impl Engine {
             stop,
             _lock: lock,
         };
-        Ok(Engine { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        if run_jobs {
+            // It acts through the engine, and must not keep it alive.
+            spawn(&inner.tasks, &inner.stop, queue.run(Arc::downgrade(&inner)));
+        }
+        Ok(Engine { inner })
     }
 
     /// Everything there is now as events, and what follows.
@@ -185,6 +193,18 @@ impl Engine {
     /// Alerts, newest first.
     pub fn alerts(&self) -> Vec<AlertView> {
         self.inner.shared.read(|state| state.alert_views())
+    }
+
+    /// [`Engine::messages`] as they are on disk, for an engine that does not carry them out itself.
+    pub async fn stored_messages(&self) -> Result<Vec<MessageRow>, EngineError> {
+        let noc = self.inner.client.borrow().as_ref().map(NocClient::root).ok_or(EngineError::NotJoined)?;
+        let messages = self.with_store(move |store| store.messages(noc, queue::MOST_SHOWN)).await?;
+        Ok(messages.iter().map(queue::row).collect())
+    }
+
+    /// What the NOC had this console do, newest first.
+    pub fn messages(&self) -> Vec<MessageRow> {
+        self.inner.shared.read(|state| state.messages().to_vec())
     }
 
     /// Tells all windows to show an appliance, or the alerts.

@@ -170,6 +170,15 @@ impl Jobs {
         Ok(())
     }
 
+    /// Sends the kick-start of an appliance once more, if it has applied its settings; true then.
+    pub(crate) fn kick(&mut self, now: Millis, at: UnixTime, uid: &Uid, console: &SecretKey) -> bool {
+        let has_succeeded = self.active.get(uid).is_some_and(|active| active.delivery.has_succeeded());
+        if has_succeeded {
+            self.input(now, at, uid, delivery::Input::Kick, console);
+        }
+        has_succeeded
+    }
+
     /// Starts failed and cancelled items again; all of them if none are named.
     pub(crate) fn retry(&mut self, id: u32, uids: &[Uid]) -> Result<(), JobError> {
         let job = self.jobs.get(&id).ok_or(JobError::Unknown { id })?;

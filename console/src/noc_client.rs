@@ -9,7 +9,9 @@ pub use invite::{Invite, InviteError};
 use crate::identity::Identity;
 use crate::problem::Explain;
 use muster_protocol::api;
-use muster_protocol::id::Uid;
+use muster_protocol::crypto::keys::PublicKey;
+use muster_protocol::id::{ConsoleId, Uid};
+use muster_protocol::queue::{MessageNumber, MessageReports, Messages};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -25,6 +27,8 @@ const MAX_ANSWER: usize = 32 << 20;
 pub struct NocClient {
     http: reqwest::Client,
     base: String,
+    root: PublicKey,
+    console: ConsoleId,
 }
 
 /// Why the NOC did not do it.
@@ -103,12 +107,23 @@ impl NocClient {
             .identity(reqwest::Identity::from_pem(pem.as_bytes()).map_err(certificate)?)
             .build()
             .map_err(certificate)?;
-        Ok(NocClient { http: client, base: format!("https://{}", identity.noc) })
+        let base = format!("https://{}", identity.noc);
+        Ok(NocClient { http: client, base, root: identity.root, console: identity.console })
     }
 
     /// `https://host:port`.
     pub fn url(&self) -> &str {
         &self.base
+    }
+
+    /// The NOC's root key.
+    pub fn root(&self) -> PublicKey {
+        self.root
+    }
+
+    /// The number of this console there.
+    pub fn console(&self) -> ConsoleId {
+        self.console
     }
 
     /// The sites this console may configure.
@@ -143,9 +158,17 @@ impl NocClient {
 
     /// Tells what became of configurations.
     pub async fn report(&self, report: &api::ResultReport) -> Result<(), NocError> {
-        let path = "/v1/console/results";
-        let request = self.http.post(self.at(path)).json(report).timeout(ORDINARY);
-        answer(&self.at(path), request).await.map(drop)
+        self.tell("/v1/console/results", report).await
+    }
+
+    /// Messages of the NOC's queue above a number: at once, or when there is one, or none after 25 s.
+    pub async fn messages(&self, after: MessageNumber) -> Result<Messages, NocError> {
+        self.get(&format!("/v1/console/queue?after={after}"), LONG_POLL).await
+    }
+
+    /// Tells what became of messages.
+    pub async fn report_messages(&self, reports: &MessageReports) -> Result<(), NocError> {
+        self.tell("/v1/console/queue/reports", reports).await
     }
 
     /// What changed after a revision: at once, or when something does, or an empty answer after 25 s.
@@ -163,6 +186,11 @@ impl NocClient {
         let url = self.at(path);
         let body = answer(&url, self.http.post(&url).json(body).timeout(ORDINARY)).await?;
         read(&url, &body)
+    }
+
+    async fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), NocError> {
+        let request = self.http.post(self.at(path)).json(body).timeout(ORDINARY);
+        answer(&self.at(path), request).await.map(drop)
     }
 
     fn at(&self, path: &str) -> String {

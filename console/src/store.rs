@@ -2,7 +2,10 @@
 //!
 //! Everything that must survive is one [`Change`]; a batch of them is one transaction, on disk when [`Store::save`] returns.
 
+mod messages;
 mod rows;
+
+pub use messages::{MessageEnd, MessageKey, StoredMessage};
 
 use crate::files;
 use crate::problem::Explain;
@@ -216,13 +219,22 @@ impl Store {
         Ok(Store { connection: Mutex::new(connection), path })
     }
 
-    /// Makes a job of `items`; its number. All or nothing.
-    pub fn create_job(&self, site: SiteId, started: u64, items: &[StoredItem]) -> Result<u32, StoreError> {
+    /// Makes a job of `items`, which may be what a message of the NOC becomes; its number. All or nothing.
+    pub fn create_job(
+        &self,
+        site: SiteId,
+        started: u64,
+        items: &[StoredItem],
+        message: Option<MessageKey>,
+    ) -> Result<u32, StoreError> {
         self.transaction(|tx| {
             tx.execute("INSERT INTO job (site, started) VALUES (?1, ?2)", params![site.0, started as i64])?;
             let job = tx.last_insert_rowid() as u32;
             for (position, item) in items.iter().enumerate() {
                 rows::insert_item(tx, job, position, item)?;
+            }
+            if let Some(message) = message {
+                messages::becomes_job(tx, message, job)?;
             }
             Ok(job)
         })
@@ -260,6 +272,10 @@ impl Store {
         self.transaction(|tx| {
             tx.execute("INSERT OR REPLACE INTO preference (key, value) VALUES (?1, ?2)", [key, value]).map(drop)
         })
+    }
+
+    fn reading<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        work(&self.lock()).map_err(|source| self.error(source))
     }
 
     fn transaction<T>(

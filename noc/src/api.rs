@@ -4,6 +4,7 @@ mod appliances;
 mod consoles;
 mod problem;
 mod public;
+mod queue;
 mod request;
 mod work;
 
@@ -59,7 +60,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/console/grants", post(consoles::grants))
         .route("/console/results", post(consoles::results))
         .route("/console/alerts", get(consoles::alerts))
-        .route("/console/changes", get(consoles::changes));
+        .route("/console/changes", get(consoles::changes))
+        .route("/console/queue", get(queue::messages))
+        .route("/console/queue/reports", post(queue::reports));
     Router::new()
         .nest("/v1", v1)
         .fallback(async || ApiError::NoRoute)

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod appliance;
+mod queue;
 mod voucher;
 
 use anyhow::{Context, bail};
@@ -11,6 +12,7 @@ use muster_protocol::api::Site;
 use muster_protocol::id::{ConsoleId, Uid};
 use muster_protocol::parameters::Confirm;
 use muster_protocol::text::printable;
+use queue::QueueCommand;
 use serde::Serialize;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -63,6 +65,9 @@ enum Command {
     /// Consoles that may configure.
     #[command(subcommand)]
     Console(ConsoleCommand),
+    /// Have a console discover, configure, kick-start or list appliances.
+    #[command(subcommand)]
+    Queue(QueueCommand),
 }
 
 #[derive(Args)]
@@ -225,6 +230,7 @@ impl Muster {
             Command::Inventory(InventoryCommand::List { folder, output }) => list_inventory(&folder.dir, output),
             Command::Appliance(command) => command.run(),
             Command::Voucher(command) => command.run(),
+            Command::Queue(command) => command.run(),
             Command::Console(ConsoleCommand::Invite { folder, site, valid, output }) => {
                 invite(&folder.dir, &site, valid, output)
             }

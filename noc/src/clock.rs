@@ -8,6 +8,12 @@ pub(crate) fn now() -> u64 {
     UnixTime::from_system(SystemTime::now()).0
 }
 
+/// The same in milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// How long this machine has been asleep since it started: what the monotonic clock does not count.
 #[cfg(target_os = "linux")]
 pub(crate) fn asleep() -> Duration {

@@ -6,8 +6,8 @@
 //! - `policy`: pool, host-name template, allocation; pure. `inventory`: vendor manifests. `invite`: one-time invites.
 //!   `vouchers`: what a vendor does, apart from any NOC.
 //! - `store`: SQLite, one writer thread with group commit. An answer means that it is on disk.
-//! - `work`: what the NOC gives to appliances with the answers to beats. `signer`: grants, instructions and credentials.
-//!   `watch`: the status daemon. `api`: the routes of [`muster_protocol::api`].
+//! - `work`: what the NOC gives to appliances with the answers to beats. `queue`: what it has consoles do.
+//!   `signer`: grants, instructions, messages and credentials. `watch`: the status daemon. `api`: the routes of [`muster_protocol::api`].
 //!
 //! # Deliberately absent
 //! No plain HTTP, no TLS below 1.3, no route that lists appliances to anybody but the consoles of their site.
@@ -20,6 +20,7 @@ mod inventory;
 mod invite;
 mod noc;
 mod policy;
+mod queue;
 mod random;
 mod server;
 mod signer;
@@ -35,6 +36,7 @@ pub use inventory::{ImportError, ImportReport, LineError};
 pub use invite::InviteError;
 pub use noc::{ConsoleRecord, Noc};
 pub use policy::site::{SiteError, SiteFault, SiteSpec};
+pub use queue::{MessageView, NewOrder, QueueError, Standing};
 pub use server::{Running, ServeError};
 pub use vouchers::{VendorKey, VoucherToolError, read_root};
 pub use work::{ApplianceDetail, Edit, GivenState, GivenView, InstructionView, StoredLog, WorkError};

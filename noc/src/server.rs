@@ -32,7 +32,7 @@ const PING: Duration = Duration::from_secs(60);
 /// Until open requests are cut off at shutdown.
 const GRACE: Duration = Duration::from_secs(5);
 /// Between looks for changes that the command line made.
-const FOREIGN: Duration = Duration::from_secs(1);
+const FOREIGN: Duration = Duration::from_millis(250);
 /// Between rounds of deleting old history.
 const PRUNE: Duration = Duration::from_secs(600);
 /// Between new server certificates.

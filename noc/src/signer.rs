@@ -4,6 +4,7 @@ use muster_protocol::crypto::keys::{PublicKey, SecretKey};
 use muster_protocol::crypto::sign::{Purpose, sign};
 use muster_protocol::grant::{Credential, Grant};
 use muster_protocol::instruction::Instruction;
+use muster_protocol::queue::Message;
 use muster_protocol::wire::to_cbor;
 
 /// The root key in use. Signing takes some 40 µs: batches go to a blocking thread.
@@ -29,6 +30,12 @@ impl Signer {
     /// COSE_Sign1 over an instruction.
     pub(crate) fn instruction(&self, instruction: &Instruction) -> Vec<u8> {
         sign(&self.root, Purpose::Instruction, to_cbor(instruction))
+    }
+
+    /// COSE_Sign1 over the JSON of a message to a console.
+    pub(crate) fn message(&self, message: &Message) -> Vec<u8> {
+        // Our own structure of numbers and texts has no way to fail.
+        sign(&self.root, Purpose::Message, serde_json::to_vec(message).unwrap_or_default())
     }
 
     /// COSE_Sign1 over a console credential.

@@ -15,6 +15,7 @@ pub(crate) mod inventory;
 mod late;
 pub(crate) mod logs;
 pub(crate) mod plans;
+pub(crate) mod queue;
 pub(crate) mod results;
 pub(crate) mod retirement;
 pub(crate) mod sites;

@@ -15,6 +15,8 @@
 //! | `POST /v1/console/results` | [`ResultReport`] | 204 |
 //! | `GET /v1/console/alerts?open=true` | - | `[Alert]`, newest first |
 //! | `GET /v1/console/changes?after=N` | - | [`Changes`], at once or after up to 25 s (long poll) |
+//! | `GET /v1/console/queue?after=N` | - | [`crate::queue::Messages`], at once or after up to 25 s (long poll) |
+//! | `POST /v1/console/queue/reports` | [`crate::queue::MessageReports`] | 204 |
 //! | `POST /v1/appliances/enrol` | [`EnrolAppliance`] | [`ApplianceEnrolled`] |
 //! | `POST /v1/appliances/beats` | [`Beat`] | [`BeatAnswer`] |
 //! | `POST /v1/appliances/logs` | [`LogBundle`] | [`LogTaken`], when an instruction asked for it |

@@ -117,6 +117,8 @@ pub enum Input<'a> {
         /// The voucher.
         voucher: Option<Vec<u8>>,
     },
+    /// Send the kick-start once more at once, if the appliance waits for it.
+    Kick,
     /// Do not begin; an attempt that was sent is brought to its end.
     Cancel,
 }
@@ -307,12 +309,18 @@ impl Delivery {
                     }
                 }
             }
+            Input::Kick => self.kick(now, console),
             Input::Cancel => {
                 if matches!(self.step, Step::Asking { .. } | Step::Granting { .. } | Step::Storing { .. }) {
                     self.done(Outcome::Cancelled);
                 }
             }
         }
+    }
+
+    /// The appliance has applied the settings, and waits for its kick-start or for its first beat.
+    pub fn has_succeeded(&self) -> bool {
+        matches!(self.step, Step::Kicking { .. })
     }
 
     /// Does what is due at `now`.

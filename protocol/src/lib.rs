@@ -11,6 +11,7 @@
 //! - [`grant`]: what the NOC signs: grants and console credentials. [`instruction`]: what it has a configured appliance do.
 //!   [`voucher`]: what a vendor signs, so that one NOC may take over one appliance.
 //! - [`discovery`], [`delivery`]: the console's machines. [`appliance`], [`beat`]: the appliance's. [`beat_watch`]: the NOC's.
+//! - [`queue`]: what the NOC has a console do.
 //! - [`explain`]: a datagram in words, for people who look at recordings.
 //! - [`api`]: the JSON bodies of the NOC's HTTPS interface. [`text`]: what in a text misleads people.
 //!
@@ -32,6 +33,7 @@ pub mod grant;
 pub mod id;
 pub mod instruction;
 pub mod parameters;
+pub mod queue;
 pub mod text;
 pub mod time;
 pub mod voucher;

@@ -8,3 +8,4 @@ pub mod lab;
 pub mod power;
 pub mod process;
 pub mod wait;
+pub mod world;

@@ -6,104 +6,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use muster_console::engine::{Engine, EngineError, Options as EngineOptions};
 use muster_console::problem::Explain;
 use muster_console::view::{Chosen, EditedRow, JobStep, JobView, NocLink, RowOwnership, RowState};
-use muster_noc::{Noc, Options as NocOptions, Running, SiteSpec};
-use muster_protocol::api::{Provisioning, Site};
+use muster_protocol::api::Provisioning;
 use muster_protocol::crypto::claim::ClaimSecret;
-use muster_protocol::parameters::Confirm;
-use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command as Program;
 use std::time::Duration;
-use system_tests::fleet::{Command, Fleet, Knobs, Options, bind};
+use system_tests::fleet::Knobs;
 use system_tests::process;
-use tempfile::TempDir;
-use tokio::sync::mpsc;
-
-/// A NOC that serves, and a fleet that its inventory knows.
-struct World {
-    folder: TempDir,
-    noc: Noc,
-    site: Site,
-    running: Option<Running>,
-    address: SocketAddr,
-    target: SocketAddr,
-    manifest: String,
-    _fleet: mpsc::Sender<Command>,
-}
-
-impl World {
-    async fn new(count: usize, knobs: Knobs) -> World {
-        let world = World::without_inventory(count, knobs).await;
-        world.noc.import_manifest(&world.manifest).expect("imported");
-        world
-    }
-
-    async fn without_inventory(count: usize, knobs: Knobs) -> World {
-        let folder = tempfile::tempdir().expect("a folder");
-        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let options = NocOptions { addresses: vec!["127.0.0.1:0".to_owned()], listen: loopback };
-        let noc = Noc::init(&folder.path().join("noc"), &options).expect("a NOC");
-        let site = SiteSpec {
-            name: "Depot".into(),
-            pool: "10.20.0.10-10.20.9.250".into(),
-            netmask: "255.255.0.0".into(),
-            gateway: "10.20.0.1".into(),
-            domain: "depot.example".into(),
-            dns1: "10.20.0.53".into(),
-            dns2: String::new(),
-            host_name: "mail-{n:03}".into(),
-            beat_interval_s: 5,
-            confirm: Confirm::KickStart,
-            window_s: 60,
-        };
-        let site = noc.add_site(site).expect("a site");
-        let running = noc.serve(loopback).await.expect("serves");
-        let address = running.local_addr();
-        let options = Options { count, seed: 11, first_address: None, knobs };
-        let fleet = Fleet::start(&options, bind(0).expect("a socket")).expect("a fleet");
-        let manifest = fleet.manifest().to_owned();
-        let target = fleet.address().expect("bound");
-        let (command, commands) = mpsc::channel(4);
-        let (told, _) = mpsc::unbounded_channel();
-        tokio::spawn(fleet.run(commands, told));
-        World { folder, noc, site, running: Some(running), address, target, manifest, _fleet: command }
-    }
-
-    fn console(&self) -> EngineOptions {
-        let mut options = EngineOptions::new(self.folder.path().join("console"));
-        (options.targets, options.lan, options.keyring) = (vec![self.target], false, false);
-        options
-    }
-
-    async fn engine(&self) -> Engine {
-        Engine::start(self.console()).await.expect("an engine")
-    }
-
-    fn invite(&self) -> String {
-        self.noc.invite(&[self.site.id], Duration::from_secs(600)).expect("an invite")
-    }
-
-    async fn stop_noc(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.shutdown().await;
-        }
-    }
-
-    async fn start_noc(&mut self) {
-        self.running = Some(self.noc.serve(self.address).await.expect("serves again"));
-    }
-}
-
-async fn joined(world: &World) -> Engine {
-    let engine = world.engine().await;
-    engine.join(&world.invite()).await.expect("joined");
-    until("connected", 20, async || {
-        matches!(engine.noc(), NocLink::Connected { .. }).then_some(()).ok_or(engine.noc())
-    })
-    .await;
-    engine
-}
+use system_tests::world::{World, joined, until};
 
 async fn plan_all(engine: &Engine, count: usize) -> Vec<EditedRow> {
     engine.discover().await.expect("discovers");
@@ -128,21 +38,6 @@ fn altered(invite: &str, key: &str, value: serde_json::Value) -> String {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(code).expect("base64")).expect("JSON");
     json[key] = value;
     format!("muster-invite:{}", URL_SAFE_NO_PAD.encode(json.to_string()))
-}
-
-async fn until<T, E: std::fmt::Debug, F: Future<Output = Result<T, E>>>(
-    what: &str,
-    seconds: u64,
-    mut probe: impl FnMut() -> F,
-) -> T {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(seconds);
-    loop {
-        match probe().await {
-            Ok(value) => return value,
-            Err(said) => assert!(tokio::time::Instant::now() < deadline, "waited {seconds} s until {what}: {said:?}"),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

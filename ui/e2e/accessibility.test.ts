@@ -111,6 +111,9 @@ const SCREENS: [name: string, path: string, ...visits: Visit[]][] = [
     click('nav-alerts'),
     see('alert-1'),
   ],
+  ['messages of the NOC, none', '#/messages', see('messages')],
+  ['messages of the NOC', '?heard=1&messages=14#/messages', see('nav-messages-count')],
+  ['messages of the NOC, long', '?heard=1&messages=60&hostile=1#/messages', see('nav-messages')],
   ['practice', '?heard=1&configured=1#/practice', click('practice-silence'), see('practice-silenced')],
   [
     'inventory, wrong lines',

@@ -78,3 +78,11 @@ test('the wizard shows hostile texts as texts and takes none of them for a name'
   await assertInert(page, errors)
   await page.close()
 })
+
+test('messages of the NOC show hostile texts as texts', async () => {
+  const { page, errors } = await stage.page('?heard=1&hostile=1&messages=80#/messages')
+  await page.getByTestId('nav-messages').waitFor()
+  await readsAsText(page, HOSTILE)
+  await assertInert(page, errors)
+  await page.close()
+})

@@ -5,6 +5,7 @@ import {
   IconChevronDown,
   IconKeyboard,
   IconListDetails,
+  IconMessages,
   IconPackageImport,
   IconPlugConnectedX,
   IconSettings,
@@ -28,6 +29,8 @@ export function Shell() {
   const navigate = useNavigate()
   const [helpOpen, setHelpOpen] = useState(false)
   const openAlerts = useFleet((s) => s.alerts).filter((alert) => alert.closed === null).length
+  const messages = useFleet((s) => s.messages)
+  const underWay = messages.filter((message) => message.state === 'taken').length
   useOutcomes()
   usePageTitle()
   useEffect(
@@ -64,6 +67,15 @@ export function Shell() {
           label={t`Alerts`}
           badge={openAlerts > 0 ? openAlerts : undefined}
         />
+        {messages.length > 0 ? (
+          <RailLink
+            to="/messages"
+            testid="nav-messages"
+            icon={<IconMessages />}
+            label={t`From the NOC`}
+            badge={underWay > 0 ? underWay : undefined}
+          />
+        ) : null}
         {start.capabilities.manage_noc ? (
           <RailLink
             to="/inventory"

@@ -305,7 +305,11 @@ reset: boolean,
 /**
  * The alerts.
  */
-alerts: Array<AlertView>, } | { "kind": "navigate",
+alerts: Array<AlertView>, } | { "kind": "messages",
+/**
+ * The messages.
+ */
+messages: Array<MessageRow>, } | { "kind": "navigate",
 /**
  * The appliance; absent: the alerts.
  */
@@ -446,6 +450,51 @@ line: number,
 message: string, };
 
 /**
+ * What the NOC had this console do: a message of its queue.
+ */
+export type MessageRow = {
+/**
+ * Its number at the NOC, as text.
+ */
+number: string,
+/**
+ * The seed's name of it, as `sendConfig`; empty for one that this console does not understand.
+ */
+name: string,
+/**
+ * The appliance's MAC, or empty.
+ */
+mac: string,
+/**
+ * The appliance, if the NOC named it.
+ */
+uid: string | null,
+/**
+ * When it came.
+ */
+received: number,
+/**
+ * When it ended.
+ */
+finished: number | null,
+/**
+ * How it stands.
+ */
+state: RowMessageState,
+/**
+ * The job that a configuration became.
+ */
+job: number | null,
+/**
+ * How many appliances were found or listed.
+ */
+found: number | null,
+/**
+ * Why it failed.
+ */
+problem: ProblemView | null, };
+
+/**
  * How the console stands with the NOC.
  */
 export type NocLink = { "kind": "not_joined" } | { "kind": "connected",
@@ -567,6 +616,11 @@ export type RowAlertKind = "silent" | "never_reported" | "site";
  * [`Health`] for TypeScript.
  */
 export type RowHealth = "not_expected" | "never_reported" | "well" | "late" | "silent" | "recovering";
+
+/**
+ * [`MessageState`] for TypeScript.
+ */
+export type RowMessageState = "taken" | "done" | "failed";
 
 /**
  * [`Ownership`] for TypeScript.

@@ -4,6 +4,7 @@ import { AppliancePage } from './pages/AppliancePage.tsx'
 import { AppliancesPage } from './pages/AppliancesPage.tsx'
 import { InventoryPage } from './pages/InventoryPage.tsx'
 import { JobPage } from './pages/JobPage.tsx'
+import { MessagesPage } from './pages/MessagesPage.tsx'
 import { PracticePage } from './pages/PracticePage.tsx'
 import { SettingsPage } from './pages/SettingsPage.tsx'
 import { WizardPage } from './pages/WizardPage.tsx'
@@ -18,6 +19,7 @@ export const routes: RouteObject[] = [
       { path: '/configure', element: <WizardPage /> },
       { path: '/jobs/:id', element: <JobPage /> },
       { path: '/alerts', element: <AlertsPage /> },
+      { path: '/messages', element: <MessagesPage /> },
       { path: '/inventory', element: <InventoryPage /> },
       { path: '/practice', element: <PracticePage /> },
       { path: '/settings', element: <SettingsPage /> },

@@ -48,6 +48,10 @@ pub(super) enum Command {
     },
     /// Explain a datagram of the protocol: every field, what is sealed to whom, or what is wrong at which byte
     Decode(DecodeArgs),
+    /// Stand by: do what the NOC's message queue says, and go on with jobs, until stopped
+    Run,
+    /// What the NOC's message queue had this console do, newest first
+    Queue,
     /// Configuration jobs of this console
     Job {
         #[command(subcommand)]

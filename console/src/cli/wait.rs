@@ -41,19 +41,10 @@ pub(super) async fn connected(engine: &Engine) -> Result<(), CommandError> {
 
 /// A whole discovery.
 pub(super) async fn discovery(engine: &Engine) -> Result<DiscoveryView, CommandError> {
-    let (_, mut events) = engine.subscribe();
-    engine.discover().await?;
-    loop {
-        let discovery = engine.discovery();
-        if discovery.round > 0 && !discovery.running {
-            return match discovery.problem {
-                Some(problem) => Err(CommandError::Other(problem)),
-                None => Ok(discovery),
-            };
-        }
-        if events.next().await.is_none() {
-            return Err(crate::engine::EngineError::Ended.into());
-        }
+    let discovery = engine.roll_call().await?;
+    match discovery.problem {
+        Some(problem) => Err(CommandError::Other(problem)),
+        None => Ok(discovery),
     }
 }
 

@@ -8,10 +8,10 @@ use crate::files::computer_name;
 use crate::jobs::JobError;
 use crate::noc_client::{self, NocClient};
 use crate::problem::{Explain, problem};
-use crate::store::{StoredItem, StoredJob};
+use crate::store::{MessageKey, StoredItem, StoredJob};
 use crate::view::{
-    BeatView, CellError, Chosen, EditedRow, JobStep, JobView, PlanRowView, PlanView, ProblemView, RowOwnership,
-    Settings, is_under_way, seconds,
+    BeatView, CellError, Chosen, DiscoveryView, EditedRow, JobStep, JobView, PlanRowView, PlanView, ProblemView,
+    RowOwnership, Settings, is_under_way, seconds,
 };
 use crate::{export, view};
 use muster_protocol::api::{PlanFor, PlanRequest, PlanRow};
@@ -27,7 +27,32 @@ use tokio::sync::oneshot;
 impl Engine {
     /// Calls the roll, anew if it is under way.
     pub async fn discover(&self) -> Result<(), EngineError> {
-        self.send(Command::Discover).await
+        let (begun, has_begun) = oneshot::channel();
+        self.send(Command::Discover { begun }).await?;
+        has_begun.await.map_err(|_| EngineError::Ended)
+    }
+
+    /// Calls the roll, and waits for its end.
+    pub async fn roll_call(&self) -> Result<DiscoveryView, EngineError> {
+        let (_, mut events) = self.subscribe();
+        self.discover().await?;
+        loop {
+            let discovery = self.discovery();
+            if !discovery.running {
+                return Ok(discovery);
+            }
+            if events.next().await.is_none() {
+                return Err(EngineError::Ended);
+            }
+        }
+    }
+
+    /// Sends the kick-start of an appliance once more, if it has applied settings of a job of this console and waits for it;
+    /// true then.
+    pub(super) async fn kick(&self, uid: Uid) -> Result<bool, EngineError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Command::Kick { uid, answer }).await?;
+        answered.await.map_err(|_| EngineError::Ended)
     }
 
     /// Ends the roll call; who was heard stays.
@@ -88,6 +113,16 @@ impl Engine {
 
     /// Makes a job of checked rows and begins it; its number. The job is on disk when this returns.
     pub async fn configure(&self, site: u32, rows: Vec<EditedRow>) -> Result<u32, EngineError> {
+        self.configure_for(site, rows, None).await
+    }
+
+    /// [`Engine::configure`], for a message of the NOC: it becomes the job, or is still to be carried out.
+    pub(super) async fn configure_for(
+        &self,
+        site: u32,
+        rows: Vec<EditedRow>,
+        message: Option<MessageKey>,
+    ) -> Result<u32, EngineError> {
         let site = SiteId(site);
         self.client()?;
         let uids = distinct(rows.iter().map(|row| row.uid.as_str()))?;
@@ -108,7 +143,7 @@ impl Engine {
         let items = self.items(&rows)?;
         let started = unix_now().0;
         let stored = items.clone();
-        let id = self.with_store(move |store| store.create_job(site, started, &stored)).await?;
+        let id = self.with_store(move |store| store.create_job(site, started, &stored, message)).await?;
         let job = StoredJob { id, site, started, finished: None, cancelled: false, items };
         // Shown before anything else can be asked, so that a second job cannot take the same appliances.
         self.inner.shared.change(|state| state.put_job(crate::jobs::job_view(&job)));

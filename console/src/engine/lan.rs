@@ -44,11 +44,19 @@ const MOST_AT_ONCE: usize = 128;
 
 /// What the task is told.
 pub(super) enum Command {
-    Discover,
+    /// `begun` is told when what is shown is of this discovery.
+    Discover {
+        begun: oneshot::Sender<()>,
+    },
     StopDiscovery,
     Targets(Vec<SocketAddr>),
     Identity(Box<Identity>),
     AddJob(StoredJob),
+    /// Send the kick-start once more, if one is due; true then.
+    Kick {
+        uid: Uid,
+        answer: oneshot::Sender<bool>,
+    },
     Cancel {
         id: u32,
         answer: oneshot::Sender<Result<(), JobError>>,
@@ -229,11 +237,12 @@ impl Lan {
     fn command(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Discover => {
+            Command::Discover { begun } => {
                 self.refresh();
                 self.discovery.start(now);
                 self.progress.begin(Instant::now(), self.udp.receive_buffer());
                 self.show_discovery();
+                let _ = begun.send(());
             }
             Command::StopDiscovery => self.discovery.stop(now),
             Command::Targets(targets) => self.udp.set_targets(targets),
@@ -245,6 +254,14 @@ impl Lan {
                 self.tell_capacity();
             }
             Command::AddJob(job) => self.jobs.add(job),
+            Command::Kick { uid, answer } => {
+                let kicked = match &self.console {
+                    Some(console) => self.jobs.kick(now, unix_now(), &uid, console),
+                    None => false,
+                };
+                self.apply_effects();
+                let _ = answer.send(kicked);
+            }
             Command::Cancel { id, answer } => {
                 let outcome = match &self.console {
                     Some(console) => self.jobs.cancel(now, unix_now(), id, console),

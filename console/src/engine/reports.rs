@@ -1,4 +1,4 @@
-//! Tells the NOC what became of configurations, until it has accepted each.
+//! Tells the NOC what became of configurations and of its messages, until it has accepted each.
 
 use super::entropy;
 use crate::noc_client::{NocClient, NocError};
@@ -6,6 +6,7 @@ use crate::problem::chain;
 use crate::store::{Store, StoreError};
 use muster_protocol::api::{ResultItem, ResultReport};
 use muster_protocol::crypto::uniform;
+use muster_protocol::queue::{MAX_ANSWER, MOST_MESSAGES, MessageReport, MessageReports};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -24,7 +25,7 @@ pub(super) async fn run(
         changed.borrow_and_update();
         let current = client.borrow_and_update().clone();
         let outcome = match current {
-            Some(client) => empty(&store, &client).await,
+            Some(client) => tell(&store, &client).await,
             None => Ok(()),
         };
         let again = match outcome {
@@ -53,6 +54,47 @@ enum ReportError {
     Noc(#[from] NocError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Results first: whoever reads at the NOC that a message was carried out finds there what it did.
+async fn tell(store: &Arc<Store>, client: &NocClient) -> Result<(), ReportError> {
+    empty(store, client).await?;
+    loop {
+        let noc = client.root();
+        let waiting = blocking(store, move |store| store.untold_messages(noc, MOST_MESSAGES)).await?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        for part in parts(waiting) {
+            match client.report_messages(&MessageReports { items: part.clone() }).await {
+                Ok(()) => {}
+                // A NOC that does not want them, as an older one, will not want them later.
+                Err(error @ NocError::Refused(_)) if !error.may_pass() => {
+                    tracing::warn!(error = %chain(&error), "the NOC does not want to hear of its messages");
+                }
+                Err(error) => return Err(error.into()),
+            }
+            blocking(store, move |store| store.told_messages(noc, &part)).await?;
+        }
+    }
+}
+
+/// No request gets longer than the NOC takes: a list may be long.
+fn parts(waiting: Vec<MessageReport>) -> Vec<Vec<MessageReport>> {
+    let (mut parts, mut room) = (vec![Vec::new()], MAX_ANSWER);
+    for report in waiting {
+        let size = report.answer.as_ref().map_or(0, String::len);
+        if size > room {
+            parts.push(Vec::new());
+            room = MAX_ANSWER;
+        }
+        room = room.saturating_sub(size);
+        if let Some(part) = parts.last_mut() {
+            part.push(report);
+        }
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
 }
 
 async fn empty(store: &Arc<Store>, client: &NocClient) -> Result<(), ReportError> {
@@ -91,7 +133,7 @@ async fn one_by_one(
     Ok(())
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     store: &Arc<Store>,
     work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {

@@ -94,6 +94,11 @@ impl Roster {
         self.heard.get(uid).map(|entry| &entry.heard)
     }
 
+    /// Everybody who answered with a MAC.
+    pub(crate) fn with_mac(&self, mac: Mac) -> Vec<Uid> {
+        self.sharing.get(&Shared::Mac(mac)).into_iter().flatten().copied().collect()
+    }
+
     /// The best place to send to: link-local IPv6 works whatever addresses an appliance has, no IPv4 address does not.
     pub(crate) fn peer(&self, uid: &Uid) -> Option<Peer> {
         let peers = self.heard.get(uid)?.places.iter().rev().map(|(peer, _)| *peer);

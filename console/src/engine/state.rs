@@ -1,7 +1,9 @@
 //! All the engine shows, in one place, and the feed of events that tells what changed.
 
 use super::roster::Roster;
-use crate::view::{AlertAppliance, AlertView, DiscoveryView, Event, JobItemView, JobView, NocLink, SiteView, seconds};
+use crate::view::{
+    AlertAppliance, AlertView, DiscoveryView, Event, JobItemView, JobView, MessageRow, NocLink, SiteView, seconds,
+};
 use muster_protocol::api::{Alert, Site};
 use muster_protocol::id::Uid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +35,7 @@ pub(crate) struct State {
     discovery: DiscoveryView,
     jobs: BTreeMap<u32, JobEntry>,
     alerts: BTreeMap<u64, Alert>,
+    messages: Vec<MessageRow>,
     dirty: Dirty,
 }
 
@@ -42,6 +45,7 @@ struct Dirty {
     noc: bool,
     alerts: BTreeSet<u64>,
     alerts_reset: bool,
+    messages: bool,
     jobs: BTreeMap<u32, DirtyJob>,
     navigate: Vec<Option<String>>,
 }
@@ -67,6 +71,7 @@ impl Shared {
             discovery: DiscoveryView::default(),
             jobs: BTreeMap::new(),
             alerts: BTreeMap::new(),
+            messages: Vec::new(),
             dirty: Dirty::default(),
         };
         let (feed, _) = broadcast::channel(MOST_BEHIND);
@@ -192,6 +197,16 @@ impl State {
     }
 
     /// Newest first.
+    pub(crate) fn messages(&self) -> &[MessageRow] {
+        &self.messages
+    }
+
+    pub(crate) fn set_messages(&mut self, messages: Vec<MessageRow>) {
+        self.dirty.messages |= self.messages != messages;
+        self.messages = messages;
+    }
+
+    /// Newest first.
     pub(crate) fn alert_views(&self) -> Vec<AlertView> {
         self.alerts.values().rev().map(|alert| self.alert_view(alert)).collect()
     }
@@ -250,6 +265,7 @@ impl State {
             Event::Appliances { reset: true, rows: self.roster.rows() },
             Event::Discovery { discovery: self.discovery.clone() },
             Event::Alerts { reset: true, alerts: self.alert_views() },
+            Event::Messages { messages: self.messages.clone() },
         ];
         events.extend(self.jobs.values().map(|entry| Event::Job { whole: true, job: entry.view.clone() }));
         events
@@ -273,6 +289,9 @@ impl State {
         } else if !dirty.alerts.is_empty() {
             let alerts = dirty.alerts.iter().filter_map(|id| self.alerts.get(id));
             events.push(Event::Alerts { reset: false, alerts: alerts.map(|alert| self.alert_view(alert)).collect() });
+        }
+        if dirty.messages {
+            events.push(Event::Messages { messages: self.messages.clone() });
         }
         for (id, changed) in dirty.jobs {
             let Some(entry) = self.jobs.get(&id) else { continue };

@@ -77,7 +77,7 @@ impl World {
 
     fn start_job(&mut self) -> u32 {
         let items: Vec<_> = self.devices.values().map(|device| device.item.clone()).collect();
-        let id = self.store.create_job(SiteId(1), 5, &items).expect("created");
+        let id = self.store.create_job(SiteId(1), 5, &items, None).expect("created");
         self.jobs.add(StoredJob { id, site: SiteId(1), started: 5, finished: None, cancelled: false, items });
         id
     }

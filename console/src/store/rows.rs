@@ -162,11 +162,11 @@ fn step_of(word: &str) -> JobStep {
     }
 }
 
-fn problem_to_text(problem: &ProblemView) -> String {
+pub(super) fn problem_to_text(problem: &ProblemView) -> String {
     serde_json::to_string(problem).unwrap_or_default()
 }
 
-fn problem_of_text(text: &str) -> ProblemView {
+pub(super) fn problem_of_text(text: &str) -> ProblemView {
     #[derive(serde::Deserialize)]
     struct Stored {
         code: String,

@@ -24,7 +24,7 @@ fn grant(n: u8) -> StoredGrant {
 fn a_job_reads_back_as_far_as_it_was() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let store = Store::open(folder.path()).expect("new");
-    let job = store.create_job(SiteId(7), 1000, &[item(3), item(1), item(2)]).expect("created");
+    let job = store.create_job(SiteId(7), 1000, &[item(3), item(1), item(2)], None).expect("created");
     let why = problem("busy", "it is busy", "Wait.");
     let report = ResultItem { uid: Uid([1; 20]), seq: Seq(1), configured: false, reason: "busy".into() };
     let changes = [
@@ -60,7 +60,7 @@ fn a_job_reads_back_as_far_as_it_was() {
 fn a_retried_item_starts_from_nothing() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let store = Store::open(folder.path()).expect("new");
-    let job = store.create_job(SiteId(1), 0, &[item(1)]).expect("created");
+    let job = store.create_job(SiteId(1), 0, &[item(1)], None).expect("created");
     let uid = Uid([1; 20]);
     let done = Change::Done { job, uid, step: JobStep::Failed, attempts: 2, problem: None, report: None };
     store.save(&[done, Change::Finished { job, at: Some(5) }]).expect("saved");
@@ -73,7 +73,7 @@ fn a_retried_item_starts_from_nothing() {
 fn a_full_disk_is_told_and_loses_nothing() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let store = Store::open(folder.path()).expect("new");
-    let job = store.create_job(SiteId(1), 0, &[item(1)]).expect("created");
+    let job = store.create_job(SiteId(1), 0, &[item(1)], None).expect("created");
     let pages: u32 = store.lock().query_row("PRAGMA page_count", [], |row| row.get(0)).expect("count");
     store.lock().execute_batch(&format!("PRAGMA max_page_count={}", pages + 1)).expect("limit");
     let change = Change::Delivery { job, uid: Uid([1; 20]), saved: vec![0; 100_000] };

@@ -39,6 +39,13 @@ pub(crate) fn find(db: &Connection, uid: &Uid) -> Result<Option<Appliance>, Stor
     statement.query_row([uid.0], |row| Ok(read(row))).optional()?.transpose()
 }
 
+/// The appliances of the inventory with a MAC, and their sites.
+pub(crate) fn with_mac(db: &Connection, mac: Mac) -> Result<Vec<(Uid, Option<SiteId>)>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT uid, site FROM appliances WHERE mac = ?1")?;
+    let rows = statement.query_map([mac.0], |row| Ok((Uid(row.get(0)?), row.get::<_, Option<u32>>(1)?.map(SiteId))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Every appliance, in the order it became known.
 pub(crate) fn all(db: &Connection) -> Result<Vec<Appliance>, StoreError> {
     let mut statement = db.prepare(&format!("SELECT {COLUMNS} FROM appliances ORDER BY id"))?;

@@ -137,6 +137,14 @@ pub(crate) fn all(db: &Connection) -> Result<Vec<ConsoleRecord>, StoreError> {
     Ok(consoles)
 }
 
+/// One console.
+pub(crate) fn find(db: &Connection, id: ConsoleId) -> Result<Option<ConsoleRecord>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT name, enrolled, revoked FROM consoles WHERE id = ?1")?;
+    let found = statement.query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+    let Some((name, enrolled, revoked)) = found else { return Ok(None) };
+    Ok(Some(ConsoleRecord { id, name, enrolled, revoked, sites: site_ids(db, id)? }))
+}
+
 /// Revokes a console; false when there is none of that number.
 pub(crate) fn revoke(db: &Connection, now: u64, id: ConsoleId) -> Result<bool, StoreError> {
     let changed =

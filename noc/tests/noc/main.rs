@@ -4,6 +4,7 @@ mod client;
 mod command;
 mod journey;
 mod many;
+mod queue;
 mod refusals;
 mod vouchers;
 mod watching;

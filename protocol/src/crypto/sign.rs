@@ -17,6 +17,8 @@ pub enum Purpose {
     Grant,
     /// NOC root over an instruction.
     Instruction,
+    /// NOC root over a message to a console.
+    Message,
     /// NOC root over a console credential.
     Credential,
     /// Console over a config order.
@@ -42,6 +44,7 @@ impl Purpose {
         match self {
             Purpose::Grant => b"muster/1 grant",
             Purpose::Instruction => b"muster/1 instruction",
+            Purpose::Message => b"muster/1 queue message",
             Purpose::Credential => b"muster/1 credential",
             Purpose::Config => b"muster/1 config",
             Purpose::Ping => b"muster/1 ping",

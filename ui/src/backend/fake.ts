@@ -7,6 +7,7 @@ import type {
   Event,
   JobItemView,
   JobView,
+  MessageRow,
   NocLink,
   PlanView,
   PracticeKnobs,
@@ -17,7 +18,9 @@ import { parseTable } from '../domain/csv.ts'
 import { isCode } from '../domain/labels.ts'
 import { checkSheet, NO_SETTINGS } from '../domain/settings.ts'
 import type { Backend } from './backend.ts'
+import { makeMessages } from './fakeMessages.ts'
 import { DEFAULTS, type FakeOptions, HOLD, optionsOf } from './fakeOptions.ts'
+import { HOSTILE } from './hostile.ts'
 import {
   beatAt,
   INSTALL_FAILED,
@@ -60,6 +63,7 @@ export class Fake implements Backend {
   private readonly world: Simulated[]
   private readonly byUid: Map<string, Simulated>
   private readonly random: () => number
+  private readonly messages: MessageRow[]
   private readonly beatInterval: number
   private heard = new Set<Simulated>()
   private listener: ((events: Event[]) => void) | null = null
@@ -94,6 +98,9 @@ export class Fake implements Backend {
     this.byUid = new Map(this.world.map((one) => [one.row.uid, one]))
     this.random = random(seed + 1)
     this.joined = !this.options.first
+    const texts = this.options.hostile ? HOSTILE : []
+    const all = this.world.map(({ row }) => row)
+    this.messages = makeMessages(this.options.messages, now(), all, texts)
     if (this.options.heard) this.heard = new Set(this.world)
   }
 
@@ -404,6 +411,7 @@ export class Fake implements Backend {
       { kind: 'appliances', reset: true, rows },
       { kind: 'discovery', discovery: this.discovery },
       { kind: 'alerts', reset: true, alerts: [...this.alerts.values()] },
+      { kind: 'messages', messages: this.messages },
       ...[...this.runs.values()].map(
         ({ job }): Event => ({ kind: 'job', whole: true, job: structuredClone(job) }),
       ),

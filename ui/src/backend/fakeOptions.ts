@@ -18,6 +18,8 @@ export interface FakeOptions {
   /** The NOC cannot be reached. */
   lost: boolean
   practice: boolean
+  /** Messages of the NOC. */
+  messages: number
   /** Every state and health there is, long names, conflicts. */
   awkward: boolean
   /** Texts that would act if they were taken for more than texts. */
@@ -35,6 +37,7 @@ export const DEFAULTS: FakeOptions = {
   speed: 1,
   lost: false,
   practice: true,
+  messages: 0,
   awkward: false,
   hostile: false,
 }
@@ -56,6 +59,7 @@ export function optionsOf(search: string): FakeOptions {
     speed: number('speed', DEFAULTS.speed),
     lost: flag('lost', DEFAULTS.lost),
     practice: flag('practice', DEFAULTS.practice),
+    messages: number('messages', DEFAULTS.messages),
     awkward: flag('awkward', DEFAULTS.awkward),
     hostile: flag('hostile', DEFAULTS.hostile),
   }

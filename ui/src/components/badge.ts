@@ -2,7 +2,7 @@
 // 10,000 rows can draw it without React.
 
 import { t } from '@lingui/core/macro'
-import type { JobStep, RowHealth, RowState } from '../bindings.ts'
+import type { JobStep, RowHealth, RowMessageState, RowState } from '../bindings.ts'
 import type { StateGroup } from '../store/fleet.ts'
 
 export type Tone = 'good' | 'info' | 'warn' | 'bad' | 'idle'
@@ -68,6 +68,17 @@ export function stepBadge(step: JobStep): Badge {
       return { tone: 'bad', icon: 'cross', text: t`Failed` }
     case 'cancelled':
       return { tone: 'idle', icon: 'dash', text: t`Cancelled` }
+  }
+}
+
+export function messageBadge(state: RowMessageState): Badge {
+  switch (state) {
+    case 'taken':
+      return { tone: 'info', icon: 'half', text: t`Under way` }
+    case 'done':
+      return { tone: 'good', icon: 'check', text: t`Done` }
+    case 'failed':
+      return { tone: 'bad', icon: 'cross', text: t`Failed` }
   }
 }
 

@@ -210,3 +210,38 @@ test('settings: the colour scheme is remembered, the version shown', async () =>
 function firstUid(backend: ReturnType<typeof openAt>['backend']): string {
   return backend.uids()[0] as string
 }
+
+test('messages of the NOC: none, then what came, how it stands, and where it leads', async () => {
+  const { backend, user } = open('/messages', { heard: true, configured: 1 })
+  expect((await byId('messages')).textContent).toContain('The NOC has sent no messages')
+  expect(screen.queryByTestId('nav-messages')).toBeNull()
+  const uid = firstUid(backend)
+  const message = {
+    number: '1795437845001',
+    name: 'sendConfig',
+    mac: 'AA:BB:CC:00:11:22',
+    uid,
+    received: 1_795_437_845,
+    finished: null,
+    state: 'taken' as const,
+    job: 7,
+    found: null,
+    problem: null,
+  }
+  backend.inject({ kind: 'messages', messages: [message] })
+  const row = await byId('message-1795437845001')
+  expect(row.textContent).toContain('Configure')
+  expect(within(row).getByText('Job 7').getAttribute('href')).toBe('/jobs/7')
+  expect(screen.getByTestId('nav-messages-count').textContent).toBe('1')
+
+  const why = { code: 'not_heard', message: 'it did not answer', remedy: 'Check its power.' }
+  const failed = { ...message, state: 'failed' as const, finished: 1_795_437_846, problem: why }
+  const list = { ...message, number: '1795437845002', name: 'getList', mac: '', uid: null, job: null }
+  const listed = { ...list, state: 'done' as const, finished: 1_795_437_846, found: 24 }
+  backend.inject({ kind: 'messages', messages: [listed, failed] })
+  await waitFor(() => expect(screen.queryByTestId('nav-messages-count')).toBeNull())
+  expect((await byId('message-1795437845002')).textContent).toContain('24 appliances')
+  expect((await byId('message-1795437845001')).textContent).toContain('it did not answer Check its power.')
+  await user.click(within(await byId('message-1795437845001')).getByText('AA:BB:CC:00:11:22'))
+  await byId('appliance-page')
+})

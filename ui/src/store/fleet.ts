@@ -8,6 +8,7 @@ import type {
   Event,
   JobItemView,
   JobView,
+  MessageRow,
   NocLink,
   SiteView,
 } from '../bindings.ts'
@@ -34,6 +35,8 @@ export interface Snapshot {
   ready: boolean
   discovery: DiscoveryView
   alerts: readonly AlertView[]
+  /** What the NOC had this console do, newest first. */
+  messages: readonly MessageRow[]
   jobs: readonly Job[]
   noc: NocLink
   sites: readonly SiteView[]
@@ -117,6 +120,9 @@ export class Fleet {
         if (event.reset) this.alerts.clear()
         for (const alert of event.alerts) this.alerts.set(alert.id, alert)
         next.alerts = [...this.alerts.values()].sort(openFirst)
+        return
+      case 'messages':
+        next.messages = event.messages
         return
       case 'noc':
         next.noc = event.noc
@@ -226,6 +232,7 @@ const EMPTY: Snapshot = {
     problem: null,
   },
   alerts: [],
+  messages: [],
   jobs: [],
   noc: { kind: 'not_joined' },
   sites: [],

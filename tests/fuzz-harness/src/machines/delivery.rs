@@ -133,7 +133,7 @@ impl Run {
             }
             10 => match choices.below(4) {
                 0 => self.regrant(),
-                1 => self.input(Input::Cancel),
+                1 => self.input(if choices.yes() { Input::Kick } else { Input::Cancel }),
                 2 => self.input(Input::Persisted(Token(u64::from(choices.byte()) + 1_000))),
                 _ => {
                     let earlier = self.now - choices.wait_ms();
