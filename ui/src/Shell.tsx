@@ -74,6 +74,7 @@ export function Shell() {
             icon={<IconMessages />}
             label={t`From the NOC`}
             badge={underWay > 0 ? underWay : undefined}
+            calm
           />
         ) : null}
         {start.capabilities.manage_noc ? (
@@ -130,16 +131,18 @@ interface RailLinkProps {
   icon: ReactNode
   label: string
   badge?: number | undefined
+  /** The number is nothing to worry about. */
+  calm?: boolean
 }
 
-function RailLink({ to, testid, icon, label, badge }: RailLinkProps) {
+function RailLink({ to, testid, icon, label, badge, calm = false }: RailLinkProps) {
   return (
     <Tooltip label={label} position="right" disabled={window.innerWidth >= 1000}>
       <NavLink to={to} end={to === '/'} className={classes.link ?? ''} data-testid={testid}>
         {icon}
         <span className={classes.label}>{label}</span>
         {badge === undefined ? null : (
-          <span className={classes.count} data-testid={`${testid}-count`}>
+          <span className={classes.count} data-calm={calm || undefined} data-testid={`${testid}-count`}>
             {badge > 999 ? '999+' : badge}
           </span>
         )}

@@ -27,8 +27,8 @@ export function MessagesPage() {
           <Table highlightOnHover aria-label={t`Messages of the NOC`} className={classes.table}>
             <Table.Thead>
               <Table.Tr>
-                <Table.Th w={190}>{t`Came`}</Table.Th>
-                <Table.Th w={170}>{t`Message`}</Table.Th>
+                <Table.Th w={250}>{t`Came`}</Table.Th>
+                <Table.Th w={150}>{t`Message`}</Table.Th>
                 <Table.Th w={170}>{t`Appliance`}</Table.Th>
                 <Table.Th w={130}>{t`State`}</Table.Th>
                 <Table.Th>{t`Result`}</Table.Th>
