@@ -88,8 +88,10 @@ async fn a_site_without_anybody_is_discovered_and_configured_from_the_noc() {
     let macs = macs(&world);
     let by_policy = send(&world, config(macs[0], None));
     let typed = send(&world, config(macs[1], Some(settings("relay-1", "10.20.7.7"))));
-    assert_eq!(ended(&world, by_policy).await.state, Standing::Done);
-    assert_eq!(ended(&world, typed).await.state, Standing::Done);
+    for number in [by_policy, typed] {
+        let message = ended(&world, number).await;
+        assert_eq!(message.state, Standing::Done, "{message:?}");
+    }
     assert_eq!(answer(&world, NewOrder::Status).await, "1");
     let list = answer(&world, NewOrder::List { filter: Filter::Configured }).await;
     let listed = read_list(&list).expect("the seed's form");

@@ -3,6 +3,7 @@
 use crate::world::{Console, Device, World, code};
 use data_encoding::BASE64;
 use muster_noc::{AsProblem, MessageView, NewOrder, Noc, QueueError, Standing};
+use muster_protocol::api::{Plan, PlanFor, PlanRequest};
 use muster_protocol::crypto::sign::{Purpose, verify};
 use muster_protocol::id::{ConsoleId, Mac, SiteId};
 use muster_protocol::parameters::RawSettings;
@@ -171,7 +172,7 @@ async fn what_was_taken_back_or_has_expired_is_not_given() {
 #[tokio::test]
 async fn a_configuration_names_the_appliance_and_site_that_the_inventory_knows() {
     let bench = Bench::new().await;
-    let thun = bench.world.site("Thun", "198.51.100.10-198.51.100.99").id;
+    let thun = bench.world.site("Thun", "192.0.2.110-192.0.2.199").id;
     let devices = [Device::new(0), Device::new(1)];
     bench.world.import(&devices);
     let config = |site, settings| NewOrder::Config { mac: mac(&devices[0]), site, settings };
@@ -227,12 +228,12 @@ async fn every_refusal_says_what_to_do() {
     assert!(listed.windows(2).all(|pair| pair[0].number > pair[1].number), "numbers ascend, whatever the clock says");
     assert_eq!(bench.fetch(MessageNumber(0)).await.len(), MOST_MESSAGES);
 
-    // Two rows of the inventory with one MAC.
+    // One was heard with the MAC of the other.
     let twins = [Device::new(5), Device::new(6)];
-    for (n, twin) in twins.iter().enumerate() {
-        let row = format!("T{n},{},{},{}", twins[0].mac, twin.uid, twin.claim.reveal());
-        noc.import_manifest(&format!("serial,mac,uid,claim\n{row}\n")).expect("one at a time, nobody notices");
-    }
+    bench.world.import(&twins);
+    let heard = PlanFor { mac: twins[0].mac, ..twins[1].plan_for() };
+    let request = PlanRequest { site: bench.site, appliances: vec![heard] };
+    bench.console.http.post::<Plan>("console/plans", &request).await.expect("planned");
     let console = bench.world.console(&[bench.site]).await.enrolled.console;
     let error = noc.send(console, NewOrder::Kick { mac: twins[0].mac }, HOUR).expect_err("which?");
     assert_eq!(code_of(error), "ambiguous_mac");

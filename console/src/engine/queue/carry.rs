@@ -4,7 +4,7 @@ use super::super::{Engine, EngineError};
 use super::{Queue, blocking};
 use crate::problem::{Explain, problem};
 use crate::store::{MessageEnd, StoredMessage};
-use crate::view::{Chosen, EditedRow, ProblemView, RowState, Settings};
+use crate::view::{Chosen, EditedRow, ProblemView, RowOwnership, RowState, Settings};
 use muster_protocol::id::{SiteId, Uid};
 use muster_protocol::parameters::RawSettings;
 use muster_protocol::queue::{ConfigStatus, Filter, ListedAppliance, MessageState, Order, Target, list_text};
@@ -104,23 +104,28 @@ async fn config(
     settings: Option<RawSettings>,
 ) -> Result<(), ProblemView> {
     let uid = locate(engine, target).await?;
-    let settings = match settings {
-        Some(settings) => Settings::from(settings),
-        None => planned(engine, uid, site).await?,
-    };
+    let settings = planned(engine, uid, site, settings).await?;
     let row = EditedRow { uid: uid.to_string(), settings };
     engine.configure_for(site.0, vec![row], Some(message.key)).await.map(drop).map_err(|error| error.problem())
 }
 
-/// What the site's policy says.
-async fn planned(engine: &Engine, uid: Uid, site: SiteId) -> Result<Settings, ProblemView> {
+/// What it shall have: what the NOC wants, else what the site's policy says. Planned in any case, because that is what takes an
+/// appliance to its site.
+async fn planned(
+    engine: &Engine,
+    uid: Uid,
+    site: SiteId,
+    wanted: Option<RawSettings>,
+) -> Result<Settings, ProblemView> {
     let chosen = vec![Chosen { uid: uid.to_string(), claim: None }];
     let plan = engine.plan(site.0, chosen).await.map_err(|error| error.problem())?;
     let row = plan.rows.into_iter().next();
     let Some(row) = row else { return Err(problem("no_plan", "the NOC did not answer for it", "Send it again.")) };
-    match row.problem {
-        Some(problem) => Err(problem),
-        None => Ok(row.settings),
+    match (wanted, row.problem) {
+        // That the pool is exhausted is nothing to somebody who names the address.
+        (Some(wanted), _) if row.ownership == RowOwnership::Owned => Ok(Settings::from(wanted)),
+        (_, Some(problem)) => Err(problem),
+        (_, None) => Ok(row.settings),
     }
 }
 
