@@ -216,7 +216,7 @@ fn a_successor_that_is_not_there_is_tried_until_it_is_and_takes_over_with_anothe
     });
     noc(&lab, "noc", &["handover", "finish"]);
     let refused = lab.muster_command(&["status"]).output().expect("muster starts");
-    let said = String::from_utf8_lossy(&refused.stdout).into_owned() + &String::from_utf8_lossy(&refused.stderr);
+    let said = String::from_utf8_lossy(&refused.stdout).into_owned() + &*String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("noc_moved") && said.contains(NEW), "{said}");
 
     // The new root changes it with a beat, and its consoles by datagram.
