@@ -3,8 +3,12 @@
 //! The loop around it gives datagrams, wake-ups and finished work in, and takes datagrams out. Whatever takes time (the
 //! network, the NOC) runs as a task of its own and comes back as [`Done`], so that one loop can drive many agents.
 
+mod change;
 mod drift;
+mod handover;
 mod work;
+
+pub use handover::TriedNoc;
 
 use crate::beat_queue::Offer;
 use crate::entropy::OsEntropy;
@@ -12,12 +16,12 @@ use crate::health::Health;
 use crate::history::History;
 use crate::identity::Identity;
 use crate::network::drift::Setting;
-use crate::network::{Network, NetworkError, chain};
+use crate::network::{Network, chain};
 use crate::noc_client::{NocClient, NocError};
 use crate::storage::{Document, Storage, StorageError};
 use crate::system::System;
 use muster_protocol::api::{self, BeatAnswer, BeatValues};
-use muster_protocol::appliance::{Appliance, Enrolment, Event, Failure, Input, LoadError, Output, Profile};
+use muster_protocol::appliance::{Appliance, Enrolment, Event, Input, LoadError, Output, Profile};
 use muster_protocol::beat::{self, Beat};
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::crypto::random;
@@ -30,9 +34,9 @@ use muster_protocol::wire::result::Stage;
 use muster_protocol::wire::{self, Message, Peer};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
+use change::{Change, Changed, make};
 use drift::Drift;
 
 /// What an agent is made of.
@@ -79,6 +83,14 @@ enum Work {
         result: Result<BeatAnswer, NocError>,
     },
     Drift(Vec<Setting>),
+    Tried {
+        serial: Serial,
+        result: Result<BeatAnswer, NocError>,
+    },
+    SaidFarewell {
+        serial: Serial,
+        knows: bool,
+    },
     NotCarriedOut {
         serial: Serial,
         code: &'static str,
@@ -90,25 +102,6 @@ impl Done {
     pub fn changed_network(&self) -> bool {
         matches!(self.work, Work::Changed(_))
     }
-}
-
-#[derive(Debug)]
-enum Change {
-    Apply(NetworkSettings),
-    RollBack,
-    Commit,
-    Resume(NetworkSettings),
-    Restore(NetworkSettings),
-    Forget(NetworkSettings),
-}
-
-#[derive(Debug)]
-enum Changed {
-    Applied(Result<(), Failure>),
-    RolledBack,
-    Committed,
-    Settled,
-    Forgotten,
 }
 
 /// Why an agent cannot start.
@@ -144,6 +137,7 @@ pub struct Agent<S, N, H> {
     health: H,
     system: Arc<dyn System>,
     standing: work::Standing,
+    handing_over: handover::HandingOver,
     noc: Arc<Mutex<NocClient<S>>>,
     reporting: Option<Enrolment>,
     /// Counts enrolments, so that the answer to a beat is taken for the enrolment it was sent under.
@@ -173,9 +167,6 @@ pub struct LastBeat {
     pub error: Option<&'static str>,
 }
 
-/// A change of the network that fails is tried again after this time: nothing else can be done.
-const RETRY_CHANGE: Duration = Duration::from_secs(5);
-
 impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
     /// Starts with what is stored.
     pub fn start(now: Millis, parts: Parts<S, N, H>) -> Result<Self, StartError> {
@@ -197,6 +188,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             health,
             system,
             standing: work::Standing::default(),
+            handing_over: handover::HandingOver::default(),
             reporting: None,
             epoch: 0,
             muted: false,
@@ -257,6 +249,8 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             Work::NotCarriedOut { serial, code } => self.not_carried_out(serial, code),
             Work::Beat { .. } => {}
             Work::Drift(found) => self.drifted(found),
+            Work::Tried { serial, result } => self.tried(now, serial, result),
+            Work::SaidFarewell { serial, knows } => self.said_farewell(now, serial, knows),
         }
         self.pump(now);
     }
@@ -409,8 +403,10 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             Output::CarryOut { serial, act } => self.carry_out(serial, act),
             Output::Forget { settings } => self.forget(settings),
             Output::Notify(event) => {
-                if let Event::GrantRefused { reason } = event {
-                    self.grant_refused(reason);
+                match event {
+                    Event::GrantRefused { reason } => self.grant_refused(reason),
+                    Event::HandoverRefused { reason } => self.handover_refused(reason),
+                    _ => {}
                 }
                 self.events.push_back(event);
             }
@@ -433,7 +429,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             State::Provisional => beat.start_at_once(now),
             _ => beat.start(now),
         }
-        self.history.report_to(&enrolment);
+        self.history.report_to(&enrolment, self.appliance.formerly());
         self.reporting = Some(enrolment);
         let noc = self.noc.clone();
         // A beat under the former enrolment may still hold the client.
@@ -462,8 +458,9 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         let (noc, work, connections) = (self.noc.clone(), self.work.clone(), self.connections.clone());
         let (uid, epoch) = (self.uid(), self.epoch);
         let put_back = self.drift.put_back_since().clone();
+        let beside = self.beside(now);
         tokio::spawn(async move {
-            let _permit = connections.acquire_owned().await;
+            let permit = connections.acquire_owned().await;
             if let Some(drift) = drift::look(&*network, settings.as_ref()).await {
                 let told = put_back.iter().chain(&drift).copied().collect();
                 beat.values.drift = drift::words(&told);
@@ -471,12 +468,16 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             }
             let result = noc.lock().await.beat(&enrolment, &beat).await;
             let _ = work.send(Done { uid, work: Work::Beat { epoch, told, offer, result } });
+            drop(permit);
+            if let Some(beside) = beside {
+                handover::carry_out(noc, beside, beat, (uid, work)).await;
+            }
         });
     }
 
     fn beat_done(&mut self, now: Millis, told: Option<Serial>, offer: &Offer, result: Result<BeatAnswer, NocError>) {
         self.noc_knows(now, told, result.as_ref().map(|_| ()));
-        let mut given = api::Work::default();
+        let mut given = None;
         let input = match result {
             Ok(answer) => {
                 self.appliance.handle_input(now, Input::BeatAccepted);
@@ -489,7 +490,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                 if self.last_beat.error.take().is_some() {
                     tracing::info!(uid = %self.uid().short(), "beats arrive again");
                 }
-                given = answer.work;
+                given = Some(answer.work);
                 beat::Input::Accepted { interval_s: answer.interval_s }
             }
             Err(error) => {
@@ -509,7 +510,9 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             beat.handle_input(now, input);
         }
         self.pump(now);
-        self.take_work(now, &given);
+        if let Some(given) = given {
+            self.take_work(now, &given);
+        }
     }
 
     /// One change of the network at a time, in the order asked for.
@@ -524,67 +527,5 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             let changed = make(&*network, &noc, change, &work, uid).await;
             let _ = work.send(Done { uid, work: Work::Changed(changed) });
         });
-    }
-}
-
-async fn make<S: Storage, N: Network>(
-    network: &N,
-    noc: &Mutex<NocClient<S>>,
-    change: Change,
-    work: &mpsc::UnboundedSender<Done>,
-    uid: Uid,
-) -> Changed {
-    match change {
-        Change::Apply(settings) => {
-            let report = |stage, percent| {
-                let _ = work.send(Done { uid, work: Work::Progress(stage, percent) });
-            };
-            let applied = network.apply(&settings, &report).await;
-            if let Err(error) = &applied {
-                tracing::warn!(uid = %uid.short(), code = error.code(), "settings could not be applied");
-                tracing::debug!(error = %chain(error), "why");
-                if network.is_provisional() {
-                    insist("restore the former network", || network.roll_back()).await;
-                }
-            }
-            Changed::Applied(applied.map_err(|error| error.to_failure()))
-        }
-        Change::RollBack => {
-            insist("roll back", || network.roll_back()).await;
-            Changed::RolledBack
-        }
-        Change::Commit => {
-            insist("commit", || network.commit()).await;
-            Changed::Committed
-        }
-        Change::Restore(settings) => {
-            // Not insisted on: the next beat sees whether it is needed still.
-            if let Err(error) = network.restore(&settings).await {
-                tracing::warn!(uid = %uid.short(), code = error.code(), "settings could not be restored");
-                tracing::debug!(error = %chain(&error), "why");
-            }
-            Changed::Settled
-        }
-        Change::Resume(settings) => {
-            insist("bring the network up", || network.resume(&settings)).await;
-            Changed::Settled
-        }
-        Change::Forget(settings) => {
-            insist("forget the owner", || work::forget(network, noc, &settings)).await;
-            Changed::Forgotten
-        }
-    }
-}
-
-/// Tries until it works: an appliance between two networks is worse than a late one.
-async fn insist<F: Future<Output = Result<(), NetworkError>>>(what: &str, attempt: impl Fn() -> F) {
-    let mut complained = false;
-    while let Err(error) = attempt().await {
-        if !complained {
-            tracing::error!(code = error.code(), "could not {what}; trying again");
-            tracing::debug!(error = %chain(&error), "why");
-            complained = true;
-        }
-        tokio::time::sleep(RETRY_CHANGE).await;
     }
 }

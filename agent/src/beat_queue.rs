@@ -130,11 +130,25 @@ impl BeatQueue {
         self.held.is_empty()
     }
 
-    /// Throws away what waits for another NOC: it is none of this one's business.
-    pub fn report_to(&mut self, enrolment: &Enrolment) {
-        let noc = name(enrolment);
+    /// Throws away what waits for another NOC: it is none of this one's business. Unless it is that of the pin `formerly`, which
+    /// has handed the appliance over: then it waits for this one from now on.
+    pub fn report_to(&mut self, enrolment: &Enrolment, formerly: Option<[u8; 32]>) {
+        let noc = name(&enrolment.ca_pin);
+        if let Some(former) = formerly.map(|pin| name(&pin)).filter(|former| *former != noc) {
+            self.inherit(&former, &noc);
+        }
         self.retain(|held| read(&held.record).is_some_and(|waiting| waiting.noc == noc));
         self.declined = false;
+    }
+
+    fn inherit(&mut self, former: &str, noc: &str) {
+        for held in &mut self.held {
+            let Some(waiting) = read(&held.record).filter(|waiting| waiting.noc == former) else { continue };
+            // A pin is as long as another, so what fitted fits.
+            held.record = serde_json::to_vec(&Waiting { noc: noc.to_owned(), ..waiting }).unwrap_or_default();
+            self.stale = true;
+        }
+        self.bytes = self.held.iter().map(|held| held.record.len()).sum();
     }
 
     /// A beat that did not arrive while it was due, measured at `at`.
@@ -143,7 +157,7 @@ impl BeatQueue {
             Some((heard, time)) => Some(time.saturating_add(at.since(heard) / 1_000)),
             None => self.floor.map(|floor| floor.saturating_add(at.0 / 1_000)),
         };
-        let waiting = Waiting { noc: name(enrolment), boot: self.boot, counter, at_ms: at.0, time, values };
+        let waiting = Waiting { noc: name(&enrolment.ca_pin), boot: self.boot, counter, at_ms: at.0, time, values };
         // Structures of text and numbers always serialise.
         let record = serde_json::to_vec(&waiting).unwrap_or_default();
         // What does not read back (no number that JSON knows) is not kept either.
@@ -283,8 +297,8 @@ fn read(record: &[u8]) -> Option<Waiting> {
     serde_json::from_slice(record).ok()
 }
 
-fn name(enrolment: &Enrolment) -> String {
-    HEXLOWER.encode(&enrolment.ca_pin[..8])
+fn name(pin: &[u8; 32]) -> String {
+    HEXLOWER.encode(&pin[..8])
 }
 
 #[cfg(test)]

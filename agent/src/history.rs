@@ -38,10 +38,14 @@ impl<S: Storage> History<S> {
         self.queue.len()
     }
 
-    /// Beats go to this NOC from now on.
-    pub(crate) fn report_to(&mut self, enrolment: &Enrolment) {
-        self.queue.report_to(enrolment);
-        self.due.take_if(|due| due.enrolment.ca_pin != enrolment.ca_pin);
+    /// Beats go to this NOC from now on. It has the appliance from that of the pin `formerly`, and what waits for that one.
+    pub(crate) fn report_to(&mut self, enrolment: &Enrolment, formerly: Option<[u8; 32]>) {
+        self.queue.report_to(enrolment, formerly);
+        let is_ours = |pin: [u8; 32]| pin == enrolment.ca_pin || Some(pin) == formerly;
+        match &mut self.due {
+            Some(due) if is_ours(due.enrolment.ca_pin) => due.enrolment = enrolment.clone(),
+            due => *due = None,
+        }
     }
 
     /// A beat is due. The one before it, if the NOC did not take it, is history.

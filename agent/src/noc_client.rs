@@ -12,7 +12,9 @@ use crate::network::chain;
 use crate::storage::{Document, Storage, StorageError};
 use data_encoding::{BASE64, HEXLOWER};
 use http::{Answer, Client};
-use muster_protocol::api::{ApplianceEnrolled, Beat, BeatAnswer, EnrolAppliance, LogBundle, LogTaken, Problem};
+use muster_protocol::api::{
+    ApplianceEnrolled, Beat, BeatAnswer, EnrolAppliance, Farewell, FarewellTaken, LogBundle, LogTaken, Problem,
+};
 use muster_protocol::appliance::Enrolment;
 use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::crypto::sign::{self, Purpose};
@@ -125,6 +127,12 @@ impl NocError {
         matches!(self, NocError::Refused { status: 400 | 413 | 422, .. })
     }
 
+    /// Whether the NOC says that this appliance is none of its own any more.
+    pub(crate) fn knows_no_appliance(&self) -> bool {
+        let NocError::Refused { code, .. } = self else { return false };
+        matches!(code.as_str(), "appliance_retired" | "appliance_unknown" | "not_granted")
+    }
+
     /// Whether another certificate is needed.
     fn asks_for_certificate(&self) -> bool {
         match self {
@@ -146,6 +154,8 @@ pub struct NocClient<S> {
     device: SecretKey,
     uid: Uid,
     credentials: Option<Credentials>,
+    /// Whether certificates are stored.
+    keeps: bool,
     /// Shared by the connections to one NOC, so that its CA is read once.
     trust: Option<Arc<Pinned>>,
     client: Option<Client>,
@@ -174,7 +184,17 @@ impl<S: Storage> NocClient<S> {
         // A damaged one is replaced by enrolling again.
         let stored = storage.load(Document::Noc).ok().flatten();
         let credentials = stored.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        NocClient { uid: Uid::of(&device.public()), storage, device, credentials, trust: None, client: None }
+        let uid = Uid::of(&device.public());
+        NocClient { uid, storage, device, credentials, keeps: true, trust: None, client: None }
+    }
+
+    /// A client of the same appliance for another NOC. Nothing of it is stored.
+    pub fn passing(&self) -> NocClient<S>
+    where
+        S: Clone,
+    {
+        let (uid, storage, device) = (self.uid, self.storage.clone(), self.device.clone());
+        NocClient { uid, storage, device, credentials: None, keeps: false, trust: None, client: None }
     }
 
     /// Drops connections: the network has changed under them.
@@ -192,6 +212,13 @@ impl<S: Storage> NocClient<S> {
     pub async fn send_log(&mut self, enrolment: &Enrolment, bundle: &LogBundle) -> Result<LogTaken, NocError> {
         let client = self.client(enrolment)?;
         post(&client, &enrolment.noc, "/v1/appliances/logs", bundle).await
+    }
+
+    /// Tells a NOC that this appliance has left it for another one.
+    pub async fn farewell(&mut self, enrolment: &Enrolment, farewell: &Farewell) -> Result<FarewellTaken, NocError> {
+        self.enrol(enrolment).await?;
+        let client = self.client(enrolment)?;
+        post(&client, &enrolment.noc, "/v1/appliances/farewells", farewell).await
     }
 
     /// Sends a beat; enrols before if needed, and renews the certificate when two thirds of its life have passed.
@@ -264,8 +291,10 @@ impl<S: Storage> NocClient<S> {
             certificate: enrolled.certificate,
             renew_at: enrolled.time + ends.saturating_sub(enrolled.time) / 3 * 2,
         };
-        self.storage.save(Document::Noc, &serde_json::to_vec(&credentials).unwrap_or_default())?;
-        tracing::info!("enrolled with the NOC");
+        if self.keeps {
+            self.storage.save(Document::Noc, &serde_json::to_vec(&credentials).unwrap_or_default())?;
+        }
+        tracing::info!(noc = enrolment.noc, "enrolled with the NOC");
         self.credentials = Some(credentials);
         self.client = None;
         Ok(())

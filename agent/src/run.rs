@@ -443,6 +443,16 @@ impl<H: Host> Daemon<H> {
                     tracing::warn!(reason = reason.code(), "an instruction of the NOC was refused");
                 }
                 Event::Instructed { serial, act } => tracing::info!(%serial, ?act, "the NOC has given an instruction"),
+                Event::HandoverBegun { serial } => {
+                    tracing::info!(%serial, "handed over to another NOC, which is tried from now on");
+                }
+                Event::HandoverRefused { reason } => {
+                    tracing::warn!(reason = reason.code(), "a hand-over to another NOC was refused");
+                }
+                Event::HandoverCalledOff { serial } => tracing::info!(%serial, "the hand-over was called off"),
+                Event::HandedOver { serial } => {
+                    tracing::warn!(%serial, "this appliance reports to another NOC and follows its root from now on");
+                }
                 Event::Decommissioned => tracing::warn!("decommissioned: the owner and the settings are forgotten"),
             }
         }

@@ -1,6 +1,6 @@
 //! What the agent tells locally: a file in the state folder, for `muster-agent status` and for scripts.
 
-use crate::agent::Agent;
+use crate::agent::{Agent, TriedNoc};
 use crate::health::Health;
 use crate::network::{Network, shown};
 use crate::storage::Storage;
@@ -58,6 +58,9 @@ pub struct Status {
     /// Settings that somebody changed by hand, by stable words.
     #[serde(default)]
     pub drift: Vec<String>,
+    /// The NOC that it is about to be handed over to.
+    #[serde(default)]
+    pub handover: Option<TriedNoc>,
 }
 
 /// What a status says of the network; the words are those of [`Status`].
@@ -96,6 +99,7 @@ impl Status {
             beats_waiting: agent.beats_waiting(),
             beat_error: beat.error.map(str::to_owned),
             drift: agent.drift(),
+            handover: agent.tries(),
         }
     }
 
@@ -150,6 +154,10 @@ impl Status {
         }
         if self.beats_waiting > 0 {
             line("Waiting", &format!("{} beats, until the NOC is back", self.beats_waiting));
+        }
+        if let Some(TriedNoc { noc, problem }) = &self.handover {
+            let problem = problem.as_deref().map(|problem| format!(", which does not take it yet: {problem}"));
+            line("Hand-over", &format!("to {}{}", shown(noc), problem.unwrap_or_default()));
         }
         line("Changed", &self.drift.join(", "));
         line("Problem", self.beat_error.as_deref().unwrap_or_default());

@@ -85,7 +85,7 @@ impl Explain for NocError {
     fn remedy(&self) -> String {
         match self {
             NocError::Unreachable { .. } => {
-                "Check that the NOC is running and that this computer reaches its address; Muster keeps trying.".into()
+                "Check that the NOC is running and that this computer reaches its address; Muster keeps trying. If the NOC has moved for good, join it again with a new invite.".into()
             }
             NocError::Refused(problem) if !problem.detail.is_empty() => problem.detail.clone(),
             NocError::Refused(_) => "Try again; if it stays, ask whoever runs the NOC.".into(),

@@ -53,6 +53,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/appliances/enrol", post(public::enrol_appliance))
         .route("/appliances/beats", post(appliances::beats))
         .route("/appliances/logs", post(work::logs))
+        .route("/appliances/farewells", post(work::farewells))
         .route("/console/sites", get(consoles::sites))
         .route("/console/appliances", get(consoles::appliances))
         .route("/console/appliances/{uid}/beats", get(consoles::history))

@@ -1,12 +1,14 @@
 //! What can be typed.
 
 mod appliance;
+mod handover;
 mod queue;
 mod voucher;
 
 use anyhow::{Context, bail};
 use appliance::ApplianceCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use handover::HandoverCommand;
 use muster_noc::{Noc, Options, SiteSpec};
 use muster_protocol::api::Site;
 use muster_protocol::id::{ConsoleId, Uid};
@@ -59,6 +61,9 @@ enum Command {
     /// What the NOC itself gives to appliances, with the answers to their beats.
     #[command(subcommand)]
     Appliance(ApplianceCommand),
+    /// Appliances to another address or NOC, without a visit.
+    #[command(subcommand)]
+    Handover(HandoverCommand),
     /// A vendor's word that an appliance is for one NOC.
     #[command(subcommand)]
     Voucher(VoucherCommand),
@@ -229,6 +234,7 @@ impl Muster {
             }
             Command::Inventory(InventoryCommand::List { folder, output }) => list_inventory(&folder.dir, output),
             Command::Appliance(command) => command.run(),
+            Command::Handover(command) => command.run(),
             Command::Voucher(command) => command.run(),
             Command::Queue(command) => command.run(),
             Command::Console(ConsoleCommand::Invite { folder, site, valid, output }) => {

@@ -6,8 +6,9 @@
 //! - `policy`: pool, host-name template, allocation; pure. `inventory`: vendor manifests. `invite`: one-time invites.
 //!   `vouchers`: what a vendor does, apart from any NOC.
 //! - `store`: SQLite, one writer thread with group commit. An answer means that it is on disk.
+//! - `handover`: appliances to another address or NOC, and from another one.
 //! - `work`: what the NOC gives to appliances with the answers to beats. `queue`: what it has consoles do.
-//!   `signer`: grants, instructions, messages and credentials. `watch`: the status daemon. `api`: the routes of [`muster_protocol::api`].
+//!   `signer`: grants, instructions, hand-overs, messages and credentials. `watch`: the status daemon. `api`: the routes of [`muster_protocol::api`].
 //!
 //! # Deliberately absent
 //! No plain HTTP, no TLS below 1.3, no route that lists appliances to anybody but the consoles of their site.
@@ -16,6 +17,7 @@ mod api;
 mod clock;
 mod config;
 mod error;
+mod handover;
 mod inventory;
 mod invite;
 mod noc;
@@ -32,6 +34,7 @@ mod work;
 
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
 pub use error::{AsProblem, StoreError};
+pub use handover::{HandoverError, HandoverView, StuckView, TransferReport};
 pub use inventory::{ImportError, ImportReport, LineError};
 pub use invite::InviteError;
 pub use noc::{ConsoleRecord, Noc};

@@ -53,6 +53,7 @@ fn problem(error: &anyhow::Error) -> Option<Problem> {
         .or_else(|| of::<muster_noc::InviteError>(error))
         .or_else(|| of::<muster_noc::WorkError>(error))
         .or_else(|| of::<muster_noc::QueueError>(error))
+        .or_else(|| of::<muster_noc::HandoverError>(error))
         .or_else(|| of::<muster_noc::StoreError>(error))
         .or_else(|| of::<muster_noc::VoucherToolError>(error))
         .or_else(|| of::<ImportError>(error))

@@ -3,6 +3,7 @@
 use muster_protocol::crypto::keys::{PublicKey, SecretKey};
 use muster_protocol::crypto::sign::{Purpose, sign};
 use muster_protocol::grant::{Credential, Grant};
+use muster_protocol::handover::{Handover, Successor};
 use muster_protocol::instruction::Instruction;
 use muster_protocol::queue::Message;
 use muster_protocol::wire::to_cbor;
@@ -36,6 +37,21 @@ impl Signer {
     pub(crate) fn message(&self, message: &Message) -> Vec<u8> {
         // Our own structure of numbers and texts has no way to fail.
         sign(&self.root, Purpose::Message, serde_json::to_vec(message).unwrap_or_default())
+    }
+
+    /// COSE_Sign1 over a hand-over.
+    pub(crate) fn handover(&self, handover: &Handover) -> Vec<u8> {
+        handover.sign(&self.root)
+    }
+
+    /// COSE_Sign1 over what this NOC offers to take over appliances under.
+    pub(crate) fn offer(&self, successor: &Successor) -> Vec<u8> {
+        successor.offer(&self.root)
+    }
+
+    /// COSE_Sign1 over what another NOC has to know of appliances.
+    pub(crate) fn transfer(&self, transfer: Vec<u8>) -> Vec<u8> {
+        sign(&self.root, Purpose::Transfer, transfer)
     }
 
     /// COSE_Sign1 over a console credential.

@@ -148,8 +148,8 @@ pub enum WorkError {
         /// Which.
         uid: Uid,
     },
-    /// It was decommissioned or replaced.
-    #[error("appliance {} was decommissioned or replaced", .uid.short())]
+    /// It was decommissioned, replaced or handed over.
+    #[error("appliance {} was decommissioned, replaced or handed over", .uid.short())]
     Retired {
         /// Which.
         uid: Uid,

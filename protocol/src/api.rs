@@ -20,6 +20,7 @@
 //! | `POST /v1/appliances/enrol` | [`EnrolAppliance`] | [`ApplianceEnrolled`] |
 //! | `POST /v1/appliances/beats` | [`Beat`] | [`BeatAnswer`] |
 //! | `POST /v1/appliances/logs` | [`LogBundle`] | [`LogTaken`], when an instruction asked for it |
+//! | `POST /v1/appliances/farewells` | [`Farewell`] | [`FarewellTaken`] |
 //!
 //! Errors are [`Problem`] (RFC 9457) with a stable `code`.
 
@@ -27,7 +28,10 @@ mod host;
 mod work;
 
 pub use host::{Disk, HostValues, InterfaceErrors, MAX_MOUNT, MOST_DISKS};
-pub use work::{GivenGrant, GrantFailure, InstructionReport, LogBundle, LogTaken, MAX_LOG, Work, WorkReport};
+pub use work::{
+    Farewell, FarewellTaken, GivenGrant, GivenHandover, GrantFailure, HandoverReport, InstructionReport, LogBundle,
+    LogTaken, MAX_LOG, Work, WorkReport,
+};
 
 use crate::id::{BootId, ConsoleId, Mac, Seq, SiteId, Uid};
 use crate::parameters::{Confirm, FieldError, RawSettings};
@@ -155,6 +159,8 @@ pub enum Provisioning {
     Decommissioned,
     /// Another appliance has its role. It is refused until it is released.
     Replaced,
+    /// It reports to another NOC, as it was told. It is refused until it is released.
+    HandedOver,
 }
 
 /// How an appliance stands with beats (`monitoring.md`, states of an appliance).

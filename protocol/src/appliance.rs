@@ -18,12 +18,13 @@ mod driver;
 #[cfg(any(test, feature = "model"))]
 mod fork;
 mod from_noc;
+mod handover;
 mod keys;
 mod limit;
 mod refusal;
 mod saved;
 
-pub use driver::{Enrolment, Event, FailedGrant, Failure, Input, Output, Profile};
+pub use driver::{Enrolment, Event, FailedGrant, Failure, Input, Output, Profile, Trial};
 #[cfg(any(test, feature = "model"))]
 pub use fork::Fingerprint;
 pub use saved::LoadError;
@@ -42,6 +43,7 @@ use crate::wire::kick::KickPacket;
 use crate::wire::result::{ConfigResult, Reason, Stage, Status};
 use crate::wire::{self, Message, Peer};
 use answer::Answers;
+use handover::{Pace, Step};
 use keys::OneTimeKeys;
 use limit::Bucket;
 use refusal::Refusal;
@@ -63,6 +65,8 @@ pub struct Appliance {
     opens: Bucket,
     /// Where the attempt's console was last heard.
     console_at: Option<Peer>,
+    trial_pace: Pace,
+    farewell_pace: Pace,
     persisting: Option<Persisting>,
     next_token: u64,
     outputs: VecDeque<Output>,
@@ -80,6 +84,7 @@ enum Phase {
     Leaving,
     Forgetting,
     Forgot { retry_at: Option<Millis> },
+    HandingOver { step: Step },
 }
 
 struct Persisting {
@@ -111,6 +116,8 @@ impl Appliance {
             refusals: Bucket::new(20, 200),
             opens: Bucket::new(10, 1_000),
             console_at: None,
+            trial_pace: Pace::default(),
+            farewell_pace: Pace::default(),
             persisting: None,
             next_token: 0,
             outputs: VecDeque::new(),
@@ -141,6 +148,12 @@ impl Appliance {
             Input::Instruction(bytes) => self.instruction(bytes),
             Input::Told(serial) => self.told(serial),
             Input::Forgotten => self.forgotten(),
+            Input::Handover(bytes) => self.take_handover(bytes),
+            Input::NoHandover => self.no_handover(),
+            Input::TrialAccepted(serial) => self.trial_accepted(serial),
+            Input::TrialFailed(serial) => self.trial_failed(now, serial),
+            Input::FarewellTaken(serial) => self.farewell_taken(serial),
+            Input::FarewellFailed(serial) => self.farewell_failed(now, serial),
         }
     }
 
@@ -329,6 +342,7 @@ impl Appliance {
             }
             Phase::Instructed { instruction } => self.carry_out(instruction),
             Phase::Forgot { .. } => self.left(),
+            Phase::HandingOver { step } => self.handed_over(step),
             other => self.phase = other,
         }
     }
@@ -354,8 +368,8 @@ impl Appliance {
             Phase::Settling { why, .. } => {
                 self.phase = Phase::Settling { why, retry_at: Some(now + RETRY_PERSIST_MS) };
             }
-            // As if it had never come; the NOC gives it again.
-            Phase::Instructed { .. } => {}
+            // As if it had never come; the NOC gives it again, or the successor is tried again.
+            Phase::Instructed { .. } | Phase::HandingOver { .. } => {}
             Phase::Forgot { .. } => self.phase = Phase::Forgot { retry_at: Some(now + RETRY_PERSIST_MS) },
             other => self.phase = other,
         }

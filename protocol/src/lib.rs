@@ -9,6 +9,7 @@
 //! - [`wire`]: the datagrams on UDP port 6878, their limits and versions.
 //! - [`crypto`]: keys, COSE signatures, HPKE sealing, claim codes.
 //! - [`grant`]: what the NOC signs: grants and console credentials. [`instruction`]: what it has a configured appliance do.
+//!   [`handover`]: its word that another NOC has the appliance from now on.
 //!   [`voucher`]: what a vendor signs, so that one NOC may take over one appliance.
 //! - [`discovery`], [`delivery`]: the console's machines. [`appliance`], [`beat`]: the appliance's. [`beat_watch`]: the NOC's.
 //! - [`queue`]: what the NOC has a console do.
@@ -30,6 +31,7 @@ pub mod delivery;
 pub mod discovery;
 pub mod explain;
 pub mod grant;
+pub mod handover;
 pub mod id;
 pub mod instruction;
 pub mod parameters;

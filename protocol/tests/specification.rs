@@ -77,6 +77,13 @@ fn every_message_of_the_vectors_fits_the_cddl_of_the_document() {
             _ => {}
         }
     }
+    for vector in vectors("handover.json") {
+        match vector["part"].as_str() {
+            Some("statement") => holds("handover", &bytes(&vector["cose"]["payload"]), &vector["name"]),
+            Some("offer") => holds("successor", &bytes(&vector["cose"]["payload"]), &vector["name"]),
+            _ => {}
+        }
+    }
     for vector in vectors("here.json").iter().filter(|vector| vector.get("hpke").is_some()) {
         holds("settings", &bytes(&vector["hpke"]["plaintext"]), &vector["name"]);
     }

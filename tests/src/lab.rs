@@ -283,7 +283,8 @@ impl Lab {
         command
     }
 
-    fn muster_with_input(&self, args: &[&str], input: &str) -> std::process::Output {
+    /// The same with something on its standard input, as an invite.
+    pub fn muster_with_input(&self, args: &[&str], input: &str) -> std::process::Output {
         use std::io::Write;
         let mut command = self.muster_command(args);
         command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());

@@ -1,5 +1,6 @@
 //! What the NOC gives with the answer to a beat, and what the next beats say became of it (decision 0020).
 
+use super::handover::HandingOver;
 use super::{Agent, Change, Done, Work};
 use crate::health::Health;
 use crate::network::{Network, NetworkError, chain};
@@ -39,7 +40,8 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             InstructionReport { serial, problem: problem.map_or("", |(_, code)| code).to_owned() }
         });
         // The newer one is what the NOC waits for.
-        WorkReport { failed: refused.into_iter().chain(failed).max_by_key(|failure| failure.seq), instruction }
+        let failed = refused.into_iter().chain(failed).max_by_key(|failure| failure.seq);
+        WorkReport { failed, instruction, handover: self.handover_report() }
     }
 
     /// What came with the answer to a beat.
@@ -58,7 +60,9 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         if let Some(signed) = &work.instruction {
             let bytes = BASE64.decode(signed.as_bytes()).unwrap_or_default();
             self.appliance.handle_input(now, Input::Instruction(&bytes));
+            self.pump(now);
         }
+        self.take_handover(now, work.handover.as_ref());
     }
 
     /// The NOC was told, or says itself, that this appliance is to leave.
@@ -66,10 +70,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         let knows = match result {
             Ok(()) => true,
             // The answer that said so was lost.
-            Err(NocError::Refused { code, .. }) => {
-                matches!(code.as_str(), "appliance_retired" | "appliance_unknown" | "not_granted")
-            }
-            Err(_) => false,
+            Err(error) => error.knows_no_appliance(),
         };
         if let (true, Some(serial)) = (knows, told) {
             self.appliance.handle_input(now, Input::Told(serial));
@@ -122,6 +123,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
 
     pub(super) fn forget(&mut self, settings: NetworkSettings) {
         self.standing = Standing::default();
+        self.handing_over = HandingOver::default();
         self.history.forget(self.boot);
         self.drift.forget();
         self.changes.push_back(Change::Forget(settings));

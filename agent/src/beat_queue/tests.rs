@@ -141,12 +141,34 @@ fn ages_are_of_this_boot_and_times_of_a_former_one() {
 fn another_noc_is_told_nothing_of_it() {
     let mut disk = Disk::new();
     disk.miss(1, 3);
-    disk.queue.report_to(&noc(1));
+    disk.queue.report_to(&noc(1), None);
     assert_eq!(disk.queue.len(), 1);
-    disk.queue.report_to(&noc(2));
+    disk.queue.report_to(&noc(2), None);
     assert!(disk.queue.offer(Millis(MINUTE)).earlier.is_empty());
     disk.write(Millis(MINUTE));
     assert!(disk.journal.is_empty(), "nor is it found on the disk later");
+}
+
+#[test]
+fn what_waits_goes_to_the_noc_that_has_taken_over_and_to_no_other() {
+    let mut disk = Disk::new();
+    disk.miss(1, 3);
+    disk.miss(2, 3);
+    disk.write(Millis(15 * MINUTE));
+    let before = disk.queue.offer(Millis(16 * MINUTE)).earlier;
+    disk.queue.report_to(&noc(2), Some([1; 32]));
+    assert_eq!(disk.queue.offer(Millis(16 * MINUTE)).earlier, before);
+    // The power goes before the journal says so: the hand-over is on disk, so it is found again.
+    disk.restart(1);
+    disk.queue.report_to(&noc(2), Some([1; 32]));
+    assert_eq!(disk.names(), [(1, 1), (1, 2)]);
+    disk.write(Millis(20 * MINUTE));
+    disk.restart(1);
+    disk.queue.report_to(&noc(1), None);
+    assert!(disk.queue.is_empty(), "it is the former one's no more");
+    disk.restart(1);
+    disk.queue.report_to(&noc(3), Some([4; 32]));
+    assert!(disk.queue.is_empty(), "nor anybody else's");
 }
 
 #[test]

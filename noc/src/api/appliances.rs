@@ -47,6 +47,7 @@ fn check(beat: &Beat) -> Result<(), ApiError> {
     }
     let mut counters = vec![beat.counter, beat.seq.0];
     counters.extend(beat.work.instruction.iter().map(|report| report.serial.0));
+    counters.extend(beat.work.handover.iter().map(|report| report.serial.0));
     counters.extend(beat.work.failed.iter().map(|failure| failure.seq.0));
     for earlier in &beat.earlier {
         check_values(&earlier.values)?;

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use muster_protocol::api::Problem;
 use muster_protocol::id::{SiteId, Uid};
+use muster_protocol::text::printable;
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +22,12 @@ pub(crate) enum ApiError {
     ConsoleRevoked,
     #[error("this appliance is not known to the NOC")]
     ApplianceUnknown,
-    #[error("this appliance was decommissioned or replaced")]
+    #[error("this appliance was decommissioned, replaced or handed over")]
     ApplianceRetired,
+    #[error("the appliances of this NOC were handed over to {}", printable(.noc))]
+    Moved { noc: String },
+    #[error("this appliance was not handed over under this number")]
+    NotHandedOver,
     #[error("no log was asked for under this number")]
     LogNotWanted,
     #[error("the invite is not known to this NOC")]
@@ -104,6 +109,14 @@ impl AsProblem for ApiError {
                 "appliance_retired",
                 "If it shall serve again, release it at the NOC (`muster-noc inventory release UID`) and configure it.",
             ),
+            Moved { noc } => {
+                let remedy = format!(
+                    "Ask whoever runs {} for an invite (`muster-noc console invite` there), and join that NOC.",
+                    printable(noc)
+                );
+                return problem(410, "noc_moved", self, &remedy);
+            }
+            NotHandedOver => (409, "not_handed_over", "Begin the hand-over again: `muster-noc handover start`."),
             LogNotWanted => {
                 (409, "log_not_wanted", "Ask for it first: `muster-noc appliance logs UID --ask` at the NOC.")
             }

@@ -27,9 +27,12 @@ pub(crate) struct Appliance {
 }
 
 impl Appliance {
-    /// It was decommissioned or replaced, and is refused everything until it is released.
+    /// It was decommissioned, replaced or handed over, and is refused everything until it is released.
     pub(crate) fn is_retired(&self) -> bool {
-        matches!(self.record.provisioning, Provisioning::Decommissioned | Provisioning::Replaced)
+        {
+            use Provisioning::{Decommissioned, HandedOver, Replaced};
+            matches!(self.record.provisioning, Decommissioned | Replaced | HandedOver)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Consoles and the invites they come with.
 
-use super::sites;
+use super::{handover, sites};
 use crate::api::ApiError;
 use crate::error::StoreError;
 use crate::invite::InviteError;
@@ -27,6 +27,7 @@ impl Console {
 
 /// A console's right to act, looked up with everything it does: a revocation takes effect at once.
 pub(crate) fn authorise(db: &Connection, id: ConsoleId) -> Result<Console, ApiError> {
+    refuse_if_moved(db)?;
     let mut statement = db.prepare_cached("SELECT public_key, revoked FROM consoles WHERE id = ?1")?;
     let found: Option<([u8; 32], Option<u64>)> =
         statement.query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -35,6 +36,11 @@ pub(crate) fn authorise(db: &Connection, id: ConsoleId) -> Result<Console, ApiEr
         Some((_, Some(_))) => Err(ApiError::ConsoleRevoked),
         Some((key, None)) => Ok(Console { id, key: PublicKey(key), sites: site_ids(db, id)? }),
     }
+}
+
+/// After a hand-over of everything there is nothing for consoles here.
+fn refuse_if_moved(db: &Connection) -> Result<(), ApiError> {
+    handover::moved_to(db)?.map_or(Ok(()), |noc| Err(ApiError::Moved { noc }))
 }
 
 /// What a console shows to be enrolled.
@@ -48,6 +54,7 @@ pub(crate) struct Enrolment {
 
 /// Uses an invite up; the console's number and sites.
 pub(crate) fn enrol(db: &Connection, now: u64, e: &Enrolment) -> Result<(ConsoleId, Vec<Site>), ApiError> {
+    refuse_if_moved(db)?;
     type Invite = (u64, Option<u64>, Option<u32>, Option<[u8; 32]>);
     let invite: Option<Invite> = db
         .query_row(

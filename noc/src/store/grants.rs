@@ -167,7 +167,8 @@ fn want(
         return Ok(None);
     };
     if appliance.is_retired() {
-        let message = format!("appliance {} was decommissioned or replaced: release it first", item.uid.short());
+        let message =
+            format!("appliance {} was decommissioned, replaced or handed over: release it first", item.uid.short());
         errors.push(FieldError::new(Field::HostName, "retired", message));
         return Ok(None);
     }

@@ -1,7 +1,7 @@
 //! Instructions to appliances: given one after the other with the answers to beats, until a beat says that each was accepted.
 
 use super::appliances::Appliance;
-use super::{from_word, word};
+use super::{from_word, handover, word};
 use crate::error::StoreError;
 use crate::work::InstructionView;
 use muster_protocol::api::InstructionReport;
@@ -29,8 +29,7 @@ pub(crate) fn add(db: &Connection, now: u64, appliance: &Appliance, act: Act) ->
     if let Some(waiting) = waiting {
         return waiting;
     }
-    let sql = "SELECT coalesce(max(serial), 0) FROM instructions WHERE appliance = ?1";
-    let last: u64 = db.prepare_cached(sql)?.query_row([appliance.id], |row| row.get(0))?;
+    let last = handover::highest_serial(db, appliance.id)?;
     // Numbers follow the clock, so that a NOC restored from an old copy goes on above what it has lost.
     let serial = Serial(now.max(last + 1));
     let view = InstructionView {

@@ -75,7 +75,7 @@ fn own(db: &Connection, now: u64, site: SiteId, asked: &Asked) -> Result<Owned, 
         let problem = problem(
             409,
             "retired",
-            format!("appliance {} was decommissioned or replaced", asked.uid.short()),
+            format!("appliance {} was decommissioned, replaced or handed over", asked.uid.short()),
             "If it shall serve again, release it first: `muster-noc inventory release UID` at the NOC.",
         );
         return Ok((Ownership::OtherSite, None, Some(problem)));

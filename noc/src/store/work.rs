@@ -1,13 +1,14 @@
 //! What goes out with the answer to a beat, and what beats say became of it.
 
 use super::appliances::{self, Appliance};
-use super::{given, instructions, retirement};
+use super::{given, handover, instructions, retirement};
 use crate::api::ApiError;
 use crate::watch::Notice;
 use crate::work::InstructionView;
 use muster_protocol::api::{Provisioning, WorkReport};
+use muster_protocol::handover::Successor;
 use muster_protocol::id::{Seq, Uid};
-use muster_protocol::instruction::Act;
+use muster_protocol::instruction::{Act, Serial};
 use rusqlite::Connection;
 
 /// What an answer carries. A component update will be a field of its own.
@@ -17,11 +18,17 @@ pub(crate) struct Due {
     pub(crate) grant: Option<(Seq, Vec<u8>)>,
     /// To be signed for the grant under which the beat came.
     pub(crate) instruction: Option<InstructionView>,
+    /// To be signed for the same grant.
+    pub(crate) handover: Option<(Serial, Successor)>,
 }
 
 /// What is pending for an appliance that beats under `in_force`.
 pub(super) fn due(db: &Connection, now: u64, appliance: &Appliance, in_force: Seq) -> Result<Due, ApiError> {
-    Ok(Due { grant: given::due(db, now, appliance, in_force)?, instruction: instructions::due(db, now, appliance)? })
+    Ok(Due {
+        grant: given::due(db, now, appliance, in_force)?,
+        instruction: instructions::due(db, now, appliance)?,
+        handover: handover::due(db, now, appliance)?,
+    })
 }
 
 /// Keeps what a beat says of earlier work.
@@ -33,6 +40,9 @@ pub(super) fn report(db: &Connection, now: u64, uid: &Uid, report: &WorkReport) 
     let Some(appliance) = appliances::find(db, uid)? else { return Ok(notices) };
     if let Some(failure) = &report.failed {
         notices.extend(given::failed(db, now, &appliance, failure)?);
+    }
+    if let Some(said) = &report.handover {
+        handover::report(db, now, &appliance, said)?;
     }
     if let Some(accepted) = &report.instruction
         && instructions::accepted(db, now, &appliance, accepted)?.contains(&Act::Decommission)

@@ -138,3 +138,35 @@ fn a_vendor_needs_no_noc_and_is_told_what_is_wrong() {
     let (signed, csv, error) = sign(key, root, manifest_path);
     assert!(!signed && csv.is_empty() && error.contains("[manifest_invalid]"), "{error}");
 }
+
+#[test]
+fn a_hand_over_is_typed_at_both_nocs_and_says_what_to_do_next() {
+    let folder = tempfile::TempDir::new().expect("folder");
+    let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+    good(&old, &["init", "--address", "192.0.2.1:8443"]);
+    good(&new, &["init", "--address", "192.0.2.2:8443"]);
+    good(&old, &SITE);
+    for words in [&["show"][..], &["cancel"], &["finish"]] {
+        let error = bad(&old, &[&["handover"], words].concat());
+        assert!(error.contains("[no_handover]") && error.contains("what to do"), "{words:?}: {error}");
+    }
+    assert!(bad(&old, &["handover", "start", "--offer", "nonsense"]).contains("[bad_offer]"));
+    let offer = good(&new, &["handover", "offer"]);
+    assert!(offer.starts_with("muster-offer:") && offer.lines().count() == 1, "{offer}");
+    let started = good(&old, &["handover", "start", "--offer", offer.trim()]);
+    assert!(started.contains("192.0.2.2:8443 (another NOC)") && started.contains("handover accept"), "{started}");
+    let file = folder.path().join("transfer");
+    let file = file.to_str().expect("text");
+    assert!(good(&old, &["handover", "export", file]).contains("0 appliances"));
+    assert!(bad(&old, &["handover", "export", file]).contains("[folder_unwritable]"));
+    let root = good(&old, &["voucher", "root"]);
+    assert!(bad(&new, &["handover", "accept", "--root", "nonsense", file]).contains("[bad_root]"));
+    assert!(bad(&old, &["handover", "accept", "--root", root.trim(), file]).contains("[transfer_for_another]"));
+    assert!(good(&new, &["handover", "accept", "--root", root.trim(), file]).starts_with("1 sites added"));
+    assert!(good(&new, &["site", "list"]).contains("Bern"));
+    assert!(good(&old, &["handover", "finish"]).contains("Finished"));
+    let view: serde_json::Value = serde_json::from_str(&good(&old, &["handover", "cancel", "--json"])).expect("json");
+    assert_eq!((view["waiting"].as_u64(), view["is_own"].as_bool()), (Some(0), Some(false)));
+    assert!(good(&old, &["handover", "show"]).contains("Called off"));
+    assert!(good(&old, &["handover", "start"]).contains("another address of this NOC"));
+}

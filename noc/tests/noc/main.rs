@@ -2,6 +2,7 @@
 
 mod client;
 mod command;
+mod handover;
 mod journey;
 mod many;
 mod queue;

@@ -17,6 +17,9 @@ pub struct Work {
     /// COSE_Sign1 by the NOC root over [`crate::instruction::Instruction`], base64: the oldest that is not carried out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instruction: Option<String>,
+    /// Another NOC that the appliance is to report to. An answer without it calls off one that is not final yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handover: Option<GivenHandover>,
 }
 
 impl Work {
@@ -35,6 +38,15 @@ pub struct GivenGrant {
     pub seq: Seq,
 }
 
+/// A hand-over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenHandover {
+    /// COSE_Sign1 by the NOC root over [`crate::handover::Handover`], base64.
+    pub handover: String,
+    /// Its number, for reports about one that cannot be read.
+    pub serial: Serial,
+}
+
 /// What became of work; the same in every beat until there is something newer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -45,6 +57,9 @@ pub struct WorkReport {
     /// The instruction accepted last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instruction: Option<InstructionReport>,
+    /// The hand-over accepted last, or refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handover: Option<HandoverReport>,
 }
 
 impl WorkReport {
@@ -74,6 +89,33 @@ pub struct InstructionReport {
     /// Why it could not be carried out: a stable word; empty if it was.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub problem: String,
+}
+
+/// How a hand-over stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandoverReport {
+    /// Its number.
+    pub serial: Serial,
+    /// It is final: the appliance reports to the successor.
+    #[serde(default)]
+    pub done: bool,
+    /// Why it was refused, or why the last try came to nothing: a stable word; empty while nothing is wrong.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub problem: String,
+}
+
+/// The last word of an appliance to the NOC that it has left for another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Farewell {
+    /// The hand-over.
+    pub serial: Serial,
+}
+
+/// The NOC has it on disk that the appliance has left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FarewellTaken {
+    /// NOC time, Unix seconds.
+    pub time: u64,
 }
 
 /// The recent log lines of an agent, asked for by an instruction.

@@ -67,6 +67,18 @@ pub enum Input<'a> {
     Told(Serial),
     /// [`Output::Forget`] is done.
     Forgotten,
+    /// The answer to a beat brought a hand-over: COSE_Sign1 by the NOC root over a [`crate::handover::Handover`].
+    Handover(&'a [u8]),
+    /// The present NOC's answer to a beat brought none.
+    NoHandover,
+    /// The successor of this hand-over accepted a beat.
+    TrialAccepted(Serial),
+    /// It did not.
+    TrialFailed(Serial),
+    /// The former NOC knows that the appliance has left, or says that it does not know the appliance.
+    FarewellTaken(Serial),
+    /// The former NOC could not be told.
+    FarewellFailed(Serial),
 }
 
 /// Why settings could not be applied.
@@ -149,6 +161,15 @@ pub struct Enrolment {
     pub interval_s: u32,
 }
 
+/// A NOC that is to be spoken to beside the present one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// The hand-over.
+    pub serial: Serial,
+    /// Where, and as what.
+    pub enrolment: Enrolment,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -190,6 +211,26 @@ pub enum Event {
     },
     /// The appliance has no owner any more.
     Decommissioned,
+    /// A hand-over is stored and will be tried.
+    HandoverBegun {
+        /// Its number.
+        serial: Serial,
+    },
+    /// A hand-over was refused before anything changed.
+    HandoverRefused {
+        /// Why.
+        reason: Reason,
+    },
+    /// The present NOC does not want to hand over any more.
+    HandoverCalledOff {
+        /// Its number.
+        serial: Serial,
+    },
+    /// The successor is the NOC that counts.
+    HandedOver {
+        /// The number of the hand-over.
+        serial: Serial,
+    },
 }
 
 /// A grant that the NOC gave with a beat, and that came to nothing.

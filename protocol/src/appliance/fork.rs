@@ -43,6 +43,8 @@ impl Appliance {
             noc_time: self.noc_time,
             opens: self.opens,
             console_at: self.console_at,
+            trial_pace: self.trial_pace,
+            farewell_pace: self.farewell_pace,
             persisting: persisting.map(|p| Persisting { token: p.token, next: p.next.clone() }),
             next_token: self.next_token,
             outputs: VecDeque::new(),
@@ -64,6 +66,8 @@ impl Appliance {
             noc_time,
             opens,
             console_at,
+            trial_pace,
+            farewell_pace,
             persisting,
             next_token,
             outputs,
@@ -73,6 +77,7 @@ impl Appliance {
             &mut hash,
             &(uid, profile.mac, profile.boot, profile.proof, profile.vendor, noc_time, console_at, next_token, outputs),
         );
+        add(&mut hash, &(trial_pace, farewell_pace));
         hash.update(saved.store());
         phase.add_to(&mut hash);
         if let Some(Persisting { token, next }) = persisting {
@@ -115,6 +120,7 @@ impl Phase {
             Phase::Leaving => Phase::Leaving,
             Phase::Forgetting => Phase::Forgetting,
             Phase::Forgot { retry_at } => Phase::Forgot { retry_at: *retry_at },
+            Phase::HandingOver { step } => Phase::HandingOver { step: *step },
         }
     }
 
@@ -135,6 +141,7 @@ impl Phase {
             Phase::Leaving => add(hash, &"leaving"),
             Phase::Forgetting => add(hash, &"forgetting"),
             Phase::Forgot { retry_at } => add(hash, &("forgot", retry_at)),
+            Phase::HandingOver { step } => add(hash, &("handing over", step)),
         }
     }
 }

@@ -32,7 +32,7 @@ impl Appliance {
     }
 
     /// While something else goes on, nothing is taken from the NOC: it gives it again with the next beat.
-    fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         matches!(self.phase, Phase::Idle) && self.persisting.is_none()
     }
 

@@ -3,6 +3,7 @@
 use crate::crypto::keys::PublicKey;
 use crate::crypto::seal::ExportedKey;
 use crate::grant::Grant;
+use crate::handover::Handover;
 use crate::id::{RequestId, Seq};
 use crate::instruction::{Act, Serial};
 use crate::time::UnixTime;
@@ -43,6 +44,15 @@ pub(super) struct Saved {
     /// The instruction accepted last, under the grant in force or one before it.
     #[n(7)]
     pub(super) instructed: Option<Instructed>,
+    /// A hand-over that was accepted and is neither final nor called off.
+    #[n(8)]
+    pub(super) handover: Option<Handover>,
+    /// The number of the hand-over accepted last.
+    #[n(9)]
+    pub(super) handed: Option<Serial>,
+    /// The hand-over that became final last. `committed` names the new NOC and its root since then.
+    #[n(10)]
+    pub(super) moved: Option<Moved>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -52,6 +62,27 @@ pub(super) struct Instructed {
     pub(super) serial: Serial,
     #[n(1)]
     pub(super) act: Act,
+}
+
+/// The NOC that was left for another one.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct Moved {
+    #[n(0)]
+    pub(super) serial: Serial,
+    #[n(1)]
+    pub(super) noc: String,
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(super) ca_pin: [u8; 32],
+    /// The grant under which it knew the appliance.
+    #[n(3)]
+    pub(super) seq: Seq,
+    /// After this nobody tries to tell it any more.
+    #[n(4)]
+    pub(super) expires: UnixTime,
+    #[n(5)]
+    pub(super) told: bool,
 }
 
 /// One config packet that was opened and verified, or one grant that came with a beat; its console is the NOC root then.

@@ -21,6 +21,7 @@ use crate::wire::to_cbor;
 mod amplification;
 mod clock;
 mod from_noc;
+mod handover;
 mod vouched;
 
 /// An appliance, and everything that a console and a NOC need to talk to it.

@@ -37,6 +37,12 @@ pub enum Purpose {
     ConsoleEnrolment,
     /// Vendor over a voucher.
     Voucher,
+    /// NOC root over a hand-over to another NOC.
+    Handover,
+    /// NOC root over what it offers to take over appliances under.
+    HandoverOffer,
+    /// NOC root over what it knows of appliances, for the NOC that takes them over.
+    Transfer,
 }
 
 impl Purpose {
@@ -54,6 +60,9 @@ impl Purpose {
             Purpose::Enrolment => b"muster/1 enrolment",
             Purpose::ConsoleEnrolment => b"muster/1 console enrolment",
             Purpose::Voucher => b"muster/1 voucher",
+            Purpose::Handover => b"muster/1 hand-over",
+            Purpose::HandoverOffer => b"muster/1 hand-over offer",
+            Purpose::Transfer => b"muster/1 transfer",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! ones. What is made here comes from the code that the programs run; the steps between, which that code does not show,
 //! are computed beside it and must lead to the same bytes.
 
+pub(crate) mod handovers;
 pub(crate) mod hpke;
 pub(crate) mod messages;
 pub(crate) mod parties;
@@ -35,6 +36,7 @@ pub(crate) fn files() -> BTreeMap<&'static str, Value> {
         ("result.json", file("kind 4", messages::results())),
         ("kick-start.json", file("kind 5", messages::kick_starts())),
         ("refused.json", file("what must be refused, and why", refused::all())),
+        ("handover.json", file("what a root signs to hand an appliance over, and what is refused", handovers::all())),
         ("voucher.json", file("what a vendor signs, and packets that bring it or are refused for it", vouchers::all())),
     ])
 }

@@ -11,12 +11,13 @@ use muster_protocol::crypto::keys::{PublicKey, SealKey};
 use muster_protocol::crypto::seal::ExportedKey;
 use muster_protocol::crypto::sign::{self, Purpose};
 use muster_protocol::grant::{Credential, EnrolmentProof, Grant};
+use muster_protocol::handover::{Handover, Successor};
 use muster_protocol::id::{BootId, PingId, RequestId, Uid};
 use muster_protocol::time::{Millis, UnixTime};
 use muster_protocol::voucher::Voucher;
 use muster_protocol::wire::config::{OpenError, PacketHash};
 use muster_protocol::wire::here::Proof;
-use muster_protocol::wire::result::{ConfigResult, ResultPacket, Status};
+use muster_protocol::wire::result::{ConfigResult, Reason, ResultPacket, Status};
 use muster_protocol::wire::{self, DecodeError, Message, Peer};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -298,6 +299,20 @@ impl Bench {
         bench
     }
 
+    /// Tells it something that is no datagram; why a hand-over was refused, if one was.
+    fn say(&mut self, input: Input<'_>) -> Option<Reason> {
+        self.appliance.handle_input(self.now, input);
+        let mut refused = None;
+        while let Some(output) = self.appliance.poll_output() {
+            match output {
+                Output::Persist { token, .. } => self.appliance.handle_input(self.now, Input::Persisted(token)),
+                Output::Notify(muster_protocol::appliance::Event::HandoverRefused { reason }) => refused = Some(reason),
+                _ => {}
+            }
+        }
+        refused
+    }
+
     /// Gives it a datagram, does at once what it asks for, and returns what it sends.
     pub(crate) fn give(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         self.appliance.handle_input(self.now, Input::Datagram { peer: peer(), bytes });
@@ -314,6 +329,44 @@ impl Bench {
         }
         sent
     }
+}
+
+pub(crate) fn handovers(vectors: &[Value]) {
+    for vector in vectors {
+        let (name, meaning) = (text(vector, "name"), &vector["meaning"]);
+        match text(vector, "part") {
+            "statement" => {
+                let handover = Handover::verify(&root().public(), &bytes(&vector["cose"], "bytes")).expect(name);
+                assert_eq!(handover.uid.to_string(), text(meaning, "uid"));
+                assert_eq!(handover.seq.0.to_string(), text(meaning, "seq"));
+                assert_eq!(handover.serial.0.to_string(), text(meaning, "serial"));
+                assert_eq!(handover.expires.0.to_string(), text(meaning, "expires"));
+                is_successor(&handover.to, &meaning["to"]);
+            }
+            "offer" => {
+                let offer = Successor::of_offer(&bytes(&vector["cose"], "bytes")).expect(name);
+                is_successor(&offer, meaning);
+            }
+            _ => {
+                let mut bench = Bench::configured();
+                if let Some(time) = vector["known_time"].as_str() {
+                    bench.say(Input::NocTime(UnixTime(time.parse().expect("a time"))));
+                }
+                let refused = bench.say(Input::Handover(&bytes(vector, "bytes")));
+                assert_eq!(refused.map(|reason| reason.code()), Some(text(vector, "reason")), "{name}");
+                assert_eq!(refused.map(|reason| reason as u64), Some(number(vector, "reason_number")), "{name}");
+            }
+        }
+    }
+    let mut bench = Bench::configured();
+    let good = bytes(&vectors[0]["cose"], "bytes");
+    assert_eq!(bench.say(Input::Handover(&good)), None);
+    assert!(bench.appliance.trial(bench.now).is_some(), "the positive control");
+}
+
+fn is_successor(successor: &Successor, meaning: &Value) {
+    assert_eq!(successor.noc, text(meaning, "noc"));
+    assert_eq!((successor.ca_pin, successor.root.0), (array(meaning, "ca_pin"), array(meaning, "root")));
 }
 
 pub(crate) fn refused_by_appliance(vector: &Value) -> Option<String> {

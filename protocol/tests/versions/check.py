@@ -193,6 +193,8 @@ IS_HERE = is_map(
 IS_ADDRESS = is_map({0: UID, 1: MAC, 2: KEY, 3: ID16})
 IS_ORDER = is_map({0: is_bytes(), 1: KEY, 2: ID16}, {3: is_bytes()})
 IS_VOUCHER = is_map({0: UID, 1: KEY, 2: KEY, 3: TIME}, {4: TIME})
+IS_SUCCESSOR = is_map({0: is_text, 1: HASH, 2: KEY})
+IS_HANDOVER = is_map({0: UID, 1: SEQ, 2: SEQ, 3: IS_SUCCESSOR, 4: TIME, 5: TIME})
 IS_KICK = is_map({0: UID, 1: ID16, 2: SEQ})
 
 
@@ -542,6 +544,29 @@ def check_voucher(signed, vendor, grant, time):
     ended = time is not None and voucher.get(4, time) < time
     if voucher[2] != vendor or voucher[0] != grant[0] or voucher[1] != grant[15] or ended:
         raise Refused("voucher_refused")
+
+
+def read_handover(signed, root, uid, seq, time=None):
+    """The hand-over of a root to the appliance `uid` that is configured by grant `seq`; Refused with the code of the reason."""
+    try:
+        handover = decode(verify(root, "muster/1 hand-over", signed))
+        IS_HANDOVER(handover)
+        check(is_address(handover[3][0]), "address of the successor")
+    except (Malformed, Refused):
+        raise Refused("wrong_root")
+    if handover[0] != uid:
+        raise Refused("wrong_appliance")
+    if handover[1] != seq:
+        raise Refused("old_sequence")
+    if time is not None and handover[5] < time:
+        raise Refused("expired")
+    return handover
+
+
+def is_address(text):
+    host, colon, port = text.rpartition(":")
+    good = all(c.isascii() and (c.isalnum() or c in "-.:[]") for c in host) and port.isascii() and port.isdigit()
+    return len(text) <= 128 and bool(host and colon) and good and 0 < int(port) < 65536
 
 
 def make_config(console_seed, grant, address, psk, ikm=None, voucher=None):

@@ -56,6 +56,7 @@ def check_folder(folder):
         "kick-start.json": lambda v: check_kick(keys, v),
         "refused.json": lambda v: check_refused(keys, configs, v),
         "voucher.json": lambda v: check_voucher(keys, v),
+        "handover.json": lambda v: check_handover(keys, configs, v),
     }
     for name, each in checks.items():
         for vector in read(name)["vectors"]:
@@ -293,6 +294,39 @@ def check_voucher(keys, v):
     else:
         same(appliance.why_not(h(v["datagram"])), v["reason"], "reason")
         same(CODES[v["reason_number"]], v["reason"], "number")
+
+
+def check_handover(keys, configs, v):
+    root, uid = h(keys["noc_root"]["public_key"]), m.uid_of(h(keys["device"]["public_key"]))
+    told = lambda to: {"noc": to[0], "ca_pin": to[1].hex(), "root": to[2].hex()}
+    if v["part"] == "offer":
+        offer = m.decode(check_cose(v["cose"]))
+        m.IS_SUCCESSOR(offer)
+        same(told(offer), v["meaning"], "meaning")
+        m.verify(offer[2], "muster/1 hand-over offer", h(v["cose"]["bytes"]))
+        return
+    if v["part"] == "statement":
+        handover = m.decode(check_cose(v["cose"]))
+        seq = handover[1]
+        same(m.read_handover(h(v["cose"]["bytes"]), root, uid, seq), handover, "read")
+        same(
+            {
+                "uid": m.uid_text(handover[0]), "seq": str(seq), "serial": str(handover[2]), "to": told(handover[3]),
+                "issued": str(handover[4]), "expires": str(handover[5]),
+            },
+            v["meaning"],
+            "meaning",
+        )  # fmt: skip
+        return
+    grant = m.decode(m.parse_cose(h(next(iter(configs.values()))["grant"]))[0])
+    time = int(v["known_time"]) if v["known_time"] else None
+    try:
+        m.read_handover(h(v["bytes"]), root, uid, grant[3], time)
+        reason = None
+    except Refused as refused:
+        reason = str(refused)
+    same(reason, v["reason"], "reason")
+    same(CODES[v["reason_number"]], v["reason"], "number")
 
 
 def check_result(keys, configs, v):

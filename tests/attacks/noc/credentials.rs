@@ -26,6 +26,7 @@ fn routes() -> Vec<(Method, &'static str, For, Value)> {
         (Method::POST, "/appliances/enrol", For::Anybody, Value::Null),
         (Method::POST, "/appliances/beats", For::Appliances, beat),
         (Method::POST, "/appliances/logs", For::Appliances, json!({ "serial": 1, "text": "" })),
+        (Method::POST, "/appliances/farewells", For::Appliances, json!({ "serial": 1 })),
         (Method::GET, "/console/sites", For::Consoles, Value::Null),
         (Method::GET, "/console/appliances", For::Consoles, Value::Null),
         (Method::GET, "/console/appliances/{uid}/beats", For::Consoles, Value::Null),
@@ -86,8 +87,12 @@ async fn every_address_refuses_whom_it_is_not_for() {
             For::Appliances => {
                 assert_eq!(ask(&world.anybody).await, refused("certificate_missing"), "{path}");
                 assert_eq!(ask(&world.console.http).await, refused("certificate_wrong_kind"), "{path}");
-                // Nobody has asked for a log.
-                let answer = if path.ends_with("/logs") { refused("log_not_wanted") } else { Ok(()) };
+                // Nobody has asked for a log, or told it to leave.
+                let answer = match path.rsplit('/').next() {
+                    Some("logs") => refused("log_not_wanted"),
+                    Some("farewells") => refused("not_handed_over"),
+                    _ => Ok(()),
+                };
                 assert_eq!(ask(appliance).await, answer, "{path}: its own certificate");
             }
         }

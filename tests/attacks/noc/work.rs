@@ -5,10 +5,11 @@ use crate::rogue::Ca;
 use crate::rogue::server::Rogue;
 use crate::world::Practice;
 use data_encoding::BASE64;
-use muster_protocol::api::{BeatAnswer, GivenGrant, Work};
+use muster_protocol::api::{BeatAnswer, GivenGrant, GivenHandover, Work};
 use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::crypto::sign::{self, Purpose};
 use muster_protocol::grant::Grant;
+use muster_protocol::handover::{Handover, Successor};
 use muster_protocol::id::{Seq, SiteId, Uid};
 use muster_protocol::instruction::{Act, Instruction, Serial};
 use muster_protocol::parameters::{Confirm, Parameters, RawSettings};
@@ -78,8 +79,21 @@ impl Intruder {
 
     /// The answers of a while carry this; how the appliance stands after three of them.
     fn answer(&mut self, grant: Option<(&SecretKey, Grant)>, instruction: Option<(&SecretKey, Instruction)>) -> Value {
+        self.answer_with(grant, instruction, None)
+    }
+
+    fn answer_with(
+        &mut self,
+        grant: Option<(&SecretKey, Grant)>,
+        instruction: Option<(&SecretKey, Instruction)>,
+        handover: Option<(&SecretKey, Handover)>,
+    ) -> Value {
         let signed = |key, purpose, body| BASE64.encode(&sign::sign(key, purpose, body));
         let work = Work {
+            handover: handover.map(|(key, handover)| GivenHandover {
+                handover: BASE64.encode(&handover.sign(key)),
+                serial: handover.serial,
+            }),
             grant: grant
                 .map(|(key, grant)| GivenGrant { grant: signed(key, Purpose::Grant, to_cbor(&grant)), seq: grant.seq }),
             instruction: instruction.map(|(key, instruction)| signed(key, Purpose::Instruction, to_cbor(&instruction))),
@@ -109,6 +123,29 @@ impl Intruder {
         let name = self.host_name();
         assert!(name != "stolen" && !name.is_empty(), "{what}: it is called {name}");
     }
+}
+
+#[test]
+fn a_hand_over_by_another_root_for_another_appliance_or_of_another_configuration_moves_nobody() {
+    let mut intruder = Intruder::start();
+    let (root, stranger) = (intruder.root.clone(), SecretKey::from_seed(&[9; 32]));
+    // An own NOC of the intruder's, at a port where nobody is.
+    let to = Successor { noc: "127.0.0.1:1".into(), ca_pin: [9; 32], root: stranger.public() };
+    let (issued, expires) = (UnixTime(1), UnixTime(u64::MAX >> 1));
+    let good = Handover { uid: intruder.uid, seq: Seq(1), serial: Serial(100), to, issued, expires };
+    let cases = [
+        ("by another root", &stranger, good.clone()),
+        ("for another appliance", &root, Handover { uid: Uid([7; 20]), ..good.clone() }),
+        ("of another configuration", &root, Handover { seq: Seq(2), ..good.clone() }),
+        ("that has ended", &root, Handover { expires: UnixTime(2), ..good.clone() }),
+    ];
+    for (what, key, handover) in cases {
+        let stats = intruder.answer_with(None, None, Some((key, handover)));
+        intruder.is_unchanged(&stats, what);
+    }
+    // What the root has signed is tried, and as nobody is there the appliance stays.
+    let stats = intruder.answer_with(None, None, Some((&root, good)));
+    intruder.is_unchanged(&stats, "to a successor that is not there");
 }
 
 #[test]
@@ -193,7 +230,7 @@ fn an_unconfigured_appliance_asks_nobody_and_takes_nothing() {
         grant: BASE64.encode(&sign::sign(&root, Purpose::Grant, to_cbor(&intruder.grant(9)))),
         seq: Seq(9),
     };
-    let work = Work { grant: Some(grant), instruction: None };
+    let work = Work { grant: Some(grant), instruction: None, handover: None };
     let body = serde_json::to_string(&BeatAnswer { interval_s: 5, time: now(), work, earlier: None }).expect("JSON");
     let rogue = Rogue::listen(intruder.world.noc.port, intruder.ca.shown(), &body);
     // Longer than it ever waited between two beats, and it lives.

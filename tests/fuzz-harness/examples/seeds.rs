@@ -10,6 +10,7 @@ use muster_protocol::crypto::keys::SealKey;
 use muster_protocol::crypto::sign::{self, Purpose};
 use muster_protocol::delivery::{self, Delivery, Order};
 use muster_protocol::grant::{ConsoleProof, Credential, EnrolmentProof};
+use muster_protocol::handover::{Handover, Successor};
 use muster_protocol::id::{ConsoleId, RequestId, Seq, SiteId};
 use muster_protocol::instruction::{Act, Instruction, Serial};
 use muster_protocol::parameters::Confirm;
@@ -150,6 +151,11 @@ impl Seeds {
             expires: UnixTime(500),
         };
         add("instruction", "", to_cbor(&instruction));
+        let to = Successor { noc: "noc.example:6878".to_owned(), ca_pin: [3; 32], root: KEYS.root.public() };
+        add("offer", "", to_cbor(&to));
+        let (seq, serial) = (Seq(7), Serial(9));
+        let handover = Handover { uid: uid(), seq, serial, to, issued: UnixTime(5), expires: UnixTime(500) };
+        add("handover", "", to_cbor(&handover));
         add("voucher", "", to_cbor(&keys::voucher()));
         add("voucher", "-ends", to_cbor(&Voucher { expires: Some(UnixTime(1_900_000_000)), ..keys::voucher() }));
     }

@@ -8,6 +8,7 @@ use minicbor::bytes::ByteVec;
 use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::crypto::sign::{self, Purpose, Unverified};
 use muster_protocol::grant::{ConsoleProof, Credential, EnrolmentProof, Grant};
+use muster_protocol::handover::{Handover, Successor};
 use muster_protocol::instruction::Instruction;
 use muster_protocol::voucher::{self, Voucher};
 use muster_protocol::wire::here::HerePacket;
@@ -16,7 +17,7 @@ use muster_protocol::wire::result::{Status, Tag};
 use muster_protocol::wire::{self, Message, from_cbor, to_cbor};
 
 /// What the first byte chooses. Seeds are named after these.
-pub const LAYERS: [&str; 12] = [
+pub const LAYERS: [&str; 14] = [
     "cose",
     "ping",
     "credential",
@@ -29,6 +30,8 @@ pub const LAYERS: [&str; 12] = [
     "grant",
     "instruction",
     "voucher",
+    "handover",
+    "offer",
 ];
 
 /// The first byte chooses the message.
@@ -46,7 +49,9 @@ pub fn run(data: &[u8]) {
         8 => one_encoding::<ConsoleProof>(&signed(&KEYS.console, Purpose::ConsoleEnrolment, payload), payload),
         9 => one_encoding::<Grant>(&signed(&KEYS.root, Purpose::Grant, payload), payload),
         10 => one_encoding::<Instruction>(&signed(&KEYS.root, Purpose::Instruction, payload), payload),
-        _ => voucher(payload),
+        11 => voucher(payload),
+        12 => handover(payload),
+        _ => offer(payload),
     };
     if accepted {
         reached::mark(LAYERS[usize::from(*layer) % LAYERS.len()]);
@@ -121,6 +126,23 @@ fn kick(payload: &[u8]) -> bool {
 }
 
 /// The input is what the vendor signed.
+fn handover(payload: &[u8]) -> bool {
+    let signed = signed(&KEYS.root, Purpose::Handover, payload);
+    let verified = LIMIT.hold(payload.len(), || Handover::verify(&KEYS.root.public(), &signed));
+    let Ok(handover) = verified else { return false };
+    assert_eq!(to_cbor(&handover), payload, "what is accepted has one encoding");
+    assert!(Handover::verify(&KEYS.other_root.public(), &signed).is_err(), "another root's key verifies nothing");
+    true
+}
+
+fn offer(payload: &[u8]) -> bool {
+    let signed = signed(&KEYS.root, Purpose::HandoverOffer, payload);
+    let Ok(offer) = LIMIT.hold(payload.len(), || Successor::of_offer(&signed)) else { return false };
+    assert_eq!(offer.root, KEYS.root.public(), "nobody offers what another root holds");
+    assert_eq!(to_cbor(&offer), payload, "what is accepted has one encoding");
+    true
+}
+
 fn voucher(payload: &[u8]) -> bool {
     let signed = signed(&KEYS.vendor, Purpose::Voucher, payload);
     let Ok(voucher) = LIMIT.hold(payload.len(), || Voucher::read(&signed)) else { return false };
