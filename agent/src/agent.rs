@@ -3,7 +3,9 @@
 //! The loop around it gives datagrams, wake-ups and finished work in, and takes datagrams out. Whatever takes time (the
 //! network, the NOC) runs as a task of its own and comes back as [`Done`], so that one loop can drive many agents.
 
+mod change;
 mod drift;
+mod resume;
 mod work;
 
 use crate::beat_queue::Offer;
@@ -12,12 +14,12 @@ use crate::health::Health;
 use crate::history::History;
 use crate::identity::Identity;
 use crate::network::drift::Setting;
-use crate::network::{Network, NetworkError, chain};
+use crate::network::{Network, chain};
 use crate::noc_client::{NocClient, NocError};
 use crate::storage::{Document, Storage, StorageError};
 use crate::system::System;
 use muster_protocol::api::{self, BeatAnswer, BeatValues};
-use muster_protocol::appliance::{Appliance, Enrolment, Event, Failure, Input, LoadError, Output, Profile};
+use muster_protocol::appliance::{Appliance, Enrolment, Event, Input, LoadError, Output, Profile};
 use muster_protocol::beat::{self, Beat};
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::crypto::random;
@@ -30,10 +32,12 @@ use muster_protocol::wire::result::Stage;
 use muster_protocol::wire::{self, Message, Peer};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
+use change::{Change, Changed};
 use drift::Drift;
+pub use resume::NetworkProblem;
+use resume::Resume;
 
 /// What an agent is made of.
 pub struct Parts<S, N, H> {
@@ -92,25 +96,6 @@ impl Done {
     }
 }
 
-#[derive(Debug)]
-enum Change {
-    Apply(NetworkSettings),
-    RollBack,
-    Commit,
-    Resume(NetworkSettings),
-    Restore(NetworkSettings),
-    Forget(NetworkSettings),
-}
-
-#[derive(Debug)]
-enum Changed {
-    Applied(Result<(), Failure>),
-    RolledBack,
-    Committed,
-    Settled,
-    Forgotten,
-}
-
 /// Why an agent cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -152,6 +137,7 @@ pub struct Agent<S, N, H> {
     last_beat: LastBeat,
     history: History<S>,
     drift: Drift,
+    resume: Resume,
     changes: VecDeque<Change>,
     changing: bool,
     /// The network's former state is still to be forgotten.
@@ -172,9 +158,6 @@ pub struct LastBeat {
     /// Why the last one did not arrive: a stable word.
     pub error: Option<&'static str>,
 }
-
-/// A change of the network that fails is tried again after this time: nothing else can be done.
-const RETRY_CHANGE: Duration = Duration::from_secs(5);
 
 impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
     /// Starts with what is stored.
@@ -202,6 +185,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             muted: false,
             last_beat: LastBeat::default(),
             drift: Drift::default(),
+            resume: Resume::default(),
             changes: VecDeque::new(),
             changing: false,
             committing: false,
@@ -232,6 +216,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         if let Some(beat) = &mut self.beat {
             beat.handle_timeout(now);
         }
+        self.resume_again(now);
         self.pump(now);
     }
 
@@ -246,7 +231,11 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                 match changed {
                     Changed::Applied(result) => self.appliance.handle_input(now, Input::Applied(result)),
                     Changed::RolledBack => self.appliance.handle_input(now, Input::RolledBack),
-                    Changed::Committed => self.committing = false,
+                    Changed::Committed => {
+                        self.committing = false;
+                        self.resume.ended();
+                    }
+                    Changed::Resumed { restored, result } => self.resumed(now, restored, result),
                     Changed::Settled => {}
                     Changed::Forgotten => self.appliance.handle_input(now, Input::Forgotten),
                 }
@@ -275,15 +264,17 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         self.set_mac(now, mac);
     }
 
-    /// Final settings are not on the interface, `by_hand` those that somebody took off it: puts them back. False if there are
-    /// none, or the network is being changed.
-    pub fn put_settings_back(&mut self, by_hand: &[Setting]) -> bool {
+    /// Address or default route are not on the interface: puts them back. They were taken off it by hand, or, with `returned`, it
+    /// had been away. False if there are no final settings, or the network is being changed.
+    pub fn put_settings_back(&mut self, missing: &[Setting], returned: bool) -> bool {
         let settings = self.appliance.settings().filter(|_| self.appliance.state() == State::Configured);
         let Some(settings) = settings.filter(|_| !self.changing && self.changes.is_empty()).cloned() else {
             return false;
         };
-        self.drift.put_back(by_hand);
-        self.changes.push_back(Change::Resume(settings));
+        if !returned {
+            self.drift.put_back(missing);
+        }
+        self.changes.push_back(Change::PutBack(settings, returned));
         self.next_change();
         true
     }
@@ -310,7 +301,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
     /// When [`Self::timeout`] is wanted.
     pub fn poll_timeout(&self) -> Option<Millis> {
         let beat = self.beat.as_ref().and_then(Beat::poll_timeout);
-        [self.appliance.poll_timeout(), beat].into_iter().flatten().min()
+        [self.appliance.poll_timeout(), beat, self.next_resume()].into_iter().flatten().min()
     }
 
     /// Its identity.
@@ -447,6 +438,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         if self.settings_at_rest().is_some() {
             values.drift = self.drift();
         }
+        values.network_problem = self.network_problem().map(|problem| problem.code.clone());
         self.history.due(now, &enrolment, counter, &values);
         Some((enrolment, values))
     }
@@ -458,7 +450,9 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         let work = self.work_report();
         let told = work.instruction.as_ref().map(|instruction| instruction.serial);
         let mut beat = api::Beat { boot: self.boot, counter, seq: enrolment.seq, values, work, earlier };
-        let (network, settings) = (self.network.clone(), self.settings_at_rest());
+        // What could not be brought into force was not changed by hand.
+        let settings = self.settings_at_rest().filter(|_| !self.resume.is_failing());
+        let network = self.network.clone();
         let (noc, work, connections) = (self.noc.clone(), self.work.clone(), self.connections.clone());
         let (uid, epoch) = (self.uid(), self.epoch);
         let put_back = self.drift.put_back_since().clone();
@@ -521,70 +515,8 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         self.changing = true;
         let (network, work, uid, noc) = (self.network.clone(), self.work.clone(), self.uid(), self.noc.clone());
         tokio::spawn(async move {
-            let changed = make(&*network, &noc, change, &work, uid).await;
+            let changed = change::make(&*network, &noc, change, &work, uid).await;
             let _ = work.send(Done { uid, work: Work::Changed(changed) });
         });
-    }
-}
-
-async fn make<S: Storage, N: Network>(
-    network: &N,
-    noc: &Mutex<NocClient<S>>,
-    change: Change,
-    work: &mpsc::UnboundedSender<Done>,
-    uid: Uid,
-) -> Changed {
-    match change {
-        Change::Apply(settings) => {
-            let report = |stage, percent| {
-                let _ = work.send(Done { uid, work: Work::Progress(stage, percent) });
-            };
-            let applied = network.apply(&settings, &report).await;
-            if let Err(error) = &applied {
-                tracing::warn!(uid = %uid.short(), code = error.code(), "settings could not be applied");
-                tracing::debug!(error = %chain(error), "why");
-                if network.is_provisional() {
-                    insist("restore the former network", || network.roll_back()).await;
-                }
-            }
-            Changed::Applied(applied.map_err(|error| error.to_failure()))
-        }
-        Change::RollBack => {
-            insist("roll back", || network.roll_back()).await;
-            Changed::RolledBack
-        }
-        Change::Commit => {
-            insist("commit", || network.commit()).await;
-            Changed::Committed
-        }
-        Change::Restore(settings) => {
-            // Not insisted on: the next beat sees whether it is needed still.
-            if let Err(error) = network.restore(&settings).await {
-                tracing::warn!(uid = %uid.short(), code = error.code(), "settings could not be restored");
-                tracing::debug!(error = %chain(&error), "why");
-            }
-            Changed::Settled
-        }
-        Change::Resume(settings) => {
-            insist("bring the network up", || network.resume(&settings)).await;
-            Changed::Settled
-        }
-        Change::Forget(settings) => {
-            insist("forget the owner", || work::forget(network, noc, &settings)).await;
-            Changed::Forgotten
-        }
-    }
-}
-
-/// Tries until it works: an appliance between two networks is worse than a late one.
-async fn insist<F: Future<Output = Result<(), NetworkError>>>(what: &str, attempt: impl Fn() -> F) {
-    let mut complained = false;
-    while let Err(error) = attempt().await {
-        if !complained {
-            tracing::error!(code = error.code(), "could not {what}; trying again");
-            tracing::debug!(error = %chain(&error), "why");
-            complained = true;
-        }
-        tokio::time::sleep(RETRY_CHANGE).await;
     }
 }

@@ -5,7 +5,7 @@ use crate::health::Health;
 use crate::network::{Network, shown};
 use crate::storage::Storage;
 use muster_protocol::id::{Mac, Seq, SiteId, Uid};
-use muster_protocol::parameters::RawSettings;
+use muster_protocol::parameters::{DriftPolicy, RawSettings};
 use muster_protocol::wire::here::State;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -58,6 +58,15 @@ pub struct Status {
     /// Settings that somebody changed by hand, by stable words.
     #[serde(default)]
     pub drift: Vec<String>,
+    /// Whether these are set again (`restore`) or only told (`report`), as the site or the image says.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
+    /// Why the settings are not in force: a stable word.
+    #[serde(default)]
+    pub network_problem: Option<String>,
+    /// How often in a row they could not be brought into force.
+    #[serde(default)]
+    pub network_attempts: u32,
 }
 
 /// What a status says of the network; the words are those of [`Status`].
@@ -96,6 +105,9 @@ impl Status {
             beats_waiting: agent.beats_waiting(),
             beat_error: beat.error.map(str::to_owned),
             drift: agent.drift(),
+            drift_policy: agent.drift_policy(),
+            network_problem: agent.network_problem().map(|problem| problem.code.clone()),
+            network_attempts: agent.network_problem().map_or(0, |problem| problem.attempts),
         }
     }
 
@@ -135,6 +147,10 @@ impl Status {
             line("Netmask", &settings.netmask);
             line("Gateway", &settings.gateway);
             line("DNS", format!("{} {}", settings.dns1, settings.dns2).trim());
+        }
+        if let Some(problem) = &self.network_problem {
+            let times = self.network_attempts;
+            line("Network", &format!("the settings are not in force ({problem}), tried {times} times"));
         }
         if let Some(other) = &self.address_conflict {
             line("Conflict", &format!("{other} claims the same address"));

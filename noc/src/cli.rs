@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod appliance;
+mod site;
 mod voucher;
 
 use anyhow::{Context, bail};
@@ -9,9 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use muster_noc::{Noc, Options, SiteSpec};
 use muster_protocol::api::Site;
 use muster_protocol::id::{ConsoleId, Uid};
-use muster_protocol::parameters::Confirm;
 use muster_protocol::text::printable;
 use serde::Serialize;
+use site::DriftArg;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -90,6 +91,8 @@ enum SiteCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Change a site. What is not named stays.
+    Set(site::SetArgs),
     /// List the sites.
     List {
         #[command(flatten)]
@@ -134,6 +137,9 @@ struct SiteArgs {
     /// Seconds until an unconfirmed configuration is rolled back.
     #[arg(long, default_value_t = 90)]
     window: u16,
+    /// What appliances do about settings that are changed by hand.
+    #[arg(long, value_enum, default_value_t = DriftArg::Image)]
+    drift: DriftArg,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -211,6 +217,7 @@ impl Muster {
                 let site = Noc::open(&folder.dir)?.add_site(site.into())?;
                 answer(output, &site, |site| println!("Site {} is number {}.", printable(&site.name), site.id))
             }
+            Command::Site(SiteCommand::Set(set)) => set.run(),
             Command::Site(SiteCommand::List { folder, output }) => {
                 answer(output, &Noc::open(&folder.dir)?.sites()?, |sites| sites.iter().for_each(print_site))
             }
@@ -252,11 +259,9 @@ impl From<SiteArgs> for SiteSpec {
             dns2: args.dns2,
             host_name: args.host_name,
             beat_interval_s: args.beat_interval,
-            confirm: match args.confirm {
-                ConfirmArg::KickStart => Confirm::KickStart,
-                ConfirmArg::FirstBeat => Confirm::FirstBeat,
-            },
+            confirm: args.confirm.into(),
             window_s: args.window,
+            drift: args.drift.into(),
         }
     }
 }
@@ -348,11 +353,7 @@ fn invite(dir: &Path, names: &[String], valid: Duration, output: Output) -> anyh
     let known = noc.sites()?;
     let mut sites = Vec::new();
     for name in names {
-        let site = known.iter().find(|s| s.name == *name || s.id.to_string() == *name);
-        let Some(site) = site else {
-            bail!("there is no site `{name}`: list the sites with `muster-noc site list`");
-        };
-        sites.push(site.id);
+        sites.push(site::find(&known, name)?.id);
     }
     let invite = noc.invite(&sites, valid)?;
     answer(output, &Invite { invite }, |shown| println!("{}", shown.invite))
@@ -360,13 +361,14 @@ fn invite(dir: &Path, names: &[String], valid: Duration, output: Output) -> anyh
 
 fn print_site(site: &Site) {
     println!(
-        "{}  {}  {} {}  gateway {}  {}",
+        "{}  {}  {} {}  gateway {}  {}  drift {}",
         site.id,
         printable(&site.name),
         site.pool,
         site.netmask,
         site.gateway,
-        printable(&site.host_name)
+        printable(&site.host_name),
+        site::drift_word(site.drift)
     );
 }
 

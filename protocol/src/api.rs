@@ -28,7 +28,7 @@ pub use host::{Disk, HostValues, InterfaceErrors, MAX_MOUNT, MOST_DISKS};
 pub use work::{GivenGrant, GrantFailure, InstructionReport, LogBundle, LogTaken, MAX_LOG, Work, WorkReport};
 
 use crate::id::{BootId, ConsoleId, Mac, Seq, SiteId, Uid};
-use crate::parameters::{Confirm, FieldError, RawSettings};
+use crate::parameters::{Confirm, DriftPolicy, FieldError, RawSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -103,6 +103,9 @@ pub struct Site {
     pub confirm: Confirm,
     /// Seconds until an unconfirmed configuration is rolled back.
     pub window_s: u16,
+    /// What appliances do about settings that are changed by hand; absent: what the image of each says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftPolicy>,
 }
 
 /// What the NOC knows of one appliance.
@@ -457,6 +460,9 @@ pub struct BeatValues {
     /// `resolver`, `network_file`); at most [`MOST_DRIFT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<String>,
+    /// Why the settings in force at the NOC are not in force on the appliance: a stable word. The agent tries on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_problem: Option<String>,
 }
 
 /// Most words of [`BeatValues::drift`].

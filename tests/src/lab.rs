@@ -6,6 +6,7 @@
 //!  stranger ──────────┘
 //! ```
 
+pub mod begin;
 pub mod capture;
 
 use crate::process::{Running, program, succeed};

@@ -39,7 +39,8 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             InstructionReport { serial, problem: problem.map_or("", |(_, code)| code).to_owned() }
         });
         // The newer one is what the NOC waits for.
-        WorkReport { failed: refused.into_iter().chain(failed).max_by_key(|failure| failure.seq), instruction }
+        let failed = refused.into_iter().chain(failed).max_by_key(|failure| failure.seq);
+        WorkReport { failed, instruction, drift: self.appliance.drift() }
     }
 
     /// What came with the answer to a beat.
@@ -85,8 +86,8 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         match act {
             Act::Reboot => self.reboot(serial),
             Act::SendLog => self.send_log(serial),
-            // The machine does this one itself.
-            Act::Decommission => {}
+            // The machine does these itself.
+            Act::Decommission | Act::ReportDrift | Act::RestoreDrift | Act::DriftByImage => {}
         }
     }
 
@@ -124,6 +125,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         self.standing = Standing::default();
         self.history.forget(self.boot);
         self.drift.forget();
+        self.resume.ended();
         self.changes.push_back(Change::Forget(settings));
     }
 }

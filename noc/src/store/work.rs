@@ -1,13 +1,14 @@
 //! What goes out with the answer to a beat, and what beats say became of it.
 
 use super::appliances::{self, Appliance};
-use super::{given, instructions, retirement};
+use super::{drift, given, instructions, retirement};
 use crate::api::ApiError;
 use crate::watch::Notice;
 use crate::work::InstructionView;
 use muster_protocol::api::{Provisioning, WorkReport};
 use muster_protocol::id::{Seq, Uid};
 use muster_protocol::instruction::Act;
+use muster_protocol::parameters::DriftPolicy;
 use rusqlite::Connection;
 
 /// What an answer carries. A component update will be a field of its own.
@@ -19,9 +20,19 @@ pub(crate) struct Due {
     pub(crate) instruction: Option<InstructionView>,
 }
 
-/// What is pending for an appliance that beats under `in_force`.
-pub(super) fn due(db: &Connection, now: u64, appliance: &Appliance, in_force: Seq) -> Result<Due, ApiError> {
-    Ok(Due { grant: given::due(db, now, appliance, in_force)?, instruction: instructions::due(db, now, appliance)? })
+/// What is pending for an appliance that beats under `in_force` and says what it obeys about changes by hand.
+pub(super) fn due(
+    db: &Connection,
+    now: u64,
+    appliance: &Appliance,
+    (in_force, obeys): (Seq, Option<DriftPolicy>),
+) -> Result<Due, ApiError> {
+    let grant = given::due(db, now, appliance, in_force)?;
+    // A grant brings the site's policy with it.
+    if grant.is_none() {
+        drift::settle(db, now, appliance, obeys)?;
+    }
+    Ok(Due { grant, instruction: instructions::due(db, now, appliance)? })
 }
 
 /// Keeps what a beat says of earlier work.
@@ -78,6 +89,7 @@ mod tests {
             beat_interval_s: 60,
             confirm: Confirm::KickStart,
             window_s: 90,
+            drift: None,
         };
         let policy = Policy::of(spec.into_site(SiteId(0))).expect("fits");
         let site = store.write_now(move |db| sites::add(db, &policy)).expect("a site").id;
@@ -98,7 +110,7 @@ mod tests {
 
     fn due_at(store: &Store, now: u64) -> Due {
         let known = appliance(store);
-        store.write_now(move |db| due(db, now, &known, Seq(0))).expect("answered")
+        store.write_now(move |db| due(db, now, &known, (Seq(0), None))).expect("answered")
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod client;
 mod command;
+mod drift;
 mod journey;
 mod many;
 mod refusals;

@@ -5,6 +5,7 @@ use crate::crypto::seal::ExportedKey;
 use crate::grant::Grant;
 use crate::id::{RequestId, Seq};
 use crate::instruction::{Act, Serial};
+use crate::parameters::DriftPolicy;
 use crate::time::UnixTime;
 use crate::wire::config::PacketHash;
 use crate::wire::result::Reason;
@@ -43,6 +44,9 @@ pub(super) struct Saved {
     /// The instruction accepted last, under the grant in force or one before it.
     #[n(7)]
     pub(super) instructed: Option<Instructed>,
+    /// What the NOC said last about settings that are changed by hand: with the grant in force, or by an instruction since.
+    #[n(8)]
+    pub(super) drift: Option<DriftPolicy>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]

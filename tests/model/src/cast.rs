@@ -116,6 +116,7 @@ impl Cast {
                 confirm: if mark.seq.is_multiple_of(2) { Confirm::FirstBeat } else { Confirm::KickStart },
                 window_s: WINDOW_S,
                 beat_interval_s: 60,
+                drift: None,
             },
             console: console.public(),
             root: root.public(),

@@ -334,6 +334,7 @@ fn forge(io: &mut Io, attacker: &mut Attacker, victim: &appliance::Host, noc_roo
             confirm: Confirm::KickStart,
             window_s: 30,
             beat_interval_s: 60,
+            drift: None,
         },
         console: attacker.console.public(),
         root: root.public(),

@@ -349,6 +349,7 @@ impl Noc {
             confirm,
             window_s: io.dice.choose([30, 30, 30, 60, 120]),
             beat_interval_s: interval_s,
+            drift: None,
         };
         let grant = Grant {
             uid: known.uid,

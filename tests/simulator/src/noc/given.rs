@@ -39,6 +39,7 @@ impl Noc {
             confirm: Confirm::FirstBeat,
             window_s: io.dice.choose([30, 60, 120]),
             beat_interval_s: interval_s,
+            drift: None,
         };
         let root = self.root.public();
         let grant = Grant {
