@@ -5,6 +5,7 @@
 //! are computed beside it and must lead to the same bytes.
 
 pub(crate) mod hpke;
+pub(crate) mod instructions;
 pub(crate) mod messages;
 pub(crate) mod parties;
 pub(crate) mod refused;
@@ -35,6 +36,11 @@ pub(crate) fn files() -> BTreeMap<&'static str, Value> {
         ("result.json", file("kind 4", messages::results())),
         ("kick-start.json", file("kind 5", messages::kick_starts())),
         ("refused.json", file("what must be refused, and why", refused::all())),
+        (
+            "instruction.json",
+            file("what the NOC root has a configured appliance do, and what is refused", instructions::all()),
+        ),
+        ("drift.json", file("grants with a policy about settings that are changed by hand", instructions::drift())),
         ("voucher.json", file("what a vendor signs, and packets that bring it or are refused for it", vouchers::all())),
     ])
 }
