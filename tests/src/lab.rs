@@ -8,6 +8,7 @@
 
 pub mod begin;
 pub mod capture;
+pub mod systemd;
 
 use crate::process::{Running, program, succeed};
 use serde_json::Value;
