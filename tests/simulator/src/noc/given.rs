@@ -60,6 +60,7 @@ impl Noc {
         row.grants.insert(seq, (interval_s, None));
         let signed = sign(&self.root, Purpose::Grant, to_cbor(&grant));
         io.ledger.given(appliance, &signed);
+        io.overheard.given(appliance, &signed);
         row.given = Some(Given { seq, signed: signed.into() });
     }
 
