@@ -6,6 +6,7 @@
 mod change;
 mod drift;
 mod handover;
+mod resume;
 mod work;
 
 pub use handover::TriedNoc;
@@ -36,8 +37,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
-use change::{Change, Changed, make};
+use change::{Change, Changed};
 use drift::Drift;
+pub use resume::NetworkProblem;
+use resume::Resume;
 
 /// What an agent is made of.
 pub struct Parts<S, N, H> {
@@ -146,6 +149,7 @@ pub struct Agent<S, N, H> {
     last_beat: LastBeat,
     history: History<S>,
     drift: Drift,
+    resume: Resume,
     changes: VecDeque<Change>,
     changing: bool,
     /// The network's former state is still to be forgotten.
@@ -194,6 +198,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             muted: false,
             last_beat: LastBeat::default(),
             drift: Drift::default(),
+            resume: Resume::default(),
             changes: VecDeque::new(),
             changing: false,
             committing: false,
@@ -224,6 +229,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         if let Some(beat) = &mut self.beat {
             beat.handle_timeout(now);
         }
+        self.resume_again(now);
         self.pump(now);
     }
 
@@ -238,7 +244,11 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                 match changed {
                     Changed::Applied(result) => self.appliance.handle_input(now, Input::Applied(result)),
                     Changed::RolledBack => self.appliance.handle_input(now, Input::RolledBack),
-                    Changed::Committed => self.committing = false,
+                    Changed::Committed => {
+                        self.committing = false;
+                        self.resume.ended();
+                    }
+                    Changed::Resumed { restored, result } => self.resumed(now, restored, result),
                     Changed::Settled => {}
                     Changed::Forgotten => self.appliance.handle_input(now, Input::Forgotten),
                 }
@@ -269,15 +279,17 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         self.set_mac(now, mac);
     }
 
-    /// Final settings are not on the interface, `by_hand` those that somebody took off it: puts them back. False if there are
-    /// none, or the network is being changed.
-    pub fn put_settings_back(&mut self, by_hand: &[Setting]) -> bool {
+    /// Address or default route are not on the interface: puts them back. They were taken off it by hand, or, with `returned`, it
+    /// had been away. False if there are no final settings, or the network is being changed.
+    pub fn put_settings_back(&mut self, missing: &[Setting], returned: bool) -> bool {
         let settings = self.appliance.settings().filter(|_| self.appliance.state() == State::Configured);
         let Some(settings) = settings.filter(|_| !self.changing && self.changes.is_empty()).cloned() else {
             return false;
         };
-        self.drift.put_back(by_hand);
-        self.changes.push_back(Change::Resume(settings));
+        if !returned {
+            self.drift.put_back(missing);
+        }
+        self.changes.push_back(Change::PutBack(settings, returned));
         self.next_change();
         true
     }
@@ -304,7 +316,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
     /// When [`Self::timeout`] is wanted.
     pub fn poll_timeout(&self) -> Option<Millis> {
         let beat = self.beat.as_ref().and_then(Beat::poll_timeout);
-        [self.appliance.poll_timeout(), beat].into_iter().flatten().min()
+        [self.appliance.poll_timeout(), beat, self.next_resume()].into_iter().flatten().min()
     }
 
     /// Its identity.
@@ -443,6 +455,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         if self.settings_at_rest().is_some() {
             values.drift = self.drift();
         }
+        values.network_problem = self.network_problem().map(|problem| problem.code.clone());
         self.history.due(now, &enrolment, counter, &values);
         Some((enrolment, values))
     }
@@ -454,7 +467,9 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         let work = self.work_report();
         let told = work.instruction.as_ref().map(|instruction| instruction.serial);
         let mut beat = api::Beat { boot: self.boot, counter, seq: enrolment.seq, values, work, earlier };
-        let (network, settings) = (self.network.clone(), self.settings_at_rest());
+        // What could not be brought into force was not changed by hand.
+        let settings = self.settings_at_rest().filter(|_| !self.resume.is_failing());
+        let network = self.network.clone();
         let (noc, work, connections) = (self.noc.clone(), self.work.clone(), self.connections.clone());
         let (uid, epoch) = (self.uid(), self.epoch);
         let put_back = self.drift.put_back_since().clone();
@@ -524,7 +539,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         self.changing = true;
         let (network, work, uid, noc) = (self.network.clone(), self.work.clone(), self.uid(), self.noc.clone());
         tokio::spawn(async move {
-            let changed = make(&*network, &noc, change, &work, uid).await;
+            let changed = change::make(&*network, &noc, change, &work, uid).await;
             let _ = work.send(Done { uid, work: Work::Changed(changed) });
         });
     }

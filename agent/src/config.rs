@@ -4,6 +4,7 @@ use crate::network::arp::Timing;
 use crate::network::back_end::{BackEnd, BackEndName};
 use crate::network::links::{Choice, ChoiceError};
 use muster_protocol::crypto::keys::PublicKey;
+use muster_protocol::parameters::DriftPolicy;
 use muster_protocol::wire::here::Proof;
 use serde::Deserialize;
 use std::io::ErrorKind;
@@ -36,7 +37,7 @@ pub struct Config {
     pub user: Option<String>,
     /// Whether that process may only make the system calls that it needs.
     pub system_call_filter: bool,
-    /// What is done about settings that somebody changed by hand.
+    /// What is done about settings that somebody changed by hand, unless the NOC says it.
     pub drift: DriftPolicy,
     /// Program and arguments that restart the system; empty: systemd if it runs, else the kernel.
     pub reboot: Vec<String>,
@@ -83,17 +84,6 @@ pub struct ImageConfig {
     pub network: Option<BackEndName>,
     /// The vendor's program for `network = "exec"`.
     pub network_program: Option<PathBuf>,
-}
-
-/// What is done about settings that somebody changed by hand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DriftPolicy {
-    /// The beats say which.
-    #[default]
-    Report,
-    /// Besides, they are set again as they were configured.
-    Restore,
 }
 
 /// A way to probe for address conflicts.

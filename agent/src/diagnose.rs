@@ -181,7 +181,15 @@ async fn network(config: &Config, link: &Link, settings: &NetworkSettings, repor
         }
         Err(error) => report.add("settings", Outcome::Failed, chain(&error)),
     }
-    if let Some(other) = Status::load(&config.state_dir).ok().and_then(|status| status.address_conflict) {
+    let told = Status::load(&config.state_dir).ok();
+    if let Some(code) = told.as_ref().and_then(|status| status.network_problem.as_ref()) {
+        let times = told.as_ref().map_or(0, |status| status.network_attempts);
+        let text = format!(
+            "the settings could not be brought into force ({code}, tried {times} times). The agent's log says why; it tries on"
+        );
+        report.add("network", Outcome::Failed, text);
+    }
+    if let Some(other) = told.and_then(|status| status.address_conflict) {
         let text = format!("{other} claims {address}, too. Find that host and give it another address");
         report.add("conflict", Outcome::Failed, text);
     }

@@ -66,6 +66,7 @@ impl Health for HostHealth {
                 agent_memory: agent_memory(self.keeper),
             }),
             drift: Vec::new(),
+            network_problem: None,
         };
         for folder in &self.counters {
             counters::read(folder, &mut values.counters);

@@ -8,6 +8,7 @@ use crate::status::Status;
 use crate::storage::{FileStorage, Storage, StorageError};
 use crate::system::{HostSystem, System};
 use muster_protocol::crypto::keys::PublicKey;
+use muster_protocol::parameters::DriftPolicy;
 use muster_protocol::wire::here::Proof;
 use std::future::Future;
 use std::io;
@@ -49,8 +50,8 @@ pub struct Place {
     pub root: PathBuf,
     /// Where state is kept.
     pub state_dir: PathBuf,
-    /// Whether settings that were changed by hand are set again.
-    pub restores_drift: bool,
+    /// What is done about settings that were changed by hand, unless the NOC says it.
+    pub drift: DriftPolicy,
     /// Whether an address or default route that is gone from the interface is put back. Settings of a vendor's program need not
     /// be in this kernel.
     pub puts_back: bool,

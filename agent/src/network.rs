@@ -55,6 +55,16 @@ pub trait Network: Send + Sync + 'static {
     fn commit(&self) -> impl Future<Output = Result<(), NetworkError>> + Send;
     /// Sees to it that final settings are in force when the agent starts.
     fn resume(&self, settings: &NetworkSettings) -> impl Future<Output = Result<(), NetworkError>> + Send;
+    /// Puts back address and default route that are gone from the interface, and leaves alone what else somebody may have changed.
+    /// `returned`: the interface had been away, and what is set up anew with each interface is gone with it.
+    fn put_back(
+        &self,
+        settings: &NetworkSettings,
+        returned: bool,
+    ) -> impl Future<Output = Result<(), NetworkError>> + Send {
+        let _ = returned;
+        self.resume(settings)
+    }
     /// Leaves nothing of `settings`, which are final: the network of an appliance that has no owner. Doing it twice is fine.
     fn forget(&self, settings: &NetworkSettings) -> impl Future<Output = Result<(), NetworkError>> + Send;
     /// True while there is a former state to go back to.
@@ -124,6 +134,8 @@ pub enum NetworkError {
     /// The process that has rights says so; its log says more.
     #[error("{detail}")]
     Keeper {
+        /// Its code for what went wrong.
+        code: String,
         /// As the appliance reports it.
         reason: Reason,
         /// The same.
@@ -226,7 +238,7 @@ pub enum NetworkError {
 
 impl NetworkError {
     /// A stable word for programs.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             NetworkError::AddressTaken { .. } => "address_taken",
             NetworkError::NoInterface { .. } => "no_interface",
@@ -235,7 +247,7 @@ impl NetworkError {
             NetworkError::File { .. } => "system_file",
             NetworkError::Storage(error) => error.code(),
             NetworkError::Former => "former_state_form",
-            NetworkError::Keeper { .. } => "keeper",
+            NetworkError::Keeper { code, .. } => code,
             NetworkError::DaemonAbsent { .. } => "network_daemon_absent",
             NetworkError::LeftAlone { .. } => "network_left_alone",
             NetworkError::NotInForce { .. } => "network_not_in_force",

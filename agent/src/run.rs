@@ -2,7 +2,7 @@
 //! itself ([`Here`]), or by another one ([`crate::separation`]).
 
 use crate::agent::{Agent, Parts};
-use crate::config::{Config, DriftPolicy};
+use crate::config::Config;
 use crate::health::HostHealth;
 use crate::host::{Here, Host, Place};
 use crate::identity::Identity;
@@ -75,7 +75,7 @@ async fn run_here(config: Config, log: RecentLog) -> anyhow::Result<()> {
         vendor: config.vendor,
         root: config.root.clone(),
         state_dir: config.state_dir.clone(),
-        restores_drift: config.drift == DriftPolicy::Restore,
+        drift: config.drift,
         puts_back: config.sets_kernel(),
         keeper: None,
     };
@@ -198,7 +198,7 @@ impl<H: Host> Daemon<H> {
             connections: Arc::new(Semaphore::new(1)),
         };
         let mut agent = Agent::start(Millis(0), parts)?;
-        agent.restore_drift(place.restores_drift);
+        agent.set_drift_of_image(place.drift);
         Ok(Daemon {
             agent,
             puts_back: place.puts_back,
@@ -332,9 +332,8 @@ impl<H: Host> Daemon<H> {
             self.returned = false;
             return;
         }
-        let by_hand = if self.returned { &[][..] } else { &missing };
         let waits = self.put_back.is_some_and(|at| at.elapsed() < PUT_BACK_EVERY);
-        if waits || !self.agent.put_settings_back(by_hand) {
+        if waits || !self.agent.put_settings_back(&missing, self.returned) {
             return;
         }
         self.put_back = Some(Instant::now());

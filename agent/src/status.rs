@@ -5,7 +5,7 @@ use crate::health::Health;
 use crate::network::{Network, shown};
 use crate::storage::Storage;
 use muster_protocol::id::{Mac, Seq, SiteId, Uid};
-use muster_protocol::parameters::RawSettings;
+use muster_protocol::parameters::{DriftPolicy, RawSettings};
 use muster_protocol::wire::here::State;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -61,6 +61,15 @@ pub struct Status {
     /// The NOC that it is about to be handed over to.
     #[serde(default)]
     pub handover: Option<TriedNoc>,
+    /// Whether these are set again (`restore`) or only told (`report`), as the site or the image says.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
+    /// Why the settings are not in force: a stable word.
+    #[serde(default)]
+    pub network_problem: Option<String>,
+    /// How often in a row they could not be brought into force.
+    #[serde(default)]
+    pub network_attempts: u32,
 }
 
 /// What a status says of the network; the words are those of [`Status`].
@@ -100,6 +109,9 @@ impl Status {
             beat_error: beat.error.map(str::to_owned),
             drift: agent.drift(),
             handover: agent.tries(),
+            drift_policy: agent.drift_policy(),
+            network_problem: agent.network_problem().map(|problem| problem.code.clone()),
+            network_attempts: agent.network_problem().map_or(0, |problem| problem.attempts),
         }
     }
 
@@ -139,6 +151,10 @@ impl Status {
             line("Netmask", &settings.netmask);
             line("Gateway", &settings.gateway);
             line("DNS", format!("{} {}", settings.dns1, settings.dns2).trim());
+        }
+        if let Some(problem) = &self.network_problem {
+            let times = self.network_attempts;
+            line("Network", &format!("the settings are not in force ({problem}), tried {times} times"));
         }
         if let Some(other) = &self.address_conflict {
             line("Conflict", &format!("{other} claims the same address"));

@@ -1,6 +1,9 @@
 //! An agent whose power is cut at any moment of a configuration comes up either as it was or configured, never in between,
 //! and takes the next configuration.
 
+#[path = "support/owner.rs"]
+mod owner;
+
 use muster_agent::agent::{Agent, Done, Parts};
 use muster_agent::entropy::OsEntropy;
 use muster_agent::health::HostHealth;
@@ -9,19 +12,14 @@ use muster_agent::network::fake::FakeNetwork;
 use muster_agent::recent_log::RecentLog;
 use muster_agent::storage::{Document, MemoryStorage, Storage, StorageError};
 use muster_agent::system::HostSystem;
-use muster_protocol::crypto::keys::SecretKey;
-use muster_protocol::crypto::seal::ExportedKey;
-use muster_protocol::crypto::sign::{self, Purpose};
-use muster_protocol::grant::Grant;
-use muster_protocol::id::{Mac, PingId, RequestId, Seq, SiteId};
-use muster_protocol::parameters::{Confirm, NetworkSettings, Parameters, RawSettings};
-use muster_protocol::time::{Millis, UnixTime};
-use muster_protocol::wire::config::{self, Address};
+use muster_protocol::id::{Mac, PingId, Seq};
+use muster_protocol::parameters::{NetworkSettings, RawSettings};
+use muster_protocol::time::Millis;
 use muster_protocol::wire::here::{Here, Proof, State};
-use muster_protocol::wire::kick::KickStart;
 use muster_protocol::wire::ping::{Ping, Shard};
 use muster_protocol::wire::result::{Reason, ResultPacket, Status};
-use muster_protocol::wire::{self, Message, Peer, to_cbor};
+use muster_protocol::wire::{self, Message, Peer};
+use owner::{Owner, Packet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -58,8 +56,7 @@ struct World {
     identity: Identity,
     disk: Disk,
     network: Arc<FakeNetwork>,
-    root: SecretKey,
-    console: SecretKey,
+    owner: Owner,
     now: u64,
 }
 
@@ -86,8 +83,7 @@ impl World {
             identity: Identity::load_or_make(&disk, None).expect("made"),
             disk,
             network: Arc::new(FakeNetwork::default()),
-            root: SecretKey::generate(&mut OsEntropy),
-            console: SecretKey::generate(&mut OsEntropy),
+            owner: Owner::new(),
             now: 0,
         }
     }
@@ -157,40 +153,17 @@ impl World {
             .expect("answers a directed ping")
     }
 
-    fn packet(&self, here: &Here, seq: Seq, host: u8) -> (Vec<u8>, ExportedKey, RequestId) {
-        let grant = Grant {
-            uid: self.identity.uid(),
-            mac: MAC,
-            site: SiteId(1),
-            seq,
-            parameters: Parameters {
-                network: settings(host),
-                confirm: Confirm::KickStart,
-                window_s: 30,
-                beat_interval_s: 86_400,
-            },
-            console: self.console.public(),
-            root: self.root.public(),
-            issued: UnixTime(1),
-            expires: UnixTime(u64::MAX),
-            noc: "127.0.0.1:9".into(),
-            ca_pin: [0; 32],
-        };
-        let signed = sign::sign(&self.root, Purpose::Grant, to_cbor(&grant));
-        let request = RequestId(muster_protocol::crypto::random(&mut OsEntropy));
-        let to = Address { uid: self.identity.uid(), mac: MAC, one_time_key: here.one_time_key, request };
+    fn packet(&self, here: &Here, seq: Seq, host: u8) -> Packet {
         let claim = (here.state == State::Unconfigured).then(|| self.identity.claim.key());
-        let built = config::build(&mut OsEntropy, &self.console, claim.as_ref(), to, &signed).expect("sealed");
-        (built.0, built.1, request)
+        self.owner.packet(here, seq, settings(host), claim.as_ref())
     }
 
     /// A whole configuration, cut after `steps` of its steps; true if it came to its end.
     async fn configure(&mut self, running: &mut Running, seq: Seq, host: u8, steps: usize) -> bool {
         let here = self.ask(running);
-        let (packet, exported, request) = self.packet(&here, seq, host);
-        let kick = KickStart { uid: self.identity.uid(), request, seq }.to_datagram(&self.console, &exported);
+        let packet = self.packet(&here, seq, host);
         let mut left = steps;
-        for datagram in [packet, kick] {
+        for datagram in [packet.bytes, packet.kick] {
             if left == 0 {
                 return false;
             }
@@ -264,16 +237,15 @@ async fn no_packet_is_taken_until_the_state_before_the_last_one_is_forgotten() {
     assert!(world.configure(&mut running, Seq(1), 10, usize::MAX).await);
     world.settle(&mut running).await;
     let here = world.ask(&mut running);
-    let (packet, exported, request) = world.packet(&here, Seq(2), 20);
-    world.send(&mut running, &packet);
+    let packet = world.packet(&here, Seq(2), 20);
+    world.send(&mut running, &packet.bytes);
     world.settle(&mut running).await;
-    let kick = KickStart { uid: world.identity.uid(), request, seq: Seq(2) };
-    world.send(&mut running, &kick.to_datagram(&world.console, &exported));
+    world.send(&mut running, &packet.kick);
     // Final for the machine, and the network has not been told yet: its task has had no turn.
     assert_eq!(running.agent.settings(), Some(&settings(20)));
     assert!(world.network_is_provisional());
     let here = world.ask(&mut running);
-    let (packet, _, _) = world.packet(&here, Seq(3), 30);
+    let packet = world.packet(&here, Seq(3), 30).bytes;
     assert!(world.send(&mut running, &packet).is_empty(), "no answer: the console sends it again");
     assert_eq!(running.agent.seq(), Seq(2));
     world.settle(&mut running).await;
@@ -289,13 +261,12 @@ async fn a_disk_that_is_full_at_any_write_is_reported_and_nothing_is_lost() {
         let mut running = world.boot().await;
         world.disk.writes_left.store(writes, Ordering::Relaxed);
         let here = world.ask(&mut running);
-        let (packet, exported, request) = world.packet(&here, Seq(1), 20);
-        let mut answers = world.send(&mut running, &packet);
+        let sent = world.packet(&here, Seq(1), 20);
+        let mut answers = world.send(&mut running, &sent.bytes);
         world.settle(&mut running).await;
-        let kick = KickStart { uid: world.identity.uid(), request, seq: Seq(1) };
-        answers.extend(world.send(&mut running, &kick.to_datagram(&world.console, &exported)));
+        answers.extend(world.send(&mut running, &sent.kick));
         world.settle(&mut running).await;
-        let result = |packet: &ResultPacket| packet.verify(&world.identity.device.public(), &exported).ok();
+        let result = |packet: &ResultPacket| packet.verify(&world.identity.device.public(), &sent.exported).ok();
         let failed = answers.iter().any(|answer| match answer {
             Message::Result(packet) => {
                 matches!(result(packet).map(|r| r.status), Some(Status::Failed { reason: Reason::Storage, .. }))

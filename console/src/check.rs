@@ -225,6 +225,7 @@ mod tests {
             beat_interval_s: 60,
             confirm: Confirm::KickStart,
             window_s: 90,
+            drift: None,
         }
     }
 

@@ -146,6 +146,8 @@ pub struct BeatView {
     pub drift: Vec<String>,
     /// MAC of another host that claims its address.
     pub address_conflict: Option<String>,
+    /// Why its settings are not in force: a stable word.
+    pub network_problem: Option<String>,
     /// The appliance itself, as far as it says.
     pub host: HostView,
 }

@@ -3,6 +3,7 @@
 mod appliance;
 mod handover;
 mod queue;
+mod site;
 mod voucher;
 
 use anyhow::{Context, bail};
@@ -12,10 +13,10 @@ use handover::HandoverCommand;
 use muster_noc::{Noc, Options, SiteSpec};
 use muster_protocol::api::Site;
 use muster_protocol::id::{ConsoleId, Uid};
-use muster_protocol::parameters::Confirm;
 use muster_protocol::text::printable;
 use queue::QueueCommand;
 use serde::Serialize;
+use site::DriftArg;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,8 @@ enum SiteCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Change a site. What is not named stays.
+    Set(site::SetArgs),
     /// List the sites.
     List {
         #[command(flatten)]
@@ -144,6 +147,9 @@ struct SiteArgs {
     /// Seconds until an unconfirmed configuration is rolled back.
     #[arg(long, default_value_t = 90)]
     window: u16,
+    /// What appliances do about settings that are changed by hand.
+    #[arg(long, value_enum, default_value_t = DriftArg::Image)]
+    drift: DriftArg,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -221,6 +227,7 @@ impl Muster {
                 let site = Noc::open(&folder.dir)?.add_site(site.into())?;
                 answer(output, &site, |site| println!("Site {} is number {}.", printable(&site.name), site.id))
             }
+            Command::Site(SiteCommand::Set(set)) => set.run(),
             Command::Site(SiteCommand::List { folder, output }) => {
                 answer(output, &Noc::open(&folder.dir)?.sites()?, |sites| sites.iter().for_each(print_site))
             }
@@ -264,11 +271,9 @@ impl From<SiteArgs> for SiteSpec {
             dns2: args.dns2,
             host_name: args.host_name,
             beat_interval_s: args.beat_interval,
-            confirm: match args.confirm {
-                ConfirmArg::KickStart => Confirm::KickStart,
-                ConfirmArg::FirstBeat => Confirm::FirstBeat,
-            },
+            confirm: args.confirm.into(),
             window_s: args.window,
+            drift: args.drift.into(),
         }
     }
 }
@@ -360,11 +365,7 @@ fn invite(dir: &Path, names: &[String], valid: Duration, output: Output) -> anyh
     let known = noc.sites()?;
     let mut sites = Vec::new();
     for name in names {
-        let site = known.iter().find(|s| s.name == *name || s.id.to_string() == *name);
-        let Some(site) = site else {
-            bail!("there is no site `{name}`: list the sites with `muster-noc site list`");
-        };
-        sites.push(site.id);
+        sites.push(site::find(&known, name)?.id);
     }
     let invite = noc.invite(&sites, valid)?;
     answer(output, &Invite { invite }, |shown| println!("{}", shown.invite))
@@ -372,13 +373,14 @@ fn invite(dir: &Path, names: &[String], valid: Duration, output: Output) -> anyh
 
 fn print_site(site: &Site) {
     println!(
-        "{}  {}  {} {}  gateway {}  {}",
+        "{}  {}  {} {}  gateway {}  {}  drift {}",
         site.id,
         printable(&site.name),
         site.pool,
         site.netmask,
         site.gateway,
-        printable(&site.host_name)
+        printable(&site.host_name),
+        site::drift_word(site.drift)
     );
 }
 

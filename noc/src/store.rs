@@ -7,6 +7,7 @@ pub(crate) mod alerts;
 pub(crate) mod appliances;
 pub(crate) mod beats;
 pub(crate) mod consoles;
+mod drift;
 pub(crate) mod given;
 pub(crate) mod grants;
 pub(crate) mod handover;

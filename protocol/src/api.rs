@@ -34,7 +34,7 @@ pub use work::{
 };
 
 use crate::id::{BootId, ConsoleId, Mac, Seq, SiteId, Uid};
-use crate::parameters::{Confirm, FieldError, RawSettings};
+use crate::parameters::{Confirm, DriftPolicy, FieldError, RawSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -109,6 +109,9 @@ pub struct Site {
     pub confirm: Confirm,
     /// Seconds until an unconfirmed configuration is rolled back.
     pub window_s: u16,
+    /// What appliances do about settings that are changed by hand; absent: what the image of each says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftPolicy>,
 }
 
 /// What the NOC knows of one appliance.
@@ -465,6 +468,9 @@ pub struct BeatValues {
     /// `resolver`, `network_file`); at most [`MOST_DRIFT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<String>,
+    /// Why the settings in force at the NOC are not in force on the appliance: a stable word. The agent tries on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_problem: Option<String>,
 }
 
 /// Most words of [`BeatValues::drift`].

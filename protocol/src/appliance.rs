@@ -34,7 +34,7 @@ use crate::crypto::Entropy;
 use crate::crypto::keys::PublicKey;
 use crate::grant::Grant;
 use crate::id::{RequestId, Seq, Uid};
-use crate::parameters::{Confirm, NetworkSettings};
+use crate::parameters::{Confirm, DriftPolicy, NetworkSettings};
 use crate::time::{Millis, UnixTime};
 use crate::voucher;
 use crate::wire::config::{ConfigPacket, OpenError, PacketHash};
@@ -212,6 +212,15 @@ impl Appliance {
     /// The final settings in force.
     pub fn settings(&self) -> Option<&NetworkSettings> {
         self.saved.committed.as_ref().map(|grant| &grant.parameters.network)
+    }
+
+    /// What its NOC wants done about settings that are changed by hand; none: what the image says.
+    pub fn drift(&self) -> Option<DriftPolicy> {
+        match &self.phase {
+            // Beats are under this grant already.
+            Phase::Provisional { grant, .. } | Phase::Committing { grant, .. } => grant.parameters.drift,
+            _ => self.saved.drift,
+        }
     }
 
     /// Where it reports to, once configured.
@@ -482,8 +491,8 @@ impl Appliance {
         match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Provisional { grant, deadline, .. } => {
                 let last = self.saved.pending.clone().map(|attempt| Ended { attempt, failed: None });
-                let committed = Some((*grant).clone());
-                let next = Saved { committed, pending: None, last, ..self.saved.clone() };
+                let (committed, drift) = (Some((*grant).clone()), grant.parameters.drift);
+                let next = Saved { committed, pending: None, last, drift, ..self.saved.clone() };
                 self.phase = Phase::Committing { grant, deadline };
                 self.persist(next);
             }

@@ -12,7 +12,7 @@
 //!
 //! A discovery ends when the expected number of the unheard is next to nothing, and enough waves brought nobody new that
 //! another one like the last would have been heard. Where nobody was heard at all there is nothing to measure with:
-//! [`EMPTY_WAVES`] of silence end it.
+//! twenty waves of silence end it.
 //!
 //! An answer is looked at only if it claims to answer a ping of the last 30 s that asked this very appliance, and its
 //! signature only if this appliance has not answered that ping from the same peer before.

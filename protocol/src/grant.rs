@@ -4,7 +4,7 @@
 
 use crate::crypto::keys::PublicKey;
 use crate::id::{ConsoleId, Mac, Seq, SiteId, Uid};
-use crate::parameters::{Confirm, Parameters, RawSettings};
+use crate::parameters::{Confirm, DriftPolicy, Parameters, RawSettings};
 use crate::time::UnixTime;
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
@@ -157,6 +157,8 @@ struct GrantBody {
     noc: String,
     #[cbor(n(19), with = "minicbor::bytes")]
     ca_pin: [u8; 32],
+    #[n(30)]
+    drift: Option<DriftPolicy>,
 }
 
 /// Longest `noc` address, bytes.
@@ -190,6 +192,7 @@ impl<C> Encode<C> for Grant {
             expires: self.expires,
             noc: self.noc.clone(),
             ca_pin: self.ca_pin,
+            drift: self.parameters.drift,
         };
         body.encode(e, ctx)
     }
@@ -220,6 +223,7 @@ impl<'b, C> Decode<'b, C> for Grant {
             confirm: body.confirm,
             window_s: body.window_s,
             beat_interval_s: body.beat_interval_s,
+            drift: body.drift,
         };
         Ok(Grant {
             uid: body.uid,

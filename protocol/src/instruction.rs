@@ -1,6 +1,7 @@
 //! What the NOC has a configured appliance do, once: signed by the root, delivered in the answer to a beat (decision 0020).
 
 use crate::id::{Seq, Uid};
+use crate::parameters::DriftPolicy;
 use crate::time::UnixTime;
 use minicbor::{Decode, Encode};
 
@@ -68,4 +69,34 @@ pub enum Act {
     /// Tell the NOC, then forget owner, settings and certificates. The identity stays.
     #[n(2)]
     Decommission,
+    /// From now on only report settings that are changed by hand.
+    #[n(3)]
+    ReportDrift,
+    /// From now on set them again, too.
+    #[n(4)]
+    RestoreDrift,
+    /// From now on do what the image says about them.
+    #[n(5)]
+    DriftByImage,
+}
+
+impl Act {
+    /// The instruction that brings a site's policy to an appliance that is configured already.
+    pub fn of_drift(policy: Option<DriftPolicy>) -> Act {
+        match policy {
+            Some(DriftPolicy::Report) => Act::ReportDrift,
+            Some(DriftPolicy::Restore) => Act::RestoreDrift,
+            None => Act::DriftByImage,
+        }
+    }
+
+    /// The policy that it brings; none if it is about something else.
+    pub fn drift(self) -> Option<Option<DriftPolicy>> {
+        match self {
+            Act::ReportDrift => Some(Some(DriftPolicy::Report)),
+            Act::RestoreDrift => Some(Some(DriftPolicy::Restore)),
+            Act::DriftByImage => Some(None),
+            Act::Reboot | Act::SendLog | Act::Decommission => None,
+        }
+    }
 }

@@ -219,6 +219,20 @@ pub enum Confirm {
     FirstBeat,
 }
 
+/// What an appliance does about settings that somebody changed by hand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum DriftPolicy {
+    /// The beats say which.
+    #[default]
+    #[n(0)]
+    Report,
+    /// Besides, they are set again as they were configured.
+    #[n(1)]
+    Restore,
+}
+
 /// Everything a grant gives: the settings and the terms they are applied under.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameters {
@@ -230,6 +244,9 @@ pub struct Parameters {
     pub window_s: u16,
     /// Seconds between beats, within [`BEAT_INTERVAL_S`].
     pub beat_interval_s: u32,
+    /// What is done about settings that are changed by hand; absent: what the appliance's image says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftPolicy>,
 }
 
 /// `24` to `255.255.255.0`; lengths above 32 count as 32.

@@ -84,6 +84,15 @@ fn every_message_of_the_vectors_fits_the_cddl_of_the_document() {
             _ => {}
         }
     }
+    for vector in vectors("drift.json") {
+        match vector["part"].as_str() {
+            Some("grant") => holds("grant", &bytes(&vector["cose"]["payload"]), &vector["name"]),
+            _ => holds("signed-order", &bytes(&vector["hpke"]["plaintext"]), &vector["name"]),
+        }
+    }
+    for vector in vectors("instruction.json").iter().filter(|vector| vector["part"] == "statement") {
+        holds("instruction", &bytes(&vector["cose"]["payload"]), &vector["name"]);
+    }
     for vector in vectors("here.json").iter().filter(|vector| vector.get("hpke").is_some()) {
         holds("settings", &bytes(&vector["hpke"]["plaintext"]), &vector["name"]);
     }

@@ -131,6 +131,8 @@ fn todays_code_reads_every_message() {
     read::kick_starts(&vectors("kick-start.json"), &vectors("config.json"));
     read::vouchers(&vectors("voucher.json"));
     read::handovers(&vectors("handover.json"));
+    read::instructions(&vectors("instruction.json"));
+    read::drift(&vectors("drift.json"));
 }
 
 #[test]

@@ -131,6 +131,7 @@ fn spec(setup: &SiteSetup, beat_interval_s: u32) -> SiteSpec {
         beat_interval_s,
         confirm,
         window_s: WINDOW_S,
+        drift: None,
     }
 }
 

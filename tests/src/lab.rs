@@ -6,7 +6,9 @@
 //!  stranger ──────────┘
 //! ```
 
+pub mod begin;
 pub mod capture;
+pub mod systemd;
 
 use crate::process::{Running, program, succeed};
 use serde_json::Value;

@@ -58,6 +58,7 @@ impl World {
             beat_interval_s: 5,
             confirm: Confirm::KickStart,
             window_s: 60,
+            drift: None,
         };
         let site = noc.add_site(site).expect("a site");
         let running = noc.serve(loopback).await.expect("serves");

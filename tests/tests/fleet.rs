@@ -42,6 +42,7 @@ impl World {
             beat_interval_s: 5,
             confirm,
             window_s: 30,
+            drift: None,
         };
         let site = noc.add_site(site).expect("a site");
         let running = noc.serve(loopback).await.expect("serves");

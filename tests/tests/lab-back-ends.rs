@@ -1,54 +1,22 @@
 //! A network set by other programs, from the console to the kernel: the real agent in two processes, Debian's ifupdown and a
 //! vendor's program, each with an `/etc` of its own.
 
-use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
+use system_tests::lab::begin::site;
 use system_tests::lab::{Before, Lab};
-use system_tests::process::succeed;
 use system_tests::wait::until;
 
-const SITE: &[&str] = &[
-    "--pool",
-    "10.20.0.100-10.20.0.120",
-    "--gateway",
-    "10.20.0.1",
-    "--dns1",
-    "10.20.0.1",
-    "--host-name",
-    "lab-{n:02}",
-    "--beat-interval",
-    "5",
-    "--window",
-    "30",
-];
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Whom the worker runs as.
 const NOBODY: &str = "64078";
 const OURS: &str = "/etc/network/interfaces.d/muster-eth0";
 const KEPT: &str = "/run/example-network/settings.json";
 
-/// `muster-noc appliance WORDS`, at the NOC.
-fn noc(lab: &Lab, words: &[&str]) -> Value {
-    let mut command = lab.at("noc", "muster-noc");
-    command.arg("appliance").args(words).args(["--json", "--dir"]).arg(lab.folder().join("noc"));
-    serde_json::from_str(&succeed(&mut command)).expect("JSON")
-}
-
-fn show(lab: &Lab, number: usize, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    let uid = lab.appliances[number - 1].uid.clone();
-    until(what, Duration::from_secs(120), || {
-        let shown = noc(lab, &["show", &uid]);
-        if is_so(&shown) { Ok(shown) } else { Err(format!("{shown}\n{}", lab.agent_log(number))) }
-    })
-}
-
 /// Address and default route as the kernel has them.
 fn in_force(lab: &Lab, number: usize) -> String {
-    let host = &lab.appliances[number - 1].host;
-    let addresses = lab.ip(host, "-4 -o addr show dev eth0 scope global");
-    addresses + lab.ip(host, "-4 route show default").as_str()
+    lab.addresses(number) + lab.ip(&lab.appliances[number - 1].host, "-4 route show default").as_str()
 }
 
 /// The image of an appliance whose network others set.
@@ -68,30 +36,19 @@ fn image(lab: &Lab, number: usize, network: &str) {
 #[test]
 fn settings_go_through_ifupdown_and_a_vendors_program_and_are_rolled_back_restored_and_forgotten_by_them() {
     let mut lab = Lab::new("e");
-    let mut manifest = String::new();
-    for network in ["network = \"ifupdown\"", "network_program = \"/etc/vendor-network\""] {
-        let number = lab.add_appliance(Before { address: None, rp_filter: 1 });
-        let lines = lab.label(number);
-        manifest.extend(lines.lines().skip(usize::from(number > 1)).map(|line| format!("{line}\n")));
+    let before = Before { address: None, rp_filter: 1 };
+    let manifest = lab.add_appliances(&[(before, ""); 2]);
+    for (number, network) in [(1, "network = \"ifupdown\""), (2, "network_program = \"/etc/vendor-network\"")] {
         image(&lab, number, network);
     }
-    lab.start_noc(SITE, &manifest);
+    lab.start_noc(&site(&["--dns1", "10.20.0.1"]), &manifest);
     for number in 1..=2 {
         lab.start_agent_on_own_files(number);
     }
-    until("two answers", PATIENCE, || {
-        let found = lab.muster(&["discover"]);
-        let count = found["appliances"].as_array().map_or(0, Vec::len);
-        if count == 2 { Ok(()) } else { Err(format!("{found}\n{}", lab.logs())) }
-    });
-    let job = lab.muster(&["configure", "--all-unconfigured"]);
-    assert!(
-        job["items"].as_array().expect("items").iter().all(|item| item["step"] == "configured"),
-        "{job}\n{}",
-        lab.logs()
-    );
+    lab.until_all_answer();
+    lab.configure_all();
     for number in 1..=2 {
-        show(&lab, number, "its first beat", |shown| shown["last_beat"].is_u64());
+        lab.until_noc_shows(number, "its first beat", |shown| shown["last_beat"].is_u64());
         let keeper = lab.agent_pid(number);
         let children = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).expect("read");
         let worker = children.split_whitespace().next().expect("a worker");
@@ -109,12 +66,13 @@ fn settings_go_through_ifupdown_and_a_vendors_program_and_are_rolled_back_restor
     let name = |number: usize| format!("moved-{number}");
     let address = |number: usize| format!("10.20.0.20{number}");
     for number in 1..=2 {
-        let words = ["configure", &uid(number), "--address", &address(number), "--host-name", &name(number)];
-        noc(&lab, &words);
+        let words =
+            ["appliance", "configure", &uid(number), "--address", &address(number), "--host-name", &name(number)];
+        lab.at_noc(&words);
     }
     let mut moved = Vec::new();
     for number in 1..=2 {
-        show(&lab, number, "new settings in force", |shown| shown["given"]["state"] == "in_force");
+        lab.until_noc_shows(number, "new settings in force", |shown| shown["given"]["state"] == "in_force");
         let now = in_force(&lab, number);
         assert!(now.contains(&format!("inet {}/24", address(number))), "{now}");
         assert_eq!(lab.host_name(number), name(number));
@@ -124,10 +82,10 @@ fn settings_go_through_ifupdown_and_a_vendors_program_and_are_rolled_back_restor
     // A gateway that leads nowhere: no beat arrives, and all is as it was.
     for number in 1..=2 {
         let lost = format!("lost-{number}");
-        noc(&lab, &["configure", &uid(number), "--gateway", "10.20.0.250", "--host-name", &lost]);
+        lab.at_noc(&["appliance", "configure", &uid(number), "--gateway", "10.20.0.250", "--host-name", &lost]);
     }
     for number in 1..=2 {
-        let shown = show(&lab, number, "the failure to be told", |shown| shown["given"]["state"] == "failed");
+        let shown = lab.until_noc_shows(number, "the failure to be told", |shown| shown["given"]["state"] == "failed");
         assert_eq!(shown["given"]["reason"], "no_beat", "{shown}");
         assert_eq!((&in_force(&lab, number), lab.host_name(number)), (&moved[number - 1], name(number)));
     }
@@ -144,7 +102,7 @@ fn settings_go_through_ifupdown_and_a_vendors_program_and_are_rolled_back_restor
     }
 
     for number in 1..=2 {
-        noc(&lab, &["decommission", &uid(number), "--yes"]);
+        lab.at_noc(&["appliance", "decommission", &uid(number), "--yes"]);
     }
     for number in 1..=2 {
         until("its settings to be forgotten", PATIENCE, || {

@@ -4,26 +4,15 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
+use system_tests::lab::begin::site;
 use system_tests::lab::{Before, Lab};
 use system_tests::wait::until;
 
 const USER: &str = "64078";
-const SITE: &[&str] = &[
-    "--pool",
-    "10.20.0.100-10.20.0.120",
-    "--gateway",
-    "10.20.0.1",
-    "--dns1",
-    "10.20.0.1",
-    "--host-name",
-    "lab-{n:02}",
-    "--beat-interval",
-    "5",
-    "--confirm",
-    "first-beat",
-    "--window",
-    "30",
-];
+/// What its image says.
+fn image() -> String {
+    format!("user = \"{USER}\"\n")
+}
 
 /// `/proc/PID/status` of a process.
 fn status(pid: u32) -> BTreeMap<String, String> {
@@ -65,27 +54,21 @@ fn all_well(lab: &Lab) -> Result<Value, String> {
 #[test]
 fn what_reads_datagrams_has_no_rights_and_the_job_is_done_all_the_same() {
     let mut lab = Lab::new("r");
-    let mut manifest = String::new();
-    for before in [Before { address: None, rp_filter: 1 }, Before { address: Some("192.168.77.5/24"), rp_filter: 0 }] {
-        let number = lab.add_appliance(before);
-        let etc = lab.appliances[number - 1].root.join("etc/muster");
-        fs::create_dir_all(&etc).expect("made");
-        // For root alone, as an image may have it.
-        fs::write(etc.join("agent.toml"), format!("user = \"{USER}\"\n")).expect("written");
-        let lines = lab.label(number);
-        manifest.extend(lines.lines().skip(usize::from(number > 1)).map(|line| format!("{line}\n")));
-    }
-    lab.start_noc(SITE, &manifest);
+    // For root alone, as an image may have it.
+    let image = image();
+    let manifest = lab.add_appliances(&[
+        (Before { address: None, rp_filter: 1 }, &image),
+        (Before { address: Some("192.168.77.5/24"), rp_filter: 0 }, &image),
+    ]);
+    lab.start_noc(&site(&["--dns1", "10.20.0.1", "--confirm", "first-beat"]), &manifest);
     let mut workers = Vec::new();
     for number in 1..=2 {
         lab.start_agent(number);
         workers.push(worker(&lab, number));
     }
 
-    let found = until("both answer, one of them behind rp_filter", Duration::from_secs(20), || {
-        let found = lab.muster(&["discover"]);
-        if found["appliances"].as_array().map(Vec::len) == Some(2) { Ok(found) } else { Err(lab.logs()) }
-    });
+    // One of them behind rp_filter.
+    let found = lab.until_all_answer();
     assert!(found["appliances"].as_array().expect("rows").iter().all(|row| row["state"] == "unconfigured"), "{found}");
 
     for (number, worker) in workers.iter().enumerate() {
@@ -106,16 +89,13 @@ fn what_reads_datagrams_has_no_rights_and_the_job_is_done_all_the_same() {
         }
     }
 
-    let job = lab.muster(&["configure", "--all-unconfigured"]);
+    let job = lab.configure_all();
     let items = job["items"].as_array().expect("items");
-    assert!(items.len() == 2 && items.iter().all(|item| item["step"] == "configured"), "{job}\n{}", lab.logs());
     for number in 1..=2 {
         let appliance = &lab.appliances[number - 1];
         let item = items.iter().find(|item| item["uid"] == appliance.uid.as_str()).expect("an item each");
         let address = item["settings"]["address"].as_str().expect("an address");
-        assert!(
-            lab.ip(&appliance.host, "-4 -o addr show dev eth0 scope global").contains(&format!("inet {address}/24 "))
-        );
+        assert!(lab.addresses(number).contains(&format!("inet {address}/24 ")));
         assert_eq!(lab.host_name(number), item["settings"]["host_name"].as_str().expect("a host name"));
         let resolver = fs::read_to_string(appliance.root.join("etc/resolv.conf")).unwrap_or_default();
         assert!(resolver.contains("nameserver 10.20.0.1"), "{resolver}");
@@ -151,26 +131,16 @@ fn what_reads_datagrams_has_no_rights_and_the_job_is_done_all_the_same() {
 #[test]
 fn a_change_that_is_not_confirmed_is_rolled_back_by_the_keeper() {
     let mut lab = Lab::new("s");
-    let number = lab.add_appliance(Before { address: Some("10.20.0.77/24"), rp_filter: 0 });
-    let etc = lab.appliances[0].root.join("etc/muster");
-    fs::create_dir_all(&etc).expect("made");
-    fs::write(etc.join("agent.toml"), format!("user = \"{USER}\"\n")).expect("written");
-    let manifest = lab.label(number);
+    let manifest = lab.add_appliances(&[(Before { address: Some("10.20.0.77/24"), rp_filter: 0 }, &image())]);
     // Its gateway leads nowhere: no beat will arrive.
-    let mut site = SITE.to_vec();
-    let gateway = site.iter().position(|word| *word == "10.20.0.1").expect("a gateway");
-    site[gateway] = "10.20.0.250";
-    lab.start_noc(&site, &manifest);
-    lab.start_agent(number);
-    worker(&lab, number);
-    until("it answers", Duration::from_secs(20), || {
-        let found = lab.muster(&["discover"]);
-        if found["appliances"].as_array().map(Vec::len) == Some(1) { Ok(()) } else { Err(lab.logs()) }
-    });
+    lab.start_noc(&site(&["--confirm", "first-beat", "--gateway", "10.20.0.250"]), &manifest);
+    lab.start_agent(1);
+    worker(&lab, 1);
+    lab.until_all_answer();
     let output = system_tests::process::output(&mut lab.muster_command(&["configure", "--all-unconfigured"]));
     let job: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(job["items"][0]["problem"]["code"], "no_beat", "{job}\n{}", lab.logs());
-    let kernel = lab.ip("a1", "-4 -o addr show dev eth0 scope global");
+    let kernel = lab.addresses(1);
     assert!(kernel.contains("inet 10.20.0.77/24") && kernel.lines().count() == 1, "what it had: {kernel}");
     assert_eq!(fs::read_to_string(lab.appliances[0].root.join("etc/hostname")).expect("there"), "factory\n");
     assert!(!lab.appliances[0].root.join("var/lib/muster/former-network").exists());

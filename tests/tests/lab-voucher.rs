@@ -3,24 +3,10 @@
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use system_tests::lab::begin::site;
 use system_tests::lab::{Before, Lab};
 use system_tests::process::succeed;
 use system_tests::wait::until;
-
-const SITE: &[&str] = &[
-    "--pool",
-    "10.20.0.100-10.20.0.120",
-    "--gateway",
-    "10.20.0.1",
-    "--host-name",
-    "lab-{n:02}",
-    "--beat-interval",
-    "5",
-    "--confirm",
-    "first-beat",
-    "--window",
-    "30",
-];
 
 fn voucher(lab: &Lab, words: &[&str]) -> String {
     let mut command = lab.at("noc", "muster-noc");
@@ -63,7 +49,7 @@ fn with_the_vendors_voucher_an_appliance_is_configured_and_without_it_the_consol
     std::fs::create_dir_all(&image).expect("made");
     std::fs::write(image.join("agent.toml"), format!("proof = \"voucher\"\nvendor_key = \"{vendor}\"\n"))
         .expect("written");
-    lab.start_noc(SITE, &manifest);
+    lab.start_noc(&site(&["--confirm", "first-beat"]), &manifest);
     lab.start_agent(number);
 
     // In the inventory, with its label code, and still nothing that it accepts.
@@ -106,15 +92,11 @@ fn with_the_vendors_voucher_an_appliance_is_configured_and_without_it_the_consol
     let imported = import(&lab, &good);
     assert_eq!(String::from_utf8_lossy(&imported.stdout), "0 added, 1 updated, 0 unchanged.\n");
     let configure = |lab: &Lab| {
-        let job = lab.muster(&["configure", "--all-unconfigured"]);
-        assert_eq!(job["items"][0]["step"], "configured", "{job}\n{}", lab.logs());
-        until("it reports", Duration::from_secs(30), || {
-            let status = lab.muster(&["status"]);
-            if status["appliances"][0]["health"] == "well" { Ok(()) } else { Err(status.to_string()) }
-        });
+        lab.configure_all();
+        lab.until_console_shows(1, "a beat", |_| true);
     };
     configure(&lab);
-    assert!(lab.ip("a1", "-4 -o addr show dev eth0 scope global").contains("inet 10.20.0.100/24"));
+    assert!(lab.addresses(1).contains("inet 10.20.0.100/24"));
 
     // Without an owner again, the same voucher is given again.
     lab.reset_appliance(number);

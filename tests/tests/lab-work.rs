@@ -1,80 +1,49 @@
 //! What the NOC gives with the answers to beats, on real Linux hosts: the real agent, its kernel and its files.
 
-use serde_json::Value;
 use std::time::Duration;
+use system_tests::lab::begin::site;
 use system_tests::lab::{Before, Lab};
-use system_tests::process::succeed;
 use system_tests::wait::until;
-
-const SITE: &[&str] = &[
-    "--pool",
-    "10.20.0.100-10.20.0.120",
-    "--gateway",
-    "10.20.0.1",
-    "--host-name",
-    "lab-{n:02}",
-    "--beat-interval",
-    "5",
-    "--window",
-    "30",
-];
-
-/// `muster-noc appliance WORDS`, at the NOC.
-fn noc(lab: &Lab, words: &[&str]) -> Value {
-    let mut command = lab.at("noc", "muster-noc");
-    command.arg("appliance").args(words).args(["--json", "--dir"]).arg(lab.folder().join("noc"));
-    serde_json::from_str(&succeed(&mut command)).expect("JSON")
-}
-
-fn show(lab: &Lab, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    let uid = lab.appliances[0].uid.clone();
-    until(what, Duration::from_secs(120), || {
-        let shown = noc(lab, &["show", &uid]);
-        if is_so(&shown) { Ok(shown) } else { Err(format!("{shown}\n{}", lab.agent_log(1))) }
-    })
-}
 
 #[test]
 fn an_appliance_is_changed_restarted_asked_for_its_log_and_decommissioned_from_afar() {
     let mut lab = Lab::new("w");
-    let number = lab.add_appliance(Before { address: None, rp_filter: 1 });
-    let manifest = lab.label(number);
+    let manifest = lab.add_appliances(&[(Before { address: None, rp_filter: 1 }, "")]);
     let root = lab.appliances[0].root.clone();
     let mark = root.join("restarted");
     std::fs::create_dir_all(root.join("etc/muster")).expect("made");
     let restart = format!("reboot = [\"sh\", \"-c\", \"echo once >> {}\"]\n", mark.display());
     std::fs::write(root.join("etc/muster/agent.toml"), restart).expect("written");
-    lab.start_noc(SITE, &manifest);
-    lab.start_agent(number);
-    let job = lab.muster(&["configure", "--all-unconfigured"]);
-    assert_eq!(job["items"][0]["step"], "configured", "{job}\n{}", lab.logs());
-    show(&lab, "its first beat", |shown| shown["last_beat"].is_u64());
+    lab.start_noc(&site(&[]), &manifest);
+    lab.start_agent(1);
+    lab.configure_all();
+    lab.until_noc_shows(1, "its first beat", |shown| shown["last_beat"].is_u64());
     let uid = lab.appliances[0].uid.clone();
-    let address = |lab: &Lab| lab.ip("a1", "-4 -o addr show dev eth0 scope global");
+    let noc = |lab: &Lab, words: &[&str]| lab.at_noc(&[&["appliance"], words].concat());
 
     // Another address and name: kernel and files follow, and the NOC has heard from there.
     noc(&lab, &["configure", &uid, "--address", "10.20.0.200", "--host-name", "moved"]);
-    let shown = show(&lab, "new settings in force", |shown| shown["given"]["state"] == "in_force");
+    let shown = lab.until_noc_shows(1, "new settings in force", |shown| shown["given"]["state"] == "in_force");
     assert_eq!(shown["settings"]["address"], "10.20.0.200");
-    assert!(address(&lab).contains("inet 10.20.0.200/24"), "{}", address(&lab));
+    assert!(lab.addresses(1).contains("inet 10.20.0.200/24"), "{}", lab.addresses(1));
     assert_eq!(lab.host_name(1), "moved");
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
     assert!(read("etc/systemd/network/10-muster-eth0.network").contains("Address=10.20.0.200/24"));
 
     // A gateway that leads nowhere: no beat arrives, and all is as it was.
     noc(&lab, &["configure", &uid, "--gateway", "10.20.0.250", "--host-name", "lost"]);
-    let shown = show(&lab, "the failure to be told", |shown| shown["given"]["state"] == "failed");
+    let shown = lab.until_noc_shows(1, "the failure to be told", |shown| shown["given"]["state"] == "failed");
     assert_eq!((&shown["given"]["reason"], &shown["settings"]["host_name"]), (&"no_beat".into(), &"moved".into()));
     assert!(lab.ip("a1", "-4 route show default").starts_with("default via 10.20.0.1 "));
     assert_eq!((lab.host_name(1).as_str(), read("etc/hostname").trim()), ("moved", "moved"));
 
     // Once, although the agent is cut off at any time after.
     noc(&lab, &["reboot", &uid]);
-    show(&lab, "the restart to be reported", |shown| shown["instructions"][0]["done"].is_u64());
-    lab.cut_power(number);
-    lab.start_agent(number);
+    lab.until_noc_shows(1, "the restart to be reported", |shown| shown["instructions"][0]["done"].is_u64());
+    lab.cut_power(1);
+    lab.start_agent(1);
     noc(&lab, &["logs", &uid, "--ask"]);
-    let shown = show(&lab, "a log", |shown| shown["log_taken"].is_u64());
+    let shown = lab.until_noc_shows(1, "a log", |shown| shown["log_taken"].is_u64());
     assert_eq!(shown["instructions"][0]["act"], "send_log");
     assert_eq!(read("restarted"), "once\n");
     let log = noc(&lab, &["logs", &uid]);
@@ -84,12 +53,12 @@ fn an_appliance_is_changed_restarted_asked_for_its_log_and_decommissioned_from_a
     assert!(!text.contains(&claim), "no secret in it");
 
     noc(&lab, &["decommission", &uid, "--yes"]);
-    show(&lab, "it leaves", |shown| shown["provisioning"] == "decommissioned");
+    lab.until_noc_shows(1, "it leaves", |shown| shown["provisioning"] == "decommissioned");
     until("everything is forgotten", Duration::from_secs(60), || {
         let status = lab.agent_status(1);
         if status["state"] == "unconfigured" { Ok(()) } else { Err(status.to_string()) }
     });
-    assert_eq!(address(&lab), "", "no address");
+    assert_eq!(lab.addresses(1), "", "no address");
     assert_eq!((lab.host_name(1).as_str(), read("etc/hostname").as_str()), ("localhost", "localhost\n"));
     assert!(!read("etc/hosts").contains("moved") && read("etc/systemd/network/10-muster-eth0.network").is_empty());
     assert!(!root.join("var/lib/muster/noc").exists(), "no certificate");

@@ -3,30 +3,16 @@
 use serde_json::Value;
 use std::process::Command;
 use std::time::Duration;
+use system_tests::lab::begin::site;
 use system_tests::lab::{Before, Lab, capture};
 use system_tests::process::{program, succeed};
 use system_tests::wait::until;
 
-const SITE: &[&str] = &[
-    "--pool",
-    "10.20.0.100-10.20.0.120",
-    "--gateway",
-    "10.20.0.1",
-    "--host-name",
-    "lab-{n:02}",
-    "--beat-interval",
-    "5",
-    "--confirm",
-    "kick-start",
-    "--window",
-    "30",
-];
-
 /// Everything a replay could change on the hosts: addresses, routes, files, and the agents' own stored state.
 fn picture(lab: &Lab) -> Vec<String> {
     let mut lines = Vec::new();
-    for appliance in &lab.appliances {
-        lines.push(lab.ip(&appliance.host, "-4 -o addr show dev eth0 scope global"));
+    for (number, appliance) in (1..).zip(&lab.appliances) {
+        lines.push(lab.addresses(number));
         lines.push(lab.ip(&appliance.host, "-4 route show"));
         let mut status = lab.at(&appliance.host, "muster-agent");
         status.args(["status", "--json", "--state-dir"]).arg(appliance.root.join("var/lib/muster"));
@@ -42,14 +28,8 @@ fn picture(lab: &Lab) -> Vec<String> {
 #[test]
 fn nothing_that_was_recorded_works_again() {
     let mut lab = Lab::new("r");
-    let mut manifest = String::new();
-    for _ in 0..2 {
-        let number = lab.add_appliance(Before { address: None, rp_filter: 0 });
-        let lines = lab.label(number);
-        manifest =
-            if manifest.is_empty() { lines } else { format!("{manifest}{}\n", lines.lines().last().unwrap_or("")) };
-    }
-    lab.start_noc(SITE, &manifest);
+    let manifest = lab.add_appliances(&[(Before { address: None, rp_filter: 0 }, ""); 2]);
+    lab.start_noc(&site(&[]), &manifest);
     let file = lab.folder().join("run.pcap");
     let recorder = capture::record(&lab, &file);
     for number in 1..=2 {
@@ -104,11 +84,7 @@ fn nothing_that_was_recorded_works_again() {
         lab.cut_power(number);
         lab.start_agent(number);
     }
-    until("the agents to answer again", Duration::from_secs(30), || {
-        let found = lab.muster(&["discover"]);
-        let heard = found["appliances"].as_array().into_iter().flatten().filter(|a| a["heard"] == true).count();
-        if heard == 2 { Ok(()) } else { Err(found.to_string()) }
-    });
+    lab.until_all_answer();
     replay(&lab);
     assert_eq!(picture(&lab), before, "replayed after a restart");
 

@@ -144,6 +144,10 @@ drift: Array<string>,
  */
 address_conflict: string | null,
 /**
+ * Why its settings are not in force: a stable word.
+ */
+network_problem: string | null,
+/**
  * The appliance itself, as far as it says.
  */
 host: HostView, };

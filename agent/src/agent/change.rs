@@ -1,6 +1,7 @@
-//! Changes of the network: one at a time, and what has to work in the end is tried until it does.
+//! Changes of the network: one at a time, in a task of its own.
 
-use super::{Done, Work, work};
+use super::work::forget;
+use super::{Done, Work};
 use crate::network::{Network, NetworkError, chain};
 use crate::noc_client::NocClient;
 use crate::storage::Storage;
@@ -10,23 +11,30 @@ use muster_protocol::parameters::NetworkSettings;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 
-/// What is to be done with the network.
+/// What is to be done.
 #[derive(Debug)]
 pub(super) enum Change {
     Apply(NetworkSettings),
     RollBack,
     Commit,
     Resume(NetworkSettings),
+    /// What was lost with an interface that had been away, too, if so.
+    PutBack(NetworkSettings, bool),
     Restore(NetworkSettings),
     Forget(NetworkSettings),
 }
 
-/// What came of it.
+/// What was done.
 #[derive(Debug)]
 pub(super) enum Changed {
     Applied(Result<(), Failure>),
     RolledBack,
     Committed,
+    /// Final settings were to be brought into force: at a start, or (`restored`) after a change by hand. The code of what went wrong.
+    Resumed {
+        restored: bool,
+        result: Result<(), String>,
+    },
     Settled,
     Forgotten,
 }
@@ -34,18 +42,18 @@ pub(super) enum Changed {
 /// A change of the network that fails is tried again after this time: nothing else can be done.
 const RETRY_CHANGE: Duration = Duration::from_secs(5);
 
-/// Makes a change; how far it is, is sent as work of the agent `uid`.
+/// Makes it; what comes out goes back to the agent.
 pub(super) async fn make<S: Storage, N: Network>(
     network: &N,
     noc: &Mutex<NocClient<S>>,
     change: Change,
-    done: &mpsc::UnboundedSender<Done>,
+    work: &mpsc::UnboundedSender<Done>,
     uid: Uid,
 ) -> Changed {
     match change {
         Change::Apply(settings) => {
             let report = |stage, percent| {
-                let _ = done.send(Done { uid, work: Work::Progress(stage, percent) });
+                let _ = work.send(Done { uid, work: Work::Progress(stage, percent) });
             };
             let applied = network.apply(&settings, &report).await;
             if let Err(error) = &applied {
@@ -65,23 +73,32 @@ pub(super) async fn make<S: Storage, N: Network>(
             insist("commit", || network.commit()).await;
             Changed::Committed
         }
+        Change::Resume(settings) => {
+            Changed::Resumed { restored: false, result: told(network.resume(&settings).await, uid) }
+        }
         Change::Restore(settings) => {
-            // Not insisted on: the next beat sees whether it is needed still.
-            if let Err(error) = network.restore(&settings).await {
-                tracing::warn!(uid = %uid.short(), code = error.code(), "settings could not be restored");
-                tracing::debug!(error = %chain(&error), "why");
+            Changed::Resumed { restored: true, result: told(network.restore(&settings).await, uid) }
+        }
+        Change::PutBack(settings, returned) => {
+            // Not insisted on: as long as they are missing, it is asked for again.
+            if let Err(error) = network.put_back(&settings, returned).await {
+                tracing::debug!(uid = %uid.short(), error = %chain(&error), "settings could not be put back");
             }
             Changed::Settled
         }
-        Change::Resume(settings) => {
-            insist("bring the network up", || network.resume(&settings)).await;
-            Changed::Settled
-        }
         Change::Forget(settings) => {
-            insist("forget the owner", || work::forget(network, noc, &settings)).await;
+            insist("forget the owner", || forget(network, noc, &settings)).await;
             Changed::Forgotten
         }
     }
+}
+
+/// The code of an error, for the agent, which tries again.
+fn told(result: Result<(), NetworkError>, uid: Uid) -> Result<(), String> {
+    result.map_err(|error| {
+        tracing::debug!(uid = %uid.short(), error = %chain(&error), "settings could not be brought into force");
+        error.code().to_owned()
+    })
 }
 
 /// Tries until it works: an appliance between two networks is worse than a late one.

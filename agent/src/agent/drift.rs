@@ -1,11 +1,11 @@
-//! Settings that somebody changed by hand: told in the beat, and set again where the image asks for it.
+//! Settings that somebody changed by hand: told in the beat, and set again where the site or the image asks for it.
 
 use super::{Agent, Change};
 use crate::health::Health;
 use crate::network::drift::Setting;
 use crate::network::{Network, chain};
 use crate::storage::Storage;
-use muster_protocol::parameters::NetworkSettings;
+use muster_protocol::parameters::{DriftPolicy, NetworkSettings};
 use muster_protocol::wire::here::State;
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ pub(super) struct Drift {
     found: Vec<Setting>,
     /// Taken off the interface by hand, and put back, since the last beat that was accepted.
     put_back: BTreeSet<Setting>,
-    restores: bool,
+    of_image: DriftPolicy,
 }
 
 impl Drift {
@@ -60,9 +60,19 @@ pub(super) async fn look<N: Network>(network: &N, settings: Option<&NetworkSetti
 }
 
 impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
-    /// From now on settings that were changed by hand are set again with the next beat. Else they are only reported.
-    pub fn restore_drift(&mut self, restores: bool) {
-        self.drift.restores = restores;
+    /// What is done about settings that were changed by hand while the NOC has said nothing about it.
+    pub fn set_drift_of_image(&mut self, policy: DriftPolicy) {
+        self.drift.of_image = policy;
+    }
+
+    /// Whether settings that were changed by hand are set again.
+    pub(super) fn restores_drift(&self) -> bool {
+        self.drift_policy() == DriftPolicy::Restore
+    }
+
+    /// What is done about settings that were changed by hand.
+    pub fn drift_policy(&self) -> DriftPolicy {
+        self.appliance.drift().unwrap_or(self.drift.of_image)
     }
 
     /// The words of the settings that are not as they were configured, as of the last beat.
@@ -72,14 +82,18 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
 
     /// The final settings, while nothing is about to change them.
     pub(super) fn settings_at_rest(&self) -> Option<NetworkSettings> {
+        self.settings().filter(|_| self.is_at_rest()).cloned()
+    }
+
+    /// True while there are final settings and nothing is about to change them.
+    pub(super) fn is_at_rest(&self) -> bool {
         let is_changing = self.changing || !self.changes.is_empty() || self.appliance.is_leaving();
-        let at_rest = self.state() == State::Configured && !is_changing;
-        self.settings().filter(|_| at_rest).cloned()
+        self.state() == State::Configured && !is_changing
     }
 
     pub(super) fn drifted(&mut self, found: Vec<Setting>) {
         // It may have been configured anew meanwhile: then what was found is of the past.
-        let Some(settings) = self.settings_at_rest() else { return };
+        let Some(settings) = self.settings_at_rest().filter(|_| !self.resume.is_failing()) else { return };
         if found != self.drift.found {
             if found.is_empty() {
                 tracing::info!(uid = %self.uid().short(), "settings are as they were configured again");
@@ -88,7 +102,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                 tracing::warn!(uid = %self.uid().short(), settings, "settings were changed by hand");
             }
         }
-        if self.drift.restores && !found.is_empty() {
+        if self.restores_drift() && !found.is_empty() {
             tracing::info!(uid = %self.uid().short(), "restoring what was configured");
             self.changes.push_back(Change::Restore(settings));
         }

@@ -41,7 +41,12 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         });
         // The newer one is what the NOC waits for.
         let failed = refused.into_iter().chain(failed).max_by_key(|failure| failure.seq);
-        WorkReport { failed, instruction, handover: self.handover_report() }
+        WorkReport {
+            failed,
+            instruction,
+            handover: self.handover_report(),
+            drift: self.appliance.drift(),
+        }
     }
 
     /// What came with the answer to a beat.
@@ -86,8 +91,8 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         match act {
             Act::Reboot => self.reboot(serial),
             Act::SendLog => self.send_log(serial),
-            // The machine does this one itself.
-            Act::Decommission => {}
+            // The machine does these itself.
+            Act::Decommission | Act::ReportDrift | Act::RestoreDrift | Act::DriftByImage => {}
         }
     }
 
@@ -126,6 +131,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         self.handing_over = HandingOver::default();
         self.history.forget(self.boot);
         self.drift.forget();
+        self.resume.ended();
         self.changes.push_back(Change::Forget(settings));
     }
 }

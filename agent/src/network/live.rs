@@ -99,20 +99,23 @@ impl<S: Storage> Network for LiveNetwork<S> {
         if let Some(exec) = self.exec(&back_end) {
             return exec.bring_in(Operation::Resume, &settings.into()).await;
         }
-        let netlink = Netlink::open()?;
-        let link = netlink.link(&self.interface).await?;
-        netlink.set_up(link.index).await?;
-        if let Err(error) = self.resume_by_daemon(&back_end, &netlink, link.index, settings).await {
-            tracing::warn!(code = error.code(), %error, "the agent sets the network itself");
-            netlink.add(link.index, (settings.address(), settings.prefix()), settings.gateway()).await?;
-        }
-        let owner = self.owner(&back_end);
-        if let Err(error) = owner.tell(self.place(), settings).await {
-            // Nobody else would be reachable any sooner if everything waited for it.
-            tracing::warn!(code = error.code(), %error, "the resolver is told later");
-            self.later(Later::Resolver(owner, settings.clone()), *turn);
-        }
+        self.reach(&back_end, settings).await?;
+        self.tell_resolver(&back_end, settings, *turn).await;
         host_name::set(settings.host_name())
+    }
+
+    async fn put_back(&self, settings: &NetworkSettings, returned: bool) -> Result<(), NetworkError> {
+        let mut turn = TURN.lock().await;
+        *turn += 1;
+        let back_end = self.back_end().await;
+        if let Some(exec) = self.exec(&back_end) {
+            return exec.bring_in(Operation::Resume, &settings.into()).await;
+        }
+        self.reach(&back_end, settings).await?;
+        if returned {
+            self.tell_resolver(&back_end, settings, *turn).await;
+        }
+        Ok(())
     }
 
     async fn forget(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
@@ -235,6 +238,28 @@ impl<S: Storage> LiveNetwork<S> {
 
     fn owner(&self, back_end: &BackEnd) -> Owner {
         resolver::owner(&self.root, back_end)
+    }
+
+    /// Address and default route, without which nobody reaches the appliance.
+    async fn reach(&self, back_end: &BackEnd, settings: &NetworkSettings) -> Result<(), NetworkError> {
+        let netlink = Netlink::open()?;
+        let link = netlink.link(&self.interface).await?;
+        netlink.set_up(link.index).await?;
+        if let Err(error) = self.resume_by_daemon(back_end, &netlink, link.index, settings).await {
+            tracing::warn!(code = error.code(), %error, "the agent sets the network itself");
+            netlink.add(link.index, (settings.address(), settings.prefix()), settings.gateway()).await?;
+        }
+        Ok(())
+    }
+
+    /// What its owner knows until the next boot, or until the interface goes away.
+    async fn tell_resolver(&self, back_end: &BackEnd, settings: &NetworkSettings, turn: u64) {
+        let owner = self.owner(back_end);
+        if let Err(error) = owner.tell(self.place(), settings).await {
+            // Nobody else would be reachable any sooner if everything waited for it.
+            tracing::warn!(code = error.code(), %error, "the resolver is told later");
+            self.later(Later::Resolver(owner, settings.clone()), turn);
+        }
     }
 
     /// What the files become.

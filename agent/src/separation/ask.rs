@@ -5,7 +5,7 @@ use crate::network::links::Choice;
 use crate::status::Status;
 use crate::storage::{Document, StorageError};
 use data_encoding::BASE64;
-use muster_protocol::parameters::RawSettings;
+use muster_protocol::parameters::{DriftPolicy, RawSettings};
 use muster_protocol::wire::here::Proof;
 use muster_protocol::wire::result::Stage;
 use serde::de::DeserializeOwned;
@@ -70,7 +70,7 @@ pub(super) struct Begin {
     pub(super) vendor: Option<[u8; 32]>,
     pub(super) root: PathBuf,
     pub(super) state_dir: PathBuf,
-    pub(super) restores_drift: bool,
+    pub(super) drift: DriftPolicy,
     pub(super) puts_back: bool,
     pub(super) system_call_filter: bool,
 }
@@ -89,6 +89,7 @@ pub(super) enum Change {
     RollBack(String),
     Commit(String),
     Resume(String, RawSettings),
+    PutBack(String, RawSettings, bool),
     Drift(String, RawSettings),
     Restore(String, RawSettings),
     Forget(String, RawSettings),
@@ -102,8 +103,8 @@ pub(super) enum Progress {
     Done,
     /// What was changed by hand.
     Drift(Vec<Setting>),
-    /// The code of a reason, and its detail.
-    Failed(String, String),
+    /// The code of what went wrong, that of the reason that the appliance reports, and its detail.
+    Failed(String, String, String),
 }
 
 /// Bytes as base64.

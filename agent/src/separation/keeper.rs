@@ -5,7 +5,7 @@
 
 use super::ask::{self, Answer, Ask, Begin, Bytes, Change, Progress};
 use super::{Account, SeparationError};
-use crate::config::{Config, DriftPolicy};
+use crate::config::Config;
 use crate::identity::Identity;
 use crate::interfaces;
 use crate::lock::lock_patiently;
@@ -126,7 +126,7 @@ impl Keeper {
                 vendor: self.config.vendor.map(|key| key.0),
                 root: self.config.root.clone(),
                 state_dir: self.config.state_dir.clone(),
-                restores_drift: self.config.drift == DriftPolicy::Restore,
+                drift: self.config.drift,
                 puts_back: self.config.sets_kernel(),
                 system_call_filter: self.config.system_call_filter,
             })),
@@ -214,7 +214,7 @@ impl Keeper {
                         tracing::warn!(code = error.code(), error = %network::chain(&error), "the network");
                     }
                     let Failure { reason, detail } = error.to_failure();
-                    Progress::Failed(reason.code().to_owned(), detail)
+                    Progress::Failed(error.code().to_owned(), reason.code().to_owned(), detail)
                 }
             };
             ask::send(&mut changes, &answer).await?;
@@ -238,6 +238,9 @@ impl Keeper {
             Change::RollBack(interface) => self.network(interface).await?.roll_back().await,
             Change::Commit(interface) => self.network(interface).await?.commit().await,
             Change::Resume(interface, raw) => self.network(interface).await?.resume(&valid(&raw)?).await,
+            Change::PutBack(interface, raw, returned) => {
+                self.network(interface).await?.put_back(&valid(&raw)?, returned).await
+            }
             Change::Forget(interface, raw) => self.network(interface).await?.forget(&valid(&raw)?).await,
         };
         changed.map(|()| Vec::new())
@@ -283,6 +286,7 @@ fn decoded(records: &[Bytes]) -> Vec<Vec<u8>> {
 
 fn valid(raw: &RawSettings) -> Result<muster_protocol::parameters::NetworkSettings, NetworkError> {
     raw.validate().map_err(|_| NetworkError::Keeper {
+        code: "keeper".to_owned(),
         reason: Reason::ApplyFailed,
         detail: "settings that are not valid".to_owned(),
     })
@@ -298,6 +302,7 @@ fn is_name(interface: &str) -> bool {
 mod tests {
     use super::*;
     use crate::network::arp::Timing;
+    use muster_protocol::parameters::DriftPolicy;
     use muster_protocol::wire::here::Proof;
     use std::time::Duration;
 

@@ -48,7 +48,7 @@ pub fn work(log: RecentLog) -> anyhow::Result<()> {
             vendor: begin.vendor.map(PublicKey),
             root: begin.root,
             state_dir: begin.state_dir,
-            restores_drift: begin.restores_drift,
+            drift: begin.drift,
             puts_back: begin.puts_back,
             keeper: Some(parent),
         };
@@ -220,7 +220,11 @@ impl RemoteNetwork {
 
     /// What was changed by hand, if that was asked.
     async fn question(&self, change: Change, report: Option<&dyn Report>) -> Result<Vec<Setting>, NetworkError> {
-        let lost = |detail: &str| NetworkError::Keeper { reason: Reason::ApplyFailed, detail: detail.to_owned() };
+        let lost = |detail: &str| NetworkError::Keeper {
+            code: "keeper".to_owned(),
+            reason: Reason::ApplyFailed,
+            detail: detail.to_owned(),
+        };
         let mut changes = self.host.changes.lock().await;
         ask::send(&mut *changes, &change).await.map_err(|_| lost("the keeper is gone"))?;
         loop {
@@ -232,9 +236,9 @@ impl RemoteNetwork {
                 }
                 Ok(Some(Progress::Done)) => return Ok(Vec::new()),
                 Ok(Some(Progress::Drift(drift))) => return Ok(drift),
-                Ok(Some(Progress::Failed(reason, detail))) => {
+                Ok(Some(Progress::Failed(code, reason, detail))) => {
                     let reason = Reason::from_code(&reason).unwrap_or(Reason::ApplyFailed);
-                    return Err(NetworkError::Keeper { reason, detail });
+                    return Err(NetworkError::Keeper { code, reason, detail });
                 }
                 Ok(None) | Err(_) => return Err(lost("the keeper is gone")),
             }
@@ -257,6 +261,10 @@ impl Network for RemoteNetwork {
 
     async fn resume(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
         self.ask(Change::Resume(self.interface.clone(), settings.to_raw()), None).await
+    }
+
+    async fn put_back(&self, settings: &NetworkSettings, returned: bool) -> Result<(), NetworkError> {
+        self.ask(Change::PutBack(self.interface.clone(), settings.to_raw(), returned), None).await
     }
 
     async fn drift(&self, settings: &NetworkSettings) -> Result<Vec<Setting>, NetworkError> {

@@ -1,21 +1,16 @@
 //! A real agent at the other end of the cable, and a console for it.
 
 use crate::namespaces::{peer, run};
+use crate::owner::Owner;
 use muster_agent::entropy::OsEntropy;
-use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::crypto::random;
 use muster_protocol::crypto::seal::ExportedKey;
-use muster_protocol::crypto::sign::{self, Purpose};
-use muster_protocol::grant::Grant;
-use muster_protocol::id::{PingId, RequestId, Seq, SiteId};
-use muster_protocol::parameters::{Confirm, Parameters, RawSettings};
-use muster_protocol::time::UnixTime;
-use muster_protocol::wire::config::{self, Address};
+use muster_protocol::id::{PingId, Seq};
+use muster_protocol::parameters::RawSettings;
 use muster_protocol::wire::here::Here;
-use muster_protocol::wire::kick::KickStart;
 use muster_protocol::wire::ping::{Ping, Shard};
 use muster_protocol::wire::result::{Reason, Status};
-use muster_protocol::wire::{self, GROUP, MAX_DATAGRAM, Message, PORT, to_cbor};
+use muster_protocol::wire::{self, GROUP, MAX_DATAGRAM, Message, PORT};
 use serde_json::Value;
 use std::fmt::Debug;
 use std::fs::{self, File};
@@ -59,8 +54,7 @@ pub(crate) fn there(command: &str) -> String {
 pub(crate) struct Appliance {
     pub(crate) folder: TempDir,
     agent: Option<Running>,
-    root: SecretKey,
-    console: SecretKey,
+    owner: Owner,
     seq: u64,
 }
 
@@ -71,8 +65,7 @@ impl Appliance {
         let etc = folder.path().join("etc/muster");
         fs::create_dir_all(&etc).expect("made");
         fs::write(etc.join("agent.toml"), format!("proof = \"open\"\n{image}")).expect("written");
-        let [root, console] = [(); 2].map(|()| SecretKey::generate(&mut OsEntropy));
-        Appliance { folder, agent: None, root, console, seq: 0 }
+        Appliance { folder, agent: None, owner: Owner::new(), seq: 0 }
     }
 
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
@@ -146,43 +139,16 @@ impl Appliance {
         let heard = self.ask(interface);
         self.seq += 1;
         let seq = Seq(self.seq);
-        let (packet, exported, request) = self.packet(&heard.here, seq, settings);
-        match heard.deliver(&packet, &exported, |status| !matches!(status, Status::Unconfigured { .. })) {
+        let packet = self.owner.packet(&heard.here, seq, settings.validate().expect("valid"), None);
+        match heard.deliver(&packet.bytes, &packet.exported, |status| !matches!(status, Status::Unconfigured { .. })) {
             Status::Failed { reason, .. } => return Err(reason),
             status => assert!(matches!(status, Status::Success { committed: false }), "{status:?}"),
         }
-        let kick = KickStart { uid: heard.here.uid(), request, seq }.to_datagram(&self.console, &exported);
         let is_end = |status: &Status| matches!(status, Status::Success { committed: true } | Status::Failed { .. });
-        let end = heard.deliver(&kick, &exported, is_end);
+        let end = heard.deliver(&packet.kick, &packet.exported, is_end);
         assert!(matches!(end, Status::Success { .. }), "{end:?}");
         self.shows("final settings", |status| status["state"] == "configured");
         Ok(())
-    }
-
-    fn packet(&self, here: &Here, seq: Seq, settings: &RawSettings) -> (Vec<u8>, ExportedKey, RequestId) {
-        let grant = Grant {
-            uid: here.uid(),
-            mac: here.mac,
-            site: SiteId(1),
-            seq,
-            parameters: Parameters {
-                network: settings.validate().expect("valid"),
-                confirm: Confirm::KickStart,
-                window_s: 30,
-                beat_interval_s: 86_400,
-            },
-            console: self.console.public(),
-            root: self.root.public(),
-            issued: UnixTime(1),
-            expires: UnixTime(u64::MAX),
-            noc: "127.0.0.1:9".into(),
-            ca_pin: [0; 32],
-        };
-        let signed = sign::sign(&self.root, Purpose::Grant, to_cbor(&grant));
-        let request = RequestId(random(&mut OsEntropy));
-        let to = Address { uid: here.uid(), mac: here.mac, one_time_key: here.one_time_key, request };
-        let built = config::build(&mut OsEntropy, &self.console, None, to, &signed).expect("sealed");
-        (built.0, built.1, request)
     }
 }
 

@@ -9,4 +9,7 @@ mod idle;
 mod interfaces;
 #[path = "../support/namespaces.rs"]
 mod namespaces;
+#[path = "../support/owner.rs"]
+mod owner;
+mod put_back;
 mod reset;

@@ -58,7 +58,7 @@ fn cells(row: &ApplianceRow, now: u32) -> [String; 9] {
     ]
 }
 
-/// How it beats, what somebody changed on it by hand, and who claims its address.
+/// How it beats, what somebody changed on it by hand, who claims its address, and whether its settings are in force.
 fn health(row: &ApplianceRow) -> String {
     let mut text = health_word(row.health).to_owned();
     let Some(values) = &row.values else { return text };
@@ -67,6 +67,9 @@ fn health(row: &ApplianceRow) -> String {
     }
     if let Some(mac) = &values.address_conflict {
         text += &format!(", address also claimed by {mac}");
+    }
+    if let Some(problem) = &values.network_problem {
+        text += &format!(", settings not in force: {problem}");
     }
     text
 }

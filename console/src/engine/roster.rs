@@ -298,6 +298,7 @@ pub(crate) fn beat_view(at: u64, values: &BeatValues) -> BeatView {
         counters: values.counters.clone(),
         drift: values.drift.clone(),
         address_conflict: values.address_conflict.map(|mac| mac.to_string()),
+        network_problem: values.network_problem.clone(),
         host: host_view(values),
     }
 }

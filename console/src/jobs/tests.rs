@@ -259,6 +259,7 @@ impl World {
                     confirm: Confirm::KickStart,
                     window_s: 90,
                     beat_interval_s: 60,
+                    drift: None,
                 },
                 console: self.console.public(),
                 root: self.root.public(),

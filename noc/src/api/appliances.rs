@@ -71,7 +71,7 @@ fn check_values(values: &BeatValues) -> Result<(), ApiError> {
     if count > MOST_DRIFT {
         return Err(ApiError::TooMany { what: "settings that drifted", count, limit: MOST_DRIFT });
     }
-    let names = values.counters.keys().chain([&values.agent]).chain(&values.drift);
+    let names = values.counters.keys().chain([&values.agent]).chain(&values.drift).chain(&values.network_problem);
     if names.into_iter().any(|name| name.len() > MAX_NAME || name.chars().any(misleads)) {
         let why = format!("a name is longer than {MAX_NAME} bytes or holds control characters");
         return Err(ApiError::Malformed { why });

@@ -5,7 +5,7 @@ use super::pool::Pool;
 use crate::error::{AsProblem, StoreError, problem};
 use muster_protocol::api::{Problem, Site};
 use muster_protocol::id::{Mac, SiteId};
-use muster_protocol::parameters::{BEAT_INTERVAL_S, Confirm, Field, RawSettings, WINDOW_S};
+use muster_protocol::parameters::{BEAT_INTERVAL_S, Confirm, DriftPolicy, Field, RawSettings, WINDOW_S};
 use muster_protocol::text::misleads;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -35,6 +35,28 @@ pub struct SiteSpec {
     pub confirm: Confirm,
     /// Seconds until an unconfirmed configuration is rolled back.
     pub window_s: u16,
+    /// What appliances do about settings that are changed by hand; absent: what the image of each says.
+    #[serde(default)]
+    pub drift: Option<DriftPolicy>,
+}
+
+impl From<Site> for SiteSpec {
+    fn from(site: Site) -> SiteSpec {
+        SiteSpec {
+            name: site.name,
+            pool: site.pool,
+            netmask: site.netmask,
+            gateway: site.gateway,
+            domain: site.domain,
+            dns1: site.dns1,
+            dns2: site.dns2,
+            host_name: site.host_name,
+            beat_interval_s: site.beat_interval_s,
+            confirm: site.confirm,
+            window_s: site.window_s,
+            drift: site.drift,
+        }
+    }
 }
 
 impl SiteSpec {
@@ -53,6 +75,7 @@ impl SiteSpec {
             beat_interval_s: self.beat_interval_s,
             confirm: self.confirm,
             window_s: self.window_s,
+            drift: self.drift,
         }
     }
 }
@@ -260,6 +283,7 @@ pub(crate) mod tests {
             beat_interval_s: 60,
             confirm: Confirm::KickStart,
             window_s: 90,
+            drift: None,
         }
     }
 

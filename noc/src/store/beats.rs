@@ -33,6 +33,7 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
         return Err(ApiError::ApplianceRetired);
     }
     let interval_s = interval(db, &appliance)?;
+    let standing = (beat.seq, beat.work.drift);
     let Some(mut boot) = late::begin(db, appliance.id, beat.boot)? else {
         return Ok(Kept { interval_s, notices: Vec::new(), due: Due::default() });
     };
@@ -44,7 +45,7 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
         if boot.counted != before {
             late::store(db, appliance.id, &boot)?;
         }
-        return Ok(Kept { interval_s, notices: Vec::new(), due: work::due(db, now, &appliance, beat.seq)? });
+        return Ok(Kept { interval_s, notices: Vec::new(), due: work::due(db, now, &appliance, standing)? });
     }
     // A console can die between kick-start and report. A beat under a grant proves that it is in force.
     let proven =
@@ -80,7 +81,7 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
         notices.push(Notice::Beat { uid: *uid });
     }
     notices.extend(work::report(db, now, uid, &beat.work)?);
-    Ok(Kept { interval_s, notices, due: work::due(db, now, &appliance, beat.seq)? })
+    Ok(Kept { interval_s, notices, due: work::due(db, now, &appliance, standing)? })
 }
 
 /// A console's view of one appliance's history since a time, oldest first.

@@ -356,6 +356,7 @@ fn unsigned(
             confirm: site.confirm,
             window_s: site.window_s,
             beat_interval_s: site.beat_interval_s,
+            drift: site.drift,
         },
         console: bearer.key(issuer),
         root: issuer.root,

@@ -1,7 +1,7 @@
 //! What goes out with the answer to a beat, and what beats say became of it.
 
 use super::appliances::{self, Appliance};
-use super::{given, handover, instructions, retirement};
+use super::{drift, given, handover, instructions, retirement};
 use crate::api::ApiError;
 use crate::watch::Notice;
 use crate::work::InstructionView;
@@ -9,6 +9,7 @@ use muster_protocol::api::{Provisioning, WorkReport};
 use muster_protocol::handover::Successor;
 use muster_protocol::id::{Seq, Uid};
 use muster_protocol::instruction::{Act, Serial};
+use muster_protocol::parameters::DriftPolicy;
 use rusqlite::Connection;
 
 /// What an answer carries. A component update will be a field of its own.
@@ -22,10 +23,20 @@ pub(crate) struct Due {
     pub(crate) handover: Option<(Serial, Successor)>,
 }
 
-/// What is pending for an appliance that beats under `in_force`.
-pub(super) fn due(db: &Connection, now: u64, appliance: &Appliance, in_force: Seq) -> Result<Due, ApiError> {
+/// What is pending for an appliance that beats under `in_force` and says what it obeys about changes by hand.
+pub(super) fn due(
+    db: &Connection,
+    now: u64,
+    appliance: &Appliance,
+    (in_force, obeys): (Seq, Option<DriftPolicy>),
+) -> Result<Due, ApiError> {
+    let grant = given::due(db, now, appliance, in_force)?;
+    // A grant brings the site's policy with it.
+    if grant.is_none() {
+        drift::settle(db, now, appliance, obeys)?;
+    }
     Ok(Due {
-        grant: given::due(db, now, appliance, in_force)?,
+        grant,
         instruction: instructions::due(db, now, appliance)?,
         handover: handover::due(db, now, appliance)?,
     })
@@ -88,6 +99,7 @@ mod tests {
             beat_interval_s: 60,
             confirm: Confirm::KickStart,
             window_s: 90,
+            drift: None,
         };
         let policy = Policy::of(spec.into_site(SiteId(0))).expect("fits");
         let site = store.write_now(move |db| sites::add(db, &policy)).expect("a site").id;
@@ -108,7 +120,7 @@ mod tests {
 
     fn due_at(store: &Store, now: u64) -> Due {
         let known = appliance(store);
-        store.write_now(move |db| due(db, now, &known, Seq(0))).expect("answered")
+        store.write_now(move |db| due(db, now, &known, (Seq(0), None))).expect("answered")
     }
 
     #[test]

@@ -72,6 +72,17 @@ fn a_site_an_inventory_and_an_invite_beside_a_running_server() {
     let sites: serde_json::Value = serde_json::from_str(&good(&dir, &["site", "list", "--json"])).expect("json");
     assert_eq!((sites[0]["name"].as_str(), sites[0]["confirm"].as_str()), (Some("Bern"), Some("first_beat")));
 
+    assert!(good(&dir, &["site", "set", "Bern", "--drift", "restore", "--gateway", ""]).contains("Bern is changed"));
+    let listed = good(&dir, &["site", "list"]);
+    assert!(listed.contains("drift restore") && listed.contains("gateway   "), "{listed}");
+    let changed = good(&dir, &["site", "set", "1", "--drift", "image", "--gateway", "192.0.2.1", "--json"]);
+    let changed: serde_json::Value = serde_json::from_str(&changed).expect("json");
+    assert_eq!((&changed["drift"], &changed["gateway"]), (&serde_json::Value::Null, &"192.0.2.1".into()));
+    assert!(bad(&dir, &["site", "set", "Bern"]).contains("required"));
+    assert!(bad(&dir, &["site", "set", "Bern", "--drift", "ignore"]).contains("image, report, restore"));
+    assert!(bad(&dir, &["site", "set", "Thun", "--drift", "report"]).contains("site list"));
+    assert!(bad(&dir, &["site", "set", "Bern", "--window", "1"]).contains("[site_invalid]"));
+
     let device = Device::new(1);
     let csv = dir.join("manifest.csv");
     let row = format!("{},{},{}", device.mac, device.uid, device.claim.reveal());

@@ -2,6 +2,7 @@
 
 mod client;
 mod command;
+mod drift;
 mod handover;
 mod journey;
 mod many;

@@ -12,18 +12,18 @@ use muster_protocol::parameters::Confirm;
 use muster_protocol::wire::from_cbor;
 
 /// A configured appliance that beats.
-struct Bench {
-    world: World,
-    site: Site,
-    console: Console,
-    device: Device,
-    seq: Seq,
-    http: Http,
-    counter: u64,
+pub(crate) struct Bench {
+    pub(crate) world: World,
+    pub(crate) site: Site,
+    pub(crate) console: Console,
+    pub(crate) device: Device,
+    pub(crate) seq: Seq,
+    pub(crate) http: Http,
+    pub(crate) counter: u64,
 }
 
 impl Bench {
-    async fn new() -> Bench {
+    pub(crate) async fn new() -> Bench {
         let world = World::new().await;
         let site = world.site("Bern", "192.0.2.10-192.0.2.99");
         let device = Device::new(0);
@@ -36,32 +36,32 @@ impl Bench {
         bench
     }
 
-    fn uid(&self) -> Uid {
+    pub(crate) fn uid(&self) -> Uid {
         self.device.uid
     }
 
-    async fn beat(&mut self) -> Work {
+    pub(crate) async fn beat(&mut self) -> Work {
         self.beat_with(WorkReport::default()).await
     }
 
-    async fn beat_with(&mut self, work: WorkReport) -> Work {
+    pub(crate) async fn beat_with(&mut self, work: WorkReport) -> Work {
         self.try_beat(work).await.expect("taken").work
     }
 
-    async fn try_beat(&mut self, work: WorkReport) -> Result<BeatAnswer, Problem> {
+    pub(crate) async fn try_beat(&mut self, work: WorkReport) -> Result<BeatAnswer, Problem> {
         self.counter += 1;
         self.http.post("appliances/beats", &Beat { work, ..beat(1, self.counter, self.seq) }).await
     }
 
-    fn readdress(&self, address: &str) -> Result<muster_noc::ApplianceDetail, WorkError> {
+    pub(crate) fn readdress(&self, address: &str) -> Result<muster_noc::ApplianceDetail, WorkError> {
         self.world.noc.change(&self.uid(), Edit { address: Some(address.into()), ..Edit::default() })
     }
 
-    fn given(&self) -> muster_noc::GivenView {
+    pub(crate) fn given(&self) -> muster_noc::GivenView {
         self.world.noc.appliance(&self.uid()).expect("known").given.expect("given")
     }
 
-    fn grant(&self, work: &Work) -> Grant {
+    pub(crate) fn grant(&self, work: &Work) -> Grant {
         let given = work.grant.as_ref().expect("a grant");
         let bytes = BASE64.decode(given.grant.as_bytes()).expect("base64");
         let payload = verify(&self.world.noc.root(), Purpose::Grant, &bytes).expect("by the root");
@@ -70,23 +70,23 @@ impl Bench {
         grant
     }
 
-    fn instruction(&self, work: &Work) -> Instruction {
+    pub(crate) fn instruction(&self, work: &Work) -> Instruction {
         let bytes = BASE64.decode(work.instruction.as_ref().expect("an instruction").as_bytes()).expect("base64");
         let payload = verify(&self.world.noc.root(), Purpose::Instruction, &bytes).expect("by the root");
         from_cbor(&payload).expect("an instruction")
     }
 
-    async fn address(&self) -> String {
+    pub(crate) async fn address(&self) -> String {
         self.console.appliance(self.uid()).await.settings.expect("settings").address
     }
 }
 
-fn accepted(serial: Serial, problem: &str) -> WorkReport {
+pub(crate) fn accepted(serial: Serial, problem: &str) -> WorkReport {
     let instruction = Some(InstructionReport { serial, problem: problem.into() });
     WorkReport { instruction, ..WorkReport::default() }
 }
 
-fn failed(seq: Seq, reason: &str) -> WorkReport {
+pub(crate) fn failed(seq: Seq, reason: &str) -> WorkReport {
     let failed = Some(GrantFailure { seq, reason: reason.into(), detail: "it\u{1b}[2J is so".into() });
     WorkReport { failed, ..WorkReport::default() }
 }

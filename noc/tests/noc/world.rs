@@ -82,5 +82,6 @@ pub(crate) fn spec() -> SiteSpec {
         beat_interval_s: 5,
         confirm: Confirm::KickStart,
         window_s: 90,
+        drift: None,
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::id::Seq;
 use crate::instruction::Serial;
+use crate::parameters::DriftPolicy;
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of a log bundle's text.
@@ -60,6 +61,9 @@ pub struct WorkReport {
     /// The hand-over accepted last, or refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handover: Option<HandoverReport>,
+    /// What the NOC said last about settings that are changed by hand; absent: nothing, the image decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftPolicy>,
 }
 
 impl WorkReport {

@@ -133,7 +133,7 @@ pub enum Output {
     CarryOut {
         /// Names it in reports to the NOC.
         serial: Serial,
-        /// What to do; never [`Act::Decommission`], which the machine does itself.
+        /// What to do: [`Act::Reboot`] or [`Act::SendLog`]. The rest the machine does itself.
         act: Act,
     },
     /// Make the network as it is without an owner and drop the certificates, then say [`Input::Forgotten`]. Comes again after

@@ -90,7 +90,8 @@ impl Appliance {
         match self.verify_instruction(bytes) {
             Ok(Instruction { serial, act, .. }) => {
                 let instruction = Instructed { serial, act };
-                let next = Saved { instructed: Some(instruction), ..self.saved.clone() };
+                let drift = act.drift().unwrap_or(self.saved.drift);
+                let next = Saved { instructed: Some(instruction), drift, ..self.saved.clone() };
                 self.phase = Phase::Instructed { instruction };
                 self.persist(next);
             }
@@ -121,6 +122,8 @@ impl Appliance {
         self.outputs.push_back(Output::Notify(Event::Instructed { serial, act }));
         match act {
             Act::Reboot | Act::SendLog => self.outputs.push_back(Output::CarryOut { serial, act }),
+            // It is in the document.
+            Act::ReportDrift | Act::RestoreDrift | Act::DriftByImage => {}
             Act::Decommission => {
                 // The NOC waits to hear of it.
                 let enrolment = self.enrolment();

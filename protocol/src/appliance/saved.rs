@@ -6,6 +6,7 @@ use crate::grant::Grant;
 use crate::handover::Handover;
 use crate::id::{RequestId, Seq};
 use crate::instruction::{Act, Serial};
+use crate::parameters::DriftPolicy;
 use crate::time::UnixTime;
 use crate::wire::config::PacketHash;
 use crate::wire::result::Reason;
@@ -53,6 +54,9 @@ pub(super) struct Saved {
     /// The hand-over that became final last. `committed` names the new NOC and its root since then.
     #[n(10)]
     pub(super) moved: Option<Moved>,
+    /// What the NOC said last about settings that are changed by hand: with the grant in force, or by an instruction since.
+    #[n(11)]
+    pub(super) drift: Option<DriftPolicy>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]

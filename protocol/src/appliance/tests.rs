@@ -107,6 +107,7 @@ impl Bench {
                 confirm,
                 window_s: 90,
                 beat_interval_s: 60,
+                drift: None,
             },
             console: self.console.public(),
             root: self.root.public(),

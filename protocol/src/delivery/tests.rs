@@ -112,6 +112,7 @@ impl Line {
             confirm: self.confirm,
             window_s: 90,
             beat_interval_s: 60,
+            drift: None,
         };
         let grant = Grant {
             uid: Uid::of(&self.device.public()),

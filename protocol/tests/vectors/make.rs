@@ -6,6 +6,7 @@
 
 pub(crate) mod handovers;
 pub(crate) mod hpke;
+pub(crate) mod instructions;
 pub(crate) mod messages;
 pub(crate) mod parties;
 pub(crate) mod refused;
@@ -37,6 +38,11 @@ pub(crate) fn files() -> BTreeMap<&'static str, Value> {
         ("kick-start.json", file("kind 5", messages::kick_starts())),
         ("refused.json", file("what must be refused, and why", refused::all())),
         ("handover.json", file("what a root signs to hand an appliance over, and what is refused", handovers::all())),
+        (
+            "instruction.json",
+            file("what the NOC root has a configured appliance do, and what is refused", instructions::all()),
+        ),
+        ("drift.json", file("grants with a policy about settings that are changed by hand", instructions::drift())),
         ("voucher.json", file("what a vendor signs, and packets that bring it or are refused for it", vouchers::all())),
     ])
 }

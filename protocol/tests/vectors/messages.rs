@@ -45,6 +45,7 @@ pub(crate) fn first_grant() -> Grant {
             confirm: Confirm::KickStart,
             window_s: 90,
             beat_interval_s: 60,
+            drift: None,
         },
         console: console().public(),
         root: root().public(),
@@ -59,7 +60,8 @@ pub(crate) fn first_grant() -> Grant {
 pub(crate) fn second_grant() -> Grant {
     let bare = RawSettings { gateway: String::new(), dns1: String::new(), dns2: String::new(), ..settings() };
     let network = bare.validate().expect("good settings");
-    let parameters = Parameters { network, confirm: Confirm::FirstBeat, window_s: 600, beat_interval_s: 86_400 };
+    let parameters =
+        Parameters { network, confirm: Confirm::FirstBeat, window_s: 600, beat_interval_s: 86_400, drift: None };
     Grant { seq: Seq(24), parameters, ..first_grant() }
 }
 
@@ -76,7 +78,8 @@ pub(crate) fn longest_grant() -> Grant {
         ..settings()
     };
     let network = raw.validate().expect("good settings");
-    let parameters = Parameters { network, confirm: Confirm::FirstBeat, window_s: 600, beat_interval_s: 86_400 };
+    let parameters =
+        Parameters { network, confirm: Confirm::FirstBeat, window_s: 600, beat_interval_s: 86_400, drift: None };
     Grant {
         site: SiteId(u32::MAX),
         seq: Seq(u64::MAX),
@@ -103,7 +106,7 @@ pub(crate) fn grants() -> Vec<Value> {
         .collect()
 }
 
-fn grant_meaning(grant: &Grant) -> Value {
+pub(crate) fn grant_meaning(grant: &Grant) -> Value {
     let p = &grant.parameters;
     let raw = p.network.to_raw();
     json!({

@@ -6,13 +6,15 @@ use crate::make::parties::{
 use crate::make::vouchers::vendor;
 use crate::make::{Given, hex, messages};
 use crate::{array, bytes, text};
-use muster_protocol::appliance::{Appliance, Input, Output, Profile};
+use muster_protocol::appliance::{Appliance, Event, Input, Output, Profile};
 use muster_protocol::crypto::keys::{PublicKey, SealKey};
 use muster_protocol::crypto::seal::ExportedKey;
 use muster_protocol::crypto::sign::{self, Purpose};
 use muster_protocol::grant::{Credential, EnrolmentProof, Grant};
 use muster_protocol::handover::{Handover, Successor};
 use muster_protocol::id::{BootId, PingId, RequestId, Uid};
+use muster_protocol::instruction::Instruction;
+use muster_protocol::parameters::DriftPolicy;
 use muster_protocol::time::{Millis, UnixTime};
 use muster_protocol::voucher::Voucher;
 use muster_protocol::wire::config::{OpenError, PacketHash};
@@ -20,6 +22,7 @@ use muster_protocol::wire::here::Proof;
 use muster_protocol::wire::result::{ConfigResult, Reason, ResultPacket, Status};
 use muster_protocol::wire::{self, DecodeError, Message, Peer};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 fn decoded(vector: &Value) -> Message {
@@ -137,24 +140,12 @@ pub(crate) fn vouchers(vectors: &[Value]) {
             }
             "packet" => {
                 parts[1] += 1;
-                let mut bench = Bench::vouched();
-                let answer = bench.give(&bytes(vector, "datagram")).pop().expect("an answer");
-                let Ok(Message::Result(result)) = wire::decode(&answer) else { panic!("no result") };
-                let result = result.verify(&device().public(), &exported(&vector["hpke"])).expect("it verifies");
-                assert_eq!(result.status, Status::Success { committed: false }, "{name}");
+                accepted_with_a_voucher(vector);
             }
             _ => {
                 parts[2] += 1;
                 let mut bench = Bench::vouched();
-                if let Some(time) = vector["known_time"].as_str() {
-                    let time = UnixTime(time.parse().expect("a number"));
-                    bench.appliance.handle_input(bench.now, Input::NocTime(time));
-                    while let Some(output) = bench.appliance.poll_output() {
-                        if let Output::Persist { token, .. } = output {
-                            bench.appliance.handle_input(bench.now, Input::Persisted(token));
-                        }
-                    }
-                }
+                bench.known_time(vector);
                 let answer = bench.give(&bytes(vector, "datagram")).pop().expect("an answer");
                 let Ok(Message::Result(packet)) = wire::decode(&answer) else { panic!("no result") };
                 let Status::Failed { reason, .. } = untagged(&packet).status else { panic!("{name} is accepted") };
@@ -163,6 +154,70 @@ pub(crate) fn vouchers(vectors: &[Value]) {
         }
     }
     assert!(parts.iter().all(|count| *count >= 2), "{parts:?}");
+}
+
+/// Statements are read; what is refused is given to the appliance that was configured by the first packet of `config.json`.
+pub(crate) fn instructions(vectors: &[Value]) {
+    let (mut acts, mut refused) = (BTreeSet::new(), 0);
+    for vector in vectors {
+        let name = text(vector, "name");
+        if text(vector, "part") == "refused" {
+            let mut bench = Bench::configured();
+            bench.known_time(vector);
+            bench.give_input(Input::Instruction(&bytes(vector, "instruction")));
+            let event = bench.events.pop().expect("it is told");
+            let Event::InstructionRefused { reason } = event else { panic!("{name}: {event:?}") };
+            assert_eq!(reason.code(), text(vector, "reason"), "{name}");
+            refused += 1;
+            continue;
+        }
+        let payload = payload(vector, root().public(), Purpose::Instruction);
+        let instruction: Instruction = wire::from_cbor(&payload).expect("an instruction");
+        let meaning = &vector["meaning"];
+        assert_eq!(instruction.uid.to_string(), text(meaning, "uid"));
+        assert_eq!(
+            (instruction.seq.0.to_string(), instruction.serial.0.to_string()),
+            (text(meaning, "seq").to_owned(), text(meaning, "serial").to_owned())
+        );
+        assert_eq!(instruction.act as u64, number(meaning, "act"));
+        assert_eq!(instruction.expires.0.to_string(), text(meaning, "expires"));
+        acts.insert(instruction.act as u64);
+        if instruction.seq == messages::first_grant().seq {
+            let mut bench = Bench::configured();
+            bench.give_input(Input::Instruction(&bytes(&vector["cose"], "bytes")));
+            let accepted = Event::Instructed { serial: instruction.serial, act: instruction.act };
+            assert_eq!(bench.events.pop(), Some(accepted), "{name}");
+        }
+    }
+    assert_eq!((acts.len(), refused), (6, 7), "every act, and every way to be refused");
+}
+
+/// Grants are read; the packet is accepted as those of `voucher.json` are.
+pub(crate) fn drift(vectors: &[Value]) {
+    let (grants, packets): (Vec<_>, Vec<_>) =
+        vectors.iter().cloned().partition(|vector| text(vector, "part") == "grant");
+    statements(&grants, &[], &[]);
+    for vector in &grants {
+        let grant: Grant = wire::from_cbor(&bytes(&vector["cose"], "payload")).expect("a grant");
+        let policy = match text(&vector["meaning"], "drift") {
+            "report" => DriftPolicy::Report,
+            "restore" => DriftPolicy::Restore,
+            other => panic!("{other}?"),
+        };
+        assert_eq!(grant.parameters.drift, Some(policy));
+    }
+    for vector in &packets {
+        accepted_with_a_voucher(vector);
+    }
+    assert_eq!((grants.len(), packets.len()), (2, 1));
+}
+
+fn accepted_with_a_voucher(vector: &Value) {
+    let mut bench = Bench::vouched();
+    let answer = bench.give(&bytes(vector, "datagram")).pop().expect("an answer");
+    let Ok(Message::Result(result)) = wire::decode(&answer) else { panic!("no result") };
+    let result = result.verify(&device().public(), &exported(&vector["hpke"])).expect("it verifies");
+    assert_eq!(result.status, Status::Success { committed: false }, "{}", vector["name"]);
 }
 
 fn exported(of: &Value) -> ExportedKey {
@@ -247,6 +302,7 @@ pub(crate) fn refused_signature(vector: &Value) -> Option<String> {
 pub(crate) struct Bench {
     appliance: Appliance,
     pub(crate) now: Millis,
+    events: Vec<Event>,
 }
 
 pub(crate) fn peer() -> Peer {
@@ -275,7 +331,7 @@ impl Bench {
         };
         let entropy = Box::new(Given::new([one_time_secret(0), one_time_secret(1)]));
         let appliance = Appliance::new(Millis(0), profile, None, entropy).expect("a new one");
-        let mut bench = Bench { appliance, now: Millis(0) };
+        let mut bench = Bench { appliance, now: Millis(0), events: Vec::new() };
         assert_eq!(bench.give(&messages::plain_ping().to_plain()).len(), 1);
         bench
     }
@@ -315,7 +371,18 @@ impl Bench {
 
     /// Gives it a datagram, does at once what it asks for, and returns what it sends.
     pub(crate) fn give(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
-        self.appliance.handle_input(self.now, Input::Datagram { peer: peer(), bytes });
+        self.give_input(Input::Datagram { peer: peer(), bytes })
+    }
+
+    /// The time that the vector says it knows.
+    fn known_time(&mut self, vector: &Value) {
+        if let Some(time) = vector["known_time"].as_str() {
+            self.give_input(Input::NocTime(UnixTime(time.parse().expect("a number"))));
+        }
+    }
+
+    fn give_input(&mut self, input: Input<'_>) -> Vec<Vec<u8>> {
+        self.appliance.handle_input(self.now, input);
         let mut sent = Vec::new();
         while let Some(output) = self.appliance.poll_output() {
             match output {
@@ -323,7 +390,8 @@ impl Bench {
                 Output::Apply { .. } => self.appliance.handle_input(self.now, Input::Applied(Ok(()))),
                 Output::RollBack { .. } => self.appliance.handle_input(self.now, Input::RolledBack),
                 Output::Transmit { bytes, .. } => sent.push(bytes),
-                Output::Commit { .. } | Output::StartBeats { .. } | Output::StopBeats | Output::Notify(_) => {}
+                Output::Notify(event) => self.events.push(event),
+                Output::Commit { .. } | Output::StartBeats { .. } | Output::StopBeats => {}
                 Output::CarryOut { .. } | Output::Forget { .. } => {}
             }
         }

@@ -195,6 +195,7 @@ IS_ORDER = is_map({0: is_bytes(), 1: KEY, 2: ID16}, {3: is_bytes()})
 IS_VOUCHER = is_map({0: UID, 1: KEY, 2: KEY, 3: TIME}, {4: TIME})
 IS_SUCCESSOR = is_map({0: is_text, 1: HASH, 2: KEY})
 IS_HANDOVER = is_map({0: UID, 1: SEQ, 2: SEQ, 3: IS_SUCCESSOR, 4: TIME, 5: TIME})
+IS_INSTRUCTION = is_map({0: UID, 1: SEQ, 2: SEQ, 3: is_range(0, 5), 4: TIME, 5: TIME})
 IS_KICK = is_map({0: UID, 1: ID16, 2: SEQ})
 
 
@@ -251,7 +252,7 @@ def is_grant(value):
             11: is_range(0, 1), 12: is_range(30, 600), 13: is_range(5, 86400), 14: KEY, 15: KEY, 16: TIME, 17: TIME,
             18: is_text, 19: HASH,
         },
-        {8: is_ip, 9: is_ip, 10: is_ip},
+        {8: is_ip, 9: is_ip, 10: is_ip, 30: is_range(0, 1)},
     )(value)  # fmt: skip
     check(is_label(value[4]), "host name")
     check(len(value[5]) <= 190 and all(map(is_label, value[5].split("."))), "domain")

@@ -57,6 +57,8 @@ def check_folder(folder):
         "refused.json": lambda v: check_refused(keys, configs, v),
         "voucher.json": lambda v: check_voucher(keys, v),
         "handover.json": lambda v: check_handover(keys, configs, v),
+        "instruction.json": lambda v: check_instruction(keys, v),
+        "drift.json": lambda v: check_drift(keys, v),
     }
     for name, each in checks.items():
         for vector in read(name)["vectors"]:
@@ -126,8 +128,10 @@ def ip(number):
 def check_grant(v):
     grant = m.decode(check_cose(v["cose"]))
     m.is_grant(grant)
+    policy = {"drift": ("report", "restore")[grant[30]]} if 30 in grant else {}
     same(
         {
+            **policy,
             "uid": m.uid_text(grant[0]), "mac": m.mac_text(grant[1]), "site": grant[2], "seq": str(grant[3]),
             "host_name": grant[4], "domain": grant[5], "address": ip(grant[6]), "prefix": grant[7],
             "gateway": ip(grant.get(8)), "dns1": ip(grant.get(9)), "dns2": ip(grant.get(10)),
@@ -327,6 +331,44 @@ def check_handover(keys, configs, v):
         reason = str(refused)
     same(reason, v["reason"], "reason")
     same(CODES[v["reason_number"]], v["reason"], "number")
+def check_instruction(keys, v):
+    root = h(keys["noc_root"]["public_key"])
+    if v["part"] == "refused":
+        same(why_no_instruction(keys, root, v), v["reason"], "reason")
+        return
+    instruction = m.decode(check_cose(v["cose"]))
+    m.IS_INSTRUCTION(instruction)
+    uid, seq, serial, act, issued, expires = (instruction[i] for i in range(6))
+    same(
+        {
+            "uid": m.uid_text(uid), "seq": str(seq), "serial": str(serial), "act": act, "issued": str(issued),
+            "expires": str(expires),
+        },
+        v["meaning"],
+        "meaning",
+    )  # fmt: skip
+    same(v["cose"]["public_key"], root.hex(), "the root signs")
+
+
+def why_no_instruction(keys, root, v):
+    """By an appliance that was configured with the first grant and has been given none yet."""
+    try:
+        instruction = m.decode(m.verify(root, "muster/1 instruction", h(v["instruction"])))
+        m.IS_INSTRUCTION(instruction)
+    except (Malformed, Refused):
+        return "wrong_root"
+    if instruction[0] != h(keys["uid"]):
+        return "wrong_appliance"
+    if instruction[1] != 7:
+        return "old_sequence"
+    return "expired" if v["known_time"] and instruction[5] < int(v["known_time"]) else None
+
+
+def check_drift(keys, v):
+    if v["part"] == "grant":
+        check_grant(v)
+    else:
+        check_voucher(keys, v)
 
 
 def check_result(keys, configs, v):

@@ -211,11 +211,11 @@ impl Seeds {
         let uid = uid();
         let mac = keys::MAC;
         let settings = serde_json::to_string(&keys::settings("host")).expect("plain texts");
-        let values = r#"{"uptime_s":5,"load":0.25,"memory_percent":41.5,"disk_percent":7.0,"disk_free":1000,"agent":"0.1.0","counters":{"mail.delivered":12.0},"drift":["address"]}"#;
+        let values = r#"{"uptime_s":5,"load":0.25,"memory_percent":41.5,"disk_percent":7.0,"disk_free":1000,"agent":"0.1.0","counters":{"mail.delivered":12.0},"drift":["address"],"network_problem":"storage_failed"}"#;
         let record = format!(
             r#"{{"uid":"{uid}","mac":"{mac}","serial":"S1","model":"M","site":1,"settings":{settings},"provisioning":"configured","health":"well","last_beat":9,"beat":{values}}}"#
         );
-        let site = r#"{"id":1,"name":"Main","pool":"192.0.2.10-192.0.2.99","netmask":"24","gateway":"192.0.2.1","domain":"example.net","dns1":"","dns2":"","host_name":"gw-{n}","beat_interval_s":60,"confirm":"first_beat","window_s":90}"#;
+        let site = r#"{"id":1,"name":"Main","pool":"192.0.2.10-192.0.2.99","netmask":"24","gateway":"192.0.2.1","domain":"example.net","dns1":"","dns2":"","host_name":"gw-{n}","beat_interval_s":60,"confirm":"first_beat","window_s":90,"drift":"report"}"#;
         let alert =
             format!(r#"{{"id":3,"site":1,"kind":"never_reported","appliances":["{uid}"],"opened":5,"closed":null}}"#);
         let problem = r#"{"status":422,"code":"manifest_invalid","title":"no","detail":"yes"}"#;
@@ -251,7 +251,7 @@ impl Seeds {
                 let earlier = format!(r#"{{"boot":"{0}","counter":1,"age_s":70,"values":{values}}}"#, boot(1));
                 let former = format!(r#"{{"boot":"{0}","counter":9,"time":5,"values":{values}}}"#, boot(2));
                 let earlier = format!("[{former},{earlier}]");
-                let work = r#"{"failed":{"seq":3,"reason":"no_beat","detail":"x"},"instruction":{"serial":7,"problem":"x"}}"#;
+                let work = r#"{"failed":{"seq":3,"reason":"no_beat","detail":"x"},"instruction":{"serial":7,"problem":"x"},"drift":"restore"}"#;
                 format!(r#"{{"boot":"{}","counter":2,"seq":4,"values":{values},"earlier":{earlier},"work":{work}}}"#, boot(1))
             }
             "beat-answer" => {

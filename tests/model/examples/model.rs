@@ -16,6 +16,12 @@ struct Options {
     /// Grants that the NOC signs.
     #[arg(long, value_delimiter = ',', default_value = "2,1")]
     grants: Vec<u64>,
+    /// Of these, grants that the NOC gives itself, with a beat.
+    #[arg(long, value_delimiter = ',', default_value = "0,0")]
+    given: Vec<u64>,
+    /// Appliances want vouchers instead of claim codes.
+    #[arg(long)]
+    vouched: bool,
     /// Different pings that the console sends.
     #[arg(long, value_delimiter = ',', default_value = "2,1")]
     pings: Vec<u8>,
@@ -45,12 +51,19 @@ fn main() -> ExitCode {
     let bounds = [0, 1].map(|who| Bounds {
         jobs: options.jobs.get(who).copied().unwrap_or(0),
         grants: options.grants.get(who).copied().unwrap_or(0),
+        given: options.given.get(who).copied().unwrap_or(0),
         pings: options.pings.get(who).copied().unwrap_or(0),
         cuts: options.cuts.get(who).copied().unwrap_or(0),
         resets: options.resets.get(who).copied().unwrap_or(0),
         failures: options.failures.get(who).copied().unwrap_or(0),
     });
-    let setup = Setup { bounds, waits: options.waits, all_keys: options.all_keys, ..Setup::default() };
+    let setup = Setup {
+        bounds,
+        waits: options.waits,
+        all_keys: options.all_keys,
+        vouched: options.vouched,
+        ..Setup::default()
+    };
     let report = search(setup, Duration::from_secs(options.minutes * 60));
     println!("{report}");
     if report.is_complete && report.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -8,7 +8,7 @@ use crate::attacker::{Loot, Workshop};
 use crate::bounds::Setup;
 use crate::cast::{APPLIANCES, Cast};
 use crate::desk::{Desk, Turn};
-use crate::packets::{Book, PacketId, What};
+use crate::packets::{Book, Maker, PacketId, What};
 use crate::unit::{Happening, Unit, is_untouched};
 use muster_protocol::time::Millis;
 use muster_protocol::wire::result::Reason;
@@ -80,7 +80,7 @@ pub struct Coverage {
 impl Arena {
     pub(crate) fn new(setup: Setup) -> Arena {
         Arena {
-            cast: Cast::new(setup.sabotage),
+            cast: Cast::new(setup.sabotage, setup.vouched),
             setup,
             book: Book::default(),
             units: Vec::new(),
@@ -170,7 +170,8 @@ impl Arena {
         if !self.setup.all_keys {
             keys.truncate(1);
         }
-        let loot = Loot { unit: unit.who, keys: &keys, recorded, grants, newest: unit.newest() };
+        let is_owned = unit.confirmed().is_some();
+        let loot = Loot { unit: unit.who, keys: &keys, recorded, grants, newest: unit.newest(), is_owned };
         let forged = self.workshop.for_appliance(&self.cast, &mut self.book, &loot);
         self.coverage.forged += forged.len();
         let harmful =
@@ -205,7 +206,11 @@ impl Arena {
 
     fn count(&mut self, what: Happening, refused: Option<Reason>) {
         let (Happening::Arrives(packet), Some(reason)) = (what, refused) else { return };
-        let is_forged = matches!(&self.book.get(packet).what, What::Config(config) if config.is_forged());
+        let is_forged = match &self.book.get(packet).what {
+            What::Config(config) => config.is_forged(),
+            What::Given { by, .. } => *by != Maker::Console,
+            _ => false,
+        };
         let counts = if is_forged { &mut self.coverage.forged_refused } else { &mut self.coverage.refused };
         *counts.entry(reason.code()).or_default() += 1;
     }

@@ -20,6 +20,8 @@ pub(crate) enum Recipe {
     Ping { unit: usize },
     /// A config packet for `unit`, sealed to its one-time key.
     Order { unit: usize, key: SealKey, grant: Stolen, mode: Mode },
+    /// A grant with the answer to a beat, from somebody who has the NOC's TLS key and not its root.
+    ByBeat { unit: usize, grant: Stolen },
     /// A recorded config packet, addressed to `unit` and this key, with the same or another request id.
     Redirected { packet: PacketId, unit: usize, key: SealKey, same_request: bool },
     /// A recorded config packet with one byte changed.
@@ -42,6 +44,8 @@ pub(crate) enum Stolen {
     /// Signed by the NOC for `of`, and sent by the console itself: as if he could have the console send a grant that is
     /// old, or for another appliance.
     Misdirected { of: usize, seq: u64 },
+    /// Given by the NOC itself to `of`, and sent by the console itself.
+    Given { of: usize, seq: u64 },
 }
 
 /// How it is sealed.
@@ -51,6 +55,10 @@ pub(crate) enum Mode {
     Base,
     /// With the claim key he guesses; the right one in what the console sends.
     Claim,
+    /// Without one, and with the vendor's voucher for this appliance.
+    Voucher(usize),
+    /// Without one, and with a voucher of his own.
+    OwnVoucher,
 }
 
 /// What was made already.
@@ -71,33 +79,61 @@ pub(crate) struct Loot<'a> {
     pub(crate) grants: [u64; 2],
     /// The newest grant this appliance has applied.
     pub(crate) newest: u64,
+    /// It follows the NOC.
+    pub(crate) is_owned: bool,
 }
 
 impl Workshop {
     /// Everything he can make for one appliance.
     pub(crate) fn for_appliance(&mut self, cast: &Cast, book: &mut Book, loot: &Loot<'_>) -> Vec<PacketId> {
         let unit = loot.unit;
+        let other = 1 - unit;
         let mut recipes = Vec::new();
+        let given: Vec<Mark> = loot.recorded.iter().filter_map(|packet| book.given(*packet)).collect();
+        // What the NOC gave itself it never signed for a console.
+        let is_for_console = |of: usize, seq: &u64| !given.iter().any(|mark| (mark.unit, mark.seq) == (of, *seq));
+        let signed = |of: usize, most: u64| (1..=most).rev().filter(move |seq| is_for_console(of, seq));
+        let newest = signed(unit, loot.grants[unit]).next();
         for key in loot.keys.iter().copied() {
-            let other = 1 - unit;
             let mut grants = vec![Stolen::Own];
-            grants.extend((1..=loot.grants[unit]).rev().take(1).map(|seq| Stolen::Grant { seq }));
-            grants.extend((1..=loot.newest).rev().take(2).map(|seq| Stolen::Misdirected { of: unit, seq }));
-            grants.extend((1..=loot.grants[other]).rev().take(1).map(|seq| Stolen::Misdirected { of: other, seq }));
+            grants.extend(newest.map(|seq| Stolen::Grant { seq }));
+            grants.extend(signed(unit, loot.newest).take(2).map(|seq| Stolen::Misdirected { of: unit, seq }));
+            grants.extend(signed(other, loot.grants[other]).take(1).map(|seq| Stolen::Misdirected { of: other, seq }));
+            grants.extend(given.iter().map(|mark| Stolen::Given { of: mark.unit, seq: mark.seq }));
+            let modes: &[Mode] = match cast.is_vouched() {
+                false => &[Mode::Base, Mode::Claim],
+                true => &[Mode::Base, Mode::Voucher(0), Mode::Voucher(1), Mode::OwnVoucher],
+            };
             for grant in grants {
-                recipes.extend([Mode::Base, Mode::Claim].map(|mode| Recipe::Order { unit, key, grant, mode }));
+                recipes.extend(modes.iter().map(|mode| Recipe::Order { unit, key, grant, mode: *mode }));
+            }
+            // As if the console itself sent what is right but for the voucher.
+            if let (Some(seq), true, false) = (newest, cast.is_vouched(), loot.is_owned) {
+                let grant = Stolen::Misdirected { of: unit, seq };
+                let wrong = [Mode::Base, Mode::Voucher(other), Mode::OwnVoucher];
+                recipes.extend(wrong.map(|mode| Recipe::Order { unit, key, grant, mode }));
             }
             for packet in loot.recorded.iter().copied().filter(|packet| book.config(*packet).is_some()) {
                 let again = [true, false];
                 recipes.extend(again.map(|same_request| Recipe::Redirected { packet, unit, key, same_request }));
             }
         }
+        if !given.is_empty() {
+            let others = given.iter().filter(|mark| mark.unit == other);
+            recipes.push(Recipe::ByBeat { unit, grant: Stolen::Own });
+            recipes.extend(newest.map(|seq| Recipe::ByBeat { unit, grant: Stolen::Grant { seq } }));
+            recipes.extend(
+                others
+                    .map(|mark| Stolen::Given { of: other, seq: mark.seq })
+                    .map(|grant| Recipe::ByBeat { unit, grant }),
+            );
+        }
         for packet in loot.recorded.iter().copied() {
             if let Some(config) = book.config(packet) {
                 if config.to == unit {
                     recipes.extend([Recipe::Spoiled { packet }, Recipe::Kick { packet }]);
                 }
-            } else {
+            } else if matches!(book.get(packet).what, What::Kick { .. }) {
                 recipes.push(Recipe::RedirectedKick { packet, unit });
             }
         }
@@ -135,6 +171,16 @@ fn make(cast: &Cast, book: &mut Book, recipe: Recipe) -> Option<PacketId> {
             Some(book.enter(ping.to_plain(), || What::Ping { unit, number: HIS_PING }))
         }
         Recipe::Order { unit, key, grant, mode } => order(cast, book, &mut rng, unit, key, grant, mode),
+        Recipe::ByBeat { unit, grant } => {
+            let (signed, grant) = match grant {
+                Stolen::Own => (cast.thief_given(unit, OWN_SEQ), Mark { unit, seq: OWN_SEQ, by_noc: false }),
+                Stolen::Grant { seq } => (cast.noc_grant(unit, seq), Mark { unit, seq, by_noc: true }),
+                Stolen::Misdirected { of, seq } => (cast.noc_grant(of, seq), Mark { unit: of, seq, by_noc: true }),
+                Stolen::Given { of, seq } => (cast.given_grant(of, seq), Mark { unit: of, seq, by_noc: true }),
+            };
+            let by = Maker::Attacker("that is not for it");
+            Some(book.enter(signed, || What::Given { by, grant }))
+        }
         Recipe::Redirected { packet, unit, key, same_request } => {
             let config = book.config(packet)?.clone();
             if config.key == key && same_request {
@@ -221,14 +267,27 @@ fn order(
             let mark = Mark { unit: of, seq, by_noc: true };
             (cast.noc_grant(of, seq), mark, console, "the console made to send a wrong grant")
         }
+        Stolen::Given { of, seq } => {
+            let mark = Mark { unit: of, seq, by_noc: true };
+            (cast.given_grant(of, seq), mark, console, "the console made to send what the NOC gives itself")
+        }
     };
     let claim: Option<&ClaimKey> = match (mode, grant) {
-        (Mode::Base, _) => None,
-        (Mode::Claim, Stolen::Misdirected { .. }) => Some(&cast.claims[unit]),
+        (Mode::Base | Mode::Voucher(_) | Mode::OwnVoucher, _) => None,
+        (Mode::Claim, Stolen::Misdirected { .. } | Stolen::Given { .. }) => Some(&cast.claims[unit]),
         (Mode::Claim, _) => Some(&cast.guesses[unit]),
     };
     let to = Address { uid: cast.uid(unit), mac: mac(unit), one_time_key: key, request };
-    let (bytes, _) = config::build(rng, signer, claim, to, &signed).ok()?;
+    let voucher = match mode {
+        Mode::Base | Mode::Claim => None,
+        Mode::Voucher(of) => cast.voucher(of),
+        Mode::OwnVoucher => Some(cast.thief_voucher(unit)),
+    };
+    let (bytes, _) = match voucher {
+        Some(voucher) => config::build_with_voucher(rng, signer, &voucher, to, &signed),
+        None => config::build(rng, signer, claim, to, &signed),
+    }
+    .ok()?;
     let what = Config { by: Maker::Attacker(how), grant: mark, to: unit, key, request };
     Some(book.enter(bytes, || What::Config(what)))
 }

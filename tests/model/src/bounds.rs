@@ -5,8 +5,10 @@
 pub struct Bounds {
     /// Jobs that the operator starts.
     pub jobs: u8,
-    /// Grants that the NOC signs, those for repeated attempts included.
+    /// Grants that the NOC signs, those for repeated attempts and those that it gives itself included.
     pub grants: u64,
+    /// Grants that the NOC gives itself, with the answer to a beat. Who holds one may give it at any time.
+    pub given: u64,
     /// Different pings that the console sends.
     pub pings: u8,
     /// Power cuts, at any moment.
@@ -26,6 +28,8 @@ pub struct Setup {
     pub waits: u8,
     /// The attacker attacks each of an appliance's one-time keys with each of his own packets, not only the newest.
     pub all_keys: bool,
+    /// The appliances want a voucher of their vendor instead of a claim code.
+    pub vouched: bool,
     /// What is broken on purpose.
     pub sabotage: Sabotage,
 }
@@ -37,9 +41,9 @@ pub(crate) const WAITS_MS: [u64; 2] = [90_000, 120_000];
 
 impl Bounds {
     /// One job with one grant, and nothing that goes wrong but the network.
-    pub const ONE_JOB: Bounds = Bounds { jobs: 1, grants: 1, pings: 1, cuts: 0, resets: 0, failures: 0 };
+    pub const ONE_JOB: Bounds = Bounds { jobs: 1, grants: 1, given: 0, pings: 1, cuts: 0, resets: 0, failures: 0 };
     /// Nobody configures it.
-    pub const NO_JOB: Bounds = Bounds { jobs: 0, grants: 0, pings: 0, cuts: 0, resets: 0, failures: 0 };
+    pub const NO_JOB: Bounds = Bounds { jobs: 0, grants: 0, given: 0, pings: 0, cuts: 0, resets: 0, failures: 0 };
 }
 
 /// One protection less, taken away in the driver, not in the machines.
@@ -60,4 +64,8 @@ pub enum Sabotage {
     ThiefKnowsClaims,
     /// The attacker has the console's key.
     ThiefHasConsoleKey,
+    /// The appliance applies a grant that came with a beat, although its machine refuses it.
+    AppliesWhatIsGiven,
+    /// The appliance wants no voucher, whatever its image says.
+    AsksForNoVoucher,
 }

@@ -10,6 +10,7 @@ use muster_protocol::grant::Grant;
 use muster_protocol::id::{BootId, Mac, PingId, Seq, SiteId, Uid};
 use muster_protocol::parameters::{Confirm, NetworkSettings, Parameters, RawSettings};
 use muster_protocol::time::UnixTime;
+use muster_protocol::voucher::Voucher;
 use muster_protocol::wire::here::Proof;
 use muster_protocol::wire::ping::{Ping, Shard};
 use muster_protocol::wire::{Peer, to_cbor};
@@ -50,6 +51,9 @@ pub(crate) struct Cast {
     pub(crate) console: SecretKey,
     pub(crate) devices: [SecretKey; APPLIANCES],
     pub(crate) claims: [ClaimKey; APPLIANCES],
+    /// The vendor whose vouchers count, if they do.
+    vendor: Option<SecretKey>,
+    asks_for_voucher: bool,
     pub(crate) thief_root: SecretKey,
     pub(crate) thief_console: SecretKey,
     pub(crate) thief_device: SecretKey,
@@ -58,13 +62,15 @@ pub(crate) struct Cast {
 }
 
 impl Cast {
-    pub(crate) fn new(sabotage: Sabotage) -> Cast {
+    pub(crate) fn new(sabotage: Sabotage, vouched: bool) -> Cast {
         let mut rng = ModelRng::new("cast", 0);
         let mut cast = Cast {
             root: SecretKey::generate(&mut rng),
             console: SecretKey::generate(&mut rng),
             devices: std::array::from_fn(|_| SecretKey::generate(&mut rng)),
             claims: std::array::from_fn(|_| ClaimSecret::generate(&mut rng).key()),
+            vendor: vouched.then(|| SecretKey::from_seed(&[0x7e; 32])),
+            asks_for_voucher: vouched && sabotage != Sabotage::AsksForNoVoucher,
             thief_root: SecretKey::generate(&mut rng),
             thief_console: SecretKey::generate(&mut rng),
             thief_device: SecretKey::generate(&mut rng),
@@ -87,10 +93,54 @@ impl Cast {
             device: self.devices[unit].clone(),
             mac: mac(unit),
             boot: BootId([boot; 16]),
-            proof: Proof::Claim,
+            proof: match &self.vendor {
+                None => Proof::Claim,
+                Some(_) if self.asks_for_voucher => Proof::Voucher,
+                Some(_) => Proof::Open,
+            },
             claim: Some(self.claims[unit].clone()),
-            vendor: None,
+            vendor: self.vendor.as_ref().map(SecretKey::public),
         }
+    }
+
+    /// Vouchers count.
+    pub(crate) fn is_vouched(&self) -> bool {
+        self.vendor.is_some()
+    }
+
+    /// What the console proves ownership with: a claim key, or the vendor's voucher for the appliance and the NOC.
+    pub(crate) fn proof_of(&self, unit: usize) -> (Option<ClaimKey>, Option<Vec<u8>>) {
+        match self.voucher(unit) {
+            Some(voucher) => (None, Some(voucher)),
+            None => (Some(self.claims[unit].clone()), None),
+        }
+    }
+
+    /// The vendor's voucher for an appliance and the NOC. It is no secret.
+    pub(crate) fn voucher(&self, unit: usize) -> Option<Vec<u8>> {
+        let vendor = self.vendor.as_ref()?;
+        let (uid, root) = (self.uid(unit), self.root.public());
+        Some(Voucher { uid, root, vendor: vendor.public(), issued: UnixTime(0), expires: None }.sign(vendor))
+    }
+
+    /// A voucher that the attacker signs, for his own root.
+    pub(crate) fn thief_voucher(&self, unit: usize) -> Vec<u8> {
+        let (uid, root) = (self.uid(unit), self.thief_root.public());
+        let vendor = self.thief_device.public();
+        Voucher { uid, root, vendor, issued: UnixTime(0), expires: None }.sign(&self.thief_device)
+    }
+
+    /// A grant of the NOC that no console delivers: it names the root where others name a console.
+    pub(crate) fn given_grant(&self, unit: usize, seq: u64) -> Vec<u8> {
+        let grant = self.grant(Mark { unit, seq, by_noc: true }, &self.root, &self.root);
+        let parameters = Parameters { confirm: Confirm::FirstBeat, ..grant.parameters };
+        sign::sign(&self.root, Purpose::Grant, to_cbor(&Grant { parameters, ..grant }))
+    }
+
+    /// The like by the attacker.
+    pub(crate) fn thief_given(&self, unit: usize, seq: u64) -> Vec<u8> {
+        let grant = self.grant(Mark { unit, seq, by_noc: false }, &self.thief_root, &self.thief_root);
+        sign::sign(&self.thief_root, Purpose::Grant, to_cbor(&grant))
     }
 
     /// The NOC's signed grant. Odd numbers are confirmed by the kick-start, even ones by the first beat.
@@ -116,6 +166,7 @@ impl Cast {
                 confirm: if mark.seq.is_multiple_of(2) { Confirm::FirstBeat } else { Confirm::KickStart },
                 window_s: WINDOW_S,
                 beat_interval_s: 60,
+                drift: None,
             },
             console: console.public(),
             root: root.public(),

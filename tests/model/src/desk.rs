@@ -18,6 +18,8 @@ use std::hash::Hash;
 pub enum Turn {
     /// The operator starts a job.
     Starts,
+    /// The NOC has new settings for the appliance, to be given with the answer to a beat.
+    Gives,
     /// A datagram arrives.
     Arrives(PacketId),
     /// Its timer fires.
@@ -32,6 +34,10 @@ pub(crate) struct Desk {
     built: u64,
     pub(crate) jobs: u8,
     pub(crate) grants: u64,
+    /// Of these, how many the NOC gave itself.
+    pub(crate) given: u64,
+    /// The number of the grant that the console has.
+    seq: u64,
     pub(crate) pings: u8,
     /// It answered the last ping as configured: the NOC gives no claim key for it any more.
     is_pinned: bool,
@@ -57,6 +63,8 @@ impl Desk {
             built: 0,
             jobs: 0,
             grants: 0,
+            given: 0,
+            seq: 0,
             pings: 0,
             is_pinned: false,
             packet: None,
@@ -70,6 +78,7 @@ impl Desk {
     pub(crate) fn identity(&self) -> impl Hash {
         (
             (self.who, self.delivery.as_ref().map(Delivery::fingerprint), self.built, self.jobs, self.grants),
+            (self.given, self.seq),
             (self.pings, self.is_pinned, self.packet, self.succeeded.clone(), self.configured.clone(), self.last),
         )
     }
@@ -90,6 +99,7 @@ impl Desk {
         let mut run = Run { cast, book, sabotage, now, step: &mut step };
         match turn {
             Turn::Starts => run.start(),
+            Turn::Gives => run.give(),
             Turn::Arrives(packet) => run.arrives(packet),
             Turn::Timer => {
                 if let Some(delivery) = &mut run.step.desk.delivery {
@@ -128,13 +138,14 @@ impl Run<'_> {
         let grant = self.next_grant();
         let desk = &mut self.step.desk;
         desk.jobs += 1;
+        let (claim, voucher) = self.cast.proof_of(desk.who);
         let order = Order {
             device_key: self.cast.devices[desk.who].public(),
             mac: mac(desk.who),
             grant,
             seq: Seq(self.seq()),
-            claim: Some(self.cast.claims[self.step.desk.who].clone()),
-            voucher: None,
+            claim,
+            voucher,
             one_time_key: None,
         };
         let desk = &mut self.step.desk;
@@ -185,10 +196,11 @@ impl Run<'_> {
                 Output::AskGrant => {
                     let grant = self.next_grant();
                     let desk = &mut self.step.desk;
-                    let claim = (!desk.is_pinned).then(|| self.cast.claims[desk.who].clone());
+                    let (claim, voucher) = self.cast.proof_of(desk.who);
+                    let claim = claim.filter(|_| !desk.is_pinned);
                     let seq = Seq(self.seq());
                     if let Some(delivery) = &mut self.step.desk.delivery {
-                        let regranted = Input::Regranted { grant, seq, claim, voucher: None };
+                        let regranted = Input::Regranted { grant, seq, claim, voucher };
                         delivery.handle_input(self.now, regranted, &self.cast.console);
                     }
                 }
@@ -254,11 +266,21 @@ impl Run<'_> {
 
     fn next_grant(&mut self) -> Vec<u8> {
         self.step.desk.grants += 1;
+        self.step.desk.seq = self.step.desk.grants;
         self.cast.noc_grant(self.step.desk.who, self.seq())
     }
 
-    /// The number of the grant signed last.
+    /// The number of the grant that the console has.
     fn seq(&self) -> u64 {
-        if self.sabotage == Sabotage::NocReusesNumbers { 1 } else { self.step.desk.grants }
+        if self.sabotage == Sabotage::NocReusesNumbers { 1 } else { self.step.desk.seq }
+    }
+
+    fn give(&mut self) {
+        let desk = &mut self.step.desk;
+        (desk.grants, desk.given) = (desk.grants + 1, desk.given + 1);
+        let grant = Mark { unit: desk.who, seq: desk.grants, by_noc: true };
+        let signed = self.cast.given_grant(grant.unit, grant.seq);
+        let packet = self.book.enter(signed, || What::Given { by: Maker::Console, grant });
+        self.step.sent.push(packet);
     }
 }

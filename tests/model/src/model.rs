@@ -104,8 +104,9 @@ impl Muster {
         };
         let all: Vec<Happening> = unit.happenings(now).into_iter().filter(may).collect();
         actions.extend(all.into_iter().map(|what| Action::Unit(who, what)));
-        let is_console =
-            |packet: &&PacketId| matches!(arena.book.get(**packet).what, What::Config(_) | What::Kick { .. });
+        let is_console = |packet: &&PacketId| {
+            matches!(arena.book.get(**packet).what, What::Config(_) | What::Kick { .. } | What::Given { .. })
+        };
         let recorded: Vec<PacketId> = world.recorded.iter().filter(is_console).copied().collect();
         let grants = world.desks.map(|desk| arena.desk(desk).grants);
         for packet in arena.attacks(id, now, &recorded, grants) {
@@ -126,11 +127,15 @@ impl Muster {
         if !desk.is_busy() && desk.jobs < bounds.jobs {
             turns.push(Turn::Starts);
         }
+        if desk.given < bounds.given {
+            turns.push(Turn::Gives);
+        }
         if desk.wakes_at().is_some_and(|at| at <= now) {
             turns.push(Turn::Timer);
         }
         if desk.is_busy() {
-            turns.extend(world.recorded.iter().copied().map(Turn::Arrives));
+            let is_datagram = |packet: &PacketId| arena.book.given(*packet).is_none();
+            turns.extend(world.recorded.iter().copied().filter(is_datagram).map(Turn::Arrives));
             turns.extend(arena.lies(id, now).into_iter().map(Turn::Arrives));
         }
         for turn in turns {

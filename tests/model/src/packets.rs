@@ -20,6 +20,8 @@ pub(crate) enum What {
     Here { unit: usize },
     /// A config packet.
     Config(Config),
+    /// A grant in the answer to a beat.
+    Given { by: Maker, grant: Mark },
     /// An appliance's result.
     Result { unit: usize, text: String },
     /// A kick-start.
@@ -51,7 +53,7 @@ impl Config {
 /// Who made a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Maker {
-    /// The console, for its own purposes.
+    /// The console, for its own purposes; or the NOC, of what it gives itself.
     Console,
     /// The attacker; how.
     Attacker(&'static str),
@@ -93,6 +95,14 @@ impl Book {
         }
     }
 
+    /// A grant that the NOC itself gave.
+    pub(crate) fn given(&self, id: PacketId) -> Option<Mark> {
+        match &self.get(id).what {
+            What::Given { by: Maker::Console, grant } => Some(*grant),
+            _ => None,
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.packets.len()
     }
@@ -107,6 +117,8 @@ impl Book {
             What::Config(Config { by, grant, to, .. }) => {
                 format!("[{number}] config packet to {} with the {grant}, {}", name(*to), made(*by))
             }
+            What::Given { by: Maker::Console, grant } => format!("[{number}] the {grant}, with the answer to a beat"),
+            What::Given { by, grant } => format!("[{number}] the {grant}, with the answer to a beat, {}", made(*by)),
             What::Result { unit, text } => format!("[{number}] result of {}: {text}", name(*unit)),
             What::Kick { by, of, .. } => format!("[{number}] kick-start {of}, {}", made(*by)),
             What::Lie { text } => format!("[{number}] {text}, made by the attacker"),

@@ -24,6 +24,8 @@ pub const CONFIRMED_BY_CONSOLE: &str = "settings become final only by the consol
 pub const REFUSAL_IS_FREE: &str = "a refused packet changes nothing and burns no key";
 /// Nothing lingers unconfirmed.
 pub const NOTHING_LINGERS: &str = "settings in force are confirmed, inside their window or on their way back";
+/// Only an owner's NOC gives.
+pub const GIVEN_TO_ITS_OWN: &str = "an appliance that nobody owns takes no grant with a beat";
 /// It starts again.
 pub const STARTS: &str = "an appliance starts with what it stored, and does nothing unasked";
 /// SUCCESS is true.
@@ -47,6 +49,9 @@ pub(crate) fn all() -> Vec<Property<Muster>> {
         }),
         Property::always(REFUSAL_IS_FREE, |model: &Muster, world: &World| {
             without(model, world, &[Fault::RefusalHadEffect])
+        }),
+        Property::always(GIVEN_TO_ITS_OWN, |model: &Muster, world: &World| {
+            without(model, world, &[Fault::GivenWithoutOwner])
         }),
         Property::always(STARTS, |model: &Muster, world: &World| {
             without(model, world, &[Fault::DoesNotStart, Fault::Unasked])
@@ -90,6 +95,12 @@ pub(crate) fn all() -> Vec<Property<Muster>> {
         ),
         Property::sometimes("a first beat confirmed", |model: &Muster, world: &World| {
             any(model, world, |unit, _| unit.confirmed().is_some_and(|mark| mark.seq.is_multiple_of(2)))
+        }),
+        Property::sometimes("a grant by beat became final", |model: &Muster, world: &World| {
+            any(model, world, |unit, _| unit.given.was_final && is_configured(unit))
+        }),
+        Property::sometimes("a grant by beat was rolled back", |model: &Muster, world: &World| {
+            any(model, world, |unit, _| unit.given.was_rolled_back && is_configured(unit))
         }),
         Property::sometimes("the console gave a delivery up", |model: &Muster, world: &World| {
             any(model, world, |_, desk| desk.last.is_some_and(|last| last != "configured"))

@@ -63,8 +63,21 @@ pub enum Fault {
     RefusalHadEffect,
     /// Settings were applied, or brought back, that nobody asked for.
     Unasked,
+    /// A grant that came with a beat was taken by an appliance that nobody owns.
+    GivenWithoutOwner,
     /// The document it stored itself does not load.
     DoesNotStart,
+}
+
+/// What became of grants that came with a beat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct GivenGrants {
+    /// The attempt accepted last was one.
+    pub(crate) is_last: bool,
+    /// One became final.
+    pub(crate) was_final: bool,
+    /// One was rolled back.
+    pub(crate) was_rolled_back: bool,
 }
 
 pub(crate) struct Unit {
@@ -98,6 +111,8 @@ pub(crate) struct Unit {
     pub(crate) applied: BTreeSet<PacketId>,
     pub(crate) final_packets: BTreeSet<PacketId>,
     pub(crate) rolled_back: bool,
+    /// What came with a beat.
+    pub(crate) given: GivenGrants,
     /// Pings and repeated packets that were answered in this boot with a new one-time key.
     answered: BTreeSet<PacketId>,
     pub(crate) faults: BTreeSet<Fault>,
@@ -141,6 +156,7 @@ impl Unit {
             applied: BTreeSet::new(),
             final_packets: BTreeSet::new(),
             rolled_back: false,
+            given: GivenGrants::default(),
             answered: BTreeSet::new(),
             faults: BTreeSet::new(),
         }
@@ -153,7 +169,7 @@ impl Unit {
             (self.failures, self.disk.clone(), self.writing.clone(), self.applying, self.rolling_back, self.beats_for),
             (self.system, self.confirmed, self.accepting, self.attempt, self.kicked, self.committing),
             (self.keys_used.clone(), self.newest, self.applied.clone(), self.final_packets.clone(), self.rolled_back),
-            (self.answered.clone(), self.faults.clone()),
+            (self.answered.clone(), self.faults.clone(), self.given),
         )
     }
 
@@ -286,6 +302,7 @@ impl Run<'_> {
                 {
                     unit.system = to;
                     unit.rolled_back = true;
+                    unit.given.was_rolled_back |= unit.given.is_last;
                 }
                 self.input(Input::RolledBack);
             }
@@ -314,14 +331,35 @@ impl Run<'_> {
         let bytes = self.book.get(packet).bytes.clone();
         let was_provisional = self.step.unit.machine.state() == State::Provisional;
         let was_writing = self.step.unit.writing.is_some();
-        self.input(Input::Datagram { peer: peer(), bytes: &bytes });
+        let is_given = matches!(self.book.get(packet).what, What::Given { .. });
+        if is_given {
+            self.input(Input::Grant(&bytes));
+        } else {
+            self.input(Input::Datagram { peer: peer(), bytes: &bytes });
+        }
         let after = self.step.unit.machine.fingerprint(self.now);
         let unit = &mut self.step.unit;
         if before.keys != after.keys {
             unit.answered.insert(packet);
         }
         let starts_writing = unit.writing.is_some() && !was_writing;
-        if let Some(config) = self.book.config(packet).cloned() {
+        if is_given && starts_writing {
+            unit.accepting = Some(packet);
+            if unit.confirmed.is_none() {
+                unit.faults.insert(Fault::GivenWithoutOwner);
+            }
+        } else if is_given {
+            if !is_untouched(&before, &after) {
+                unit.faults.insert(Fault::RefusalHadEffect);
+            }
+            if self.sabotage == Sabotage::AppliesWhatIsGiven
+                && self.step.refused.is_some()
+                && let Some(grant) = self.book.given(packet)
+            {
+                self.step.unit.accepting = Some(packet);
+                self.applies(grant);
+            }
+        } else if let Some(config) = self.book.config(packet).cloned() {
             if starts_writing {
                 self.accepts(packet, &config);
             } else if !is_untouched(&before, &after) && self.step.refused.is_some() {
@@ -387,8 +425,10 @@ impl Run<'_> {
                     (unit.beats_for, self.starts_beats) = (Some(enrolment.seq.0), true);
                 }
                 Output::StopBeats => unit.beats_for = None,
-                Output::Notify(Event::Refused { reason, .. }) => self.step.refused = Some(reason),
-                // The NOC gives nothing in this model.
+                Output::Notify(Event::Refused { reason, .. } | Event::GrantRefused { reason }) => {
+                    self.step.refused = Some(reason);
+                }
+                // The NOC gives no instructions in this model.
                 Output::CarryOut { .. } | Output::Forget { .. } | Output::Notify(_) => {}
             }
         }
@@ -396,7 +436,12 @@ impl Run<'_> {
 
     fn applies(&mut self, mark: Mark) {
         let unit = &mut self.step.unit;
-        let Some((packet, config)) = unit.accepting.take().and_then(|p| Some((p, self.book.config(p)?))) else {
+        let accepted = unit.accepting.take().and_then(|packet| match &self.book.get(packet).what {
+            What::Config(config) => Some((packet, config.grant, config.by, false)),
+            What::Given { by, grant } => Some((packet, *grant, *by, true)),
+            _ => None,
+        });
+        let Some((packet, grant, by, is_given)) = accepted else {
             unit.faults.insert(Fault::Unasked);
             return;
         };
@@ -406,14 +451,16 @@ impl Run<'_> {
         if mark.seq <= unit.newest {
             unit.faults.insert(Fault::OutOfOrder);
         }
-        if !mark.by_noc || mark.unit != unit.who || mark != config.grant {
+        if !mark.by_noc || mark.unit != unit.who || mark != grant {
             unit.faults.insert(Fault::NotGranted);
         }
-        if config.by != Maker::Console {
+        if by != Maker::Console {
             unit.faults.insert(Fault::NotByTheConsole);
         }
         unit.newest = unit.newest.max(mark.seq);
-        (unit.attempt, unit.kicked, unit.committing) = (Some(packet), false, false);
+        // There is nobody who kick-starts what the NOC gives: a beat alone confirms it.
+        (unit.attempt, unit.kicked, unit.committing) = (Some(packet), is_given, false);
+        unit.given.is_last = is_given;
         // From here on the system may be half changed: the worst is assumed.
         (unit.applying, unit.system) = (Some(mark), Some(mark));
     }
@@ -427,6 +474,7 @@ impl Run<'_> {
         }
         if std::mem::take(&mut unit.committing) {
             unit.confirmed = unit.system;
+            unit.given.was_final |= unit.given.is_last;
             unit.final_packets.extend(unit.attempt);
         }
         Some(token)

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Searches, prints the way to the damage and sees that it is damage of the expected kind.
 #[expect(clippy::print_stdout, reason = "nextest shows it with --success-output, and with a failure")]
 fn breaks(sabotage: Sabotage, a: Bounds, waits: u8, expected: &[&str]) {
-    let setup = Setup { bounds: [a, Bounds::NO_JOB], waits, all_keys: false, sabotage };
+    let setup = Setup { bounds: [a, Bounds::NO_JOB], waits, sabotage, ..Setup::default() };
     let report = search(setup, Duration::from_secs(240));
     println!("{sabotage:?}\n{report}");
     let damage = report.broken.iter().find(|(name, _)| expected.contains(name));

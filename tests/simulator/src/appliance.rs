@@ -2,13 +2,13 @@
 
 mod changes;
 
-use crate::lan;
 use crate::ledger::{Invariant, Present};
 use crate::noc::{Answer, Request};
 use crate::plan::{Fault, Sabotage};
 use crate::queue::{Event, Node};
 use crate::random::Stream;
 use crate::world::Io;
+use crate::{attacker, lan};
 use changes::{Change, Underway};
 use muster_protocol::Token;
 use muster_protocol::appliance::{self, Appliance, Enrolment, Input, Output, Profile};
@@ -43,6 +43,8 @@ pub(crate) struct Host {
     mac: Mac,
     proof: Proof,
     claim: ClaimKey,
+    /// The key that its image names, if vouchers count.
+    vendor: Option<PublicKey>,
     entropy: Stream,
     disk: Disk,
     /// What is added to the world's time; a clock of its own.
@@ -75,7 +77,7 @@ struct Running {
 const WRITE_MS: u64 = 40;
 
 impl Host {
-    pub(crate) fn new(number: usize, entropy: &mut Stream, proof: Proof) -> Host {
+    pub(crate) fn new(number: usize, entropy: &mut Stream, proof: Proof, vendor: PublicKey) -> Host {
         let device = SecretKey::generate(entropy);
         let mut mac = [2, 0, 0, 0, 0, number as u8];
         mac[2..4].copy_from_slice(&entropy.bytes::<2>());
@@ -86,6 +88,7 @@ impl Host {
             mac: Mac(mac),
             proof,
             claim: ClaimSecret::generate(entropy).key(),
+            vendor: (proof == Proof::Voucher).then_some(vendor),
             entropy: entropy.fork(),
             disk: Disk::default(),
             skew: 0,
@@ -93,6 +96,10 @@ impl Host {
             running: None,
             wake: None,
         }
+    }
+
+    pub(crate) fn number(&self) -> usize {
+        self.number
     }
 
     pub(crate) fn uid(&self) -> Uid {
@@ -148,8 +155,12 @@ impl Host {
         let now = self.local(io);
         let boot = BootId(self.entropy.bytes());
         let claim = (self.proof == Proof::Claim).then(|| self.claim.clone());
-        let profile =
-            Profile { device: self.device.clone(), mac: self.mac, boot, proof: self.proof, claim, vendor: None };
+        let proof = match (self.proof, io.sabotage) {
+            (Proof::Voucher, Some(Sabotage::AsksForNoVoucher)) => Proof::Open,
+            (proof, _) => proof,
+        };
+        let (device, mac, vendor) = (self.device.clone(), self.mac, self.vendor);
+        let profile = Profile { device, mac, boot, proof, claim, vendor };
         let machine = Appliance::new(now, profile, self.disk.document.as_deref(), self.entropy.entropy());
         let Ok(machine) = machine else {
             let detail = format!("appliance {} cannot read what it stored", self.number);
@@ -250,6 +261,9 @@ impl Host {
         if running.machine.state() == State::Installing && before != State::Installing {
             let network = self.disk.network.as_ref();
             io.ledger.accepted(io.now, self.number, PacketHash::of(bytes), network, running.told);
+            if self.vendor.is_some() {
+                io.ledger.needed_voucher(io.now, self.number);
+            }
         }
         self.pump(io);
     }
@@ -310,7 +324,7 @@ impl Host {
     }
 
     /// The answer to a beat brought a grant.
-    fn given(&mut self, io: &mut Io, grant: &[u8]) {
+    pub(crate) fn given(&mut self, io: &mut Io, grant: &[u8]) {
         let now = self.local(io);
         let is_committing = self.is_committing();
         let Some(running) = self.running.as_mut().filter(|_| !is_committing) else { return };
@@ -319,6 +333,12 @@ impl Host {
         if running.machine.state() == State::Installing && before != State::Installing {
             io.counts.given += 1;
             io.ledger.took_given(io.now, self.number, grant, self.disk.network.as_ref(), running.told);
+        } else if io.sabotage == Some(Sabotage::AppliesWhatIsGiven)
+            && let Some(grant) = attacker::read(grant).filter(|grant| grant.uid == self.uid)
+        {
+            let settings = grant.parameters.network;
+            io.ledger.applying(io.now, self.number, grant.seq, &settings);
+            running.changes.push_back(Change::Apply(settings));
         }
         self.pump(io);
     }

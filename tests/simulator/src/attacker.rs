@@ -9,19 +9,20 @@ use crate::queue::Node;
 use crate::random::Stream;
 use crate::world::Io;
 use muster_protocol::crypto::claim::{ClaimKey, ClaimSecret};
-use muster_protocol::crypto::keys::{OpenKey, SealKey, SecretKey};
+use muster_protocol::crypto::keys::{OpenKey, PublicKey, SealKey, SecretKey};
 use muster_protocol::crypto::seal::{self, Seal};
 use muster_protocol::crypto::sign::{Purpose, Unverified, sign};
 use muster_protocol::grant::{Credential, Grant};
 use muster_protocol::id::{BootId, ConsoleId, PingId, RequestId, Seq, SiteId, Uid};
 use muster_protocol::parameters::{Confirm, Parameters, RawSettings};
 use muster_protocol::time::UnixTime;
+use muster_protocol::voucher::Voucher;
 use muster_protocol::wire::config::{self, Address, PacketHash};
 use muster_protocol::wire::here::{Here, Proof, State};
 use muster_protocol::wire::kick::KickStart;
 use muster_protocol::wire::ping::{Ping, Shard};
 use muster_protocol::wire::result::{ConfigResult, Status};
-use muster_protocol::wire::{self, Message, Peer, to_cbor};
+use muster_protocol::wire::{self, Message, Peer, from_cbor, to_cbor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -40,6 +41,8 @@ pub(crate) struct Overheard {
     stolen: Vec<(usize, usize, Vec<u8>)>,
     /// The request of the last config packet to each appliance.
     requests: BTreeMap<Uid, RequestId>,
+    /// Grants that the NOC gave with beats, and for whom.
+    given: Vec<(usize, Rc<[u8]>)>,
     /// Something that has to be used at once.
     pub(crate) hot: Option<Hot>,
 }
@@ -62,7 +65,21 @@ struct Recorded {
 
 impl Overheard {
     pub(crate) fn new(is_on: bool) -> Overheard {
-        Overheard { is_on, kept: Default::default(), stolen: Vec::new(), requests: BTreeMap::new(), hot: None }
+        Overheard {
+            is_on,
+            kept: Default::default(),
+            stolen: Vec::new(),
+            requests: BTreeMap::new(),
+            given: Vec::new(),
+            hot: None,
+        }
+    }
+
+    /// A grant leaves with the answer to a beat.
+    pub(crate) fn given(&mut self, appliance: usize, signed: &[u8]) {
+        if self.is_on {
+            self.given.push((appliance, signed.into()));
+        }
     }
 
     fn any(&self, dice: &mut Stream, kind: usize) -> Option<Recorded> {
@@ -116,11 +133,16 @@ pub(crate) struct Attacker {
     claim: ClaimKey,
     pings: BTreeSet<PingId>,
     dice: Stream,
+    /// For answers to beats; without them a world is the one it would be.
+    answers: Stream,
+    vendor: PublicKey,
 }
 
 impl Attacker {
-    pub(crate) fn new(entropy: &mut Stream) -> Attacker {
+    pub(crate) fn new(entropy: &mut Stream, vendor: PublicKey) -> Attacker {
         Attacker {
+            answers: Stream::new(!entropy.clone().draw()),
+            vendor,
             root: SecretKey::generate(entropy),
             console: SecretKey::generate(entropy),
             device: SecretKey::generate(entropy),
@@ -334,6 +356,7 @@ fn forge(io: &mut Io, attacker: &mut Attacker, victim: &appliance::Host, noc_roo
             confirm: Confirm::KickStart,
             window_s: 30,
             beat_interval_s: 60,
+            drift: None,
         },
         console: attacker.console.public(),
         root: root.public(),
@@ -349,8 +372,66 @@ fn forge(io: &mut Io, attacker: &mut Attacker, victim: &appliance::Host, noc_roo
         _ => Some(attacker.claim.clone()),
     };
     let console = attacker.console.clone();
+    if victim.proof() == Proof::Voucher {
+        return forge_vouched(io, attacker, victim, one_time_key, &grant, root.public());
+    }
     deliver(io, attacker, victim, &console, claim.as_ref(), one_time_key, &grant)?;
     Some(Fault::ForgedConfig)
+}
+
+/// The same to one that wants a voucher: with one that the stranger signs in the vendor's name, or in its own, or with none.
+fn forge_vouched(
+    io: &mut Io,
+    attacker: &mut Attacker,
+    victim: &appliance::Host,
+    one_time_key: SealKey,
+    grant: &[u8],
+    root: PublicKey,
+) -> Option<Fault> {
+    let (console, device) = (attacker.console.clone(), attacker.device.clone());
+    let vendor = if attacker.answers.chance(500) { attacker.vendor } else { device.public() };
+    let voucher = Voucher { uid: victim.uid(), root, vendor, issued: UnixTime(1), expires: None }.sign(&device);
+    let request = RequestId(attacker.dice.bytes());
+    let to = Address { uid: victim.uid(), mac: victim.mac(), one_time_key, request };
+    let built = if attacker.answers.chance(700) {
+        config::build_with_voucher(&mut attacker.dice, &console, &voucher, to, grant)
+    } else {
+        config::build(&mut attacker.dice, &console, None, to, grant)
+    };
+    let from = attacker.address();
+    send(io, from, None, &Rc::from(built.ok()?.0));
+    Some(Fault::ForgedConfig)
+}
+
+/// Somebody with the NOC's TLS key, but not its root, answers a beat: with what the NOC gave once, to this appliance or to another,
+/// or with what it signed for a console.
+pub(crate) fn answer_too(io: &mut Io, attacker: &mut Attacker, victim: &mut appliance::Host) {
+    const OF_A_THOUSAND: u32 = 60;
+    if !io.overheard.is_on || io.is_healed && !io.plan.attacks_on || !attacker.answers.chance(OF_A_THOUSAND) {
+        return;
+    }
+    let dice = &mut attacker.answers;
+    let (given, stolen) = (&io.overheard.given, &io.overheard.stolen);
+    let grant: Rc<[u8]> = match dice.below(4) {
+        0 if !stolen.is_empty() => stolen[dice.index(stolen.len())].2.as_slice().into(),
+        1 if !given.is_empty() => given[dice.index(given.len())].1.clone(),
+        _ => {
+            let own: Vec<_> = given.iter().filter(|(appliance, _)| *appliance == victim.number()).collect();
+            if own.is_empty() {
+                return;
+            }
+            own[dice.index(own.len())].1.clone()
+        }
+    };
+    io.counts.fault(Fault::StrangeAnswer);
+    log!(io, "the stranger answers a beat of appliance {}", victim.number());
+    victim.given(io, &grant);
+}
+
+/// A grant, whoever signed it.
+pub(crate) fn read(signed: &[u8]) -> Option<Grant> {
+    let unverified = Unverified::parse(signed).ok()?;
+    from_cbor(unverified.untrusted_payload()).ok()
 }
 
 /// An insider: a real grant, brought by another console or to another appliance, by somebody who knows the labels.

@@ -44,7 +44,7 @@ struct Running {
     discovery: Discovery,
     /// Appliances that were heard: where, and who they are.
     roster: BTreeMap<usize, (Peer, PublicKey, Mac)>,
-    keys: BTreeMap<usize, (SealKey, bool, Millis)>,
+    keys: BTreeMap<usize, (SealKey, Wants, Millis)>,
     items: BTreeMap<usize, Item>,
     ungranted: VecDeque<usize>,
     ready: VecDeque<usize>,
@@ -322,8 +322,8 @@ impl Host {
         let Some(running) = &mut self.running else { return };
         log!(io, "console {} hears appliance {appliance}: {:?}", self.number, heard.state);
         running.roster.insert(appliance, (heard.peer, heard.device_key, heard.mac));
-        let claimed = Wants::of(heard.state, heard.proof) == Wants::ClaimKey;
-        running.keys.insert(appliance, (heard.one_time_key, claimed, now));
+        let wants = Wants::of(heard.state, heard.proof);
+        running.keys.insert(appliance, (heard.one_time_key, wants, now));
         if let Some(delivery) = running.active.get_mut(&appliance) {
             let Heard { one_time_key, boot, state, proof, .. } = *heard;
             delivery.handle_input(now, delivery::Input::Heard { one_time_key, boot, state, proof }, &self.key);
@@ -341,16 +341,18 @@ impl Host {
             let Some(item) = running.items.get(&appliance).cloned() else { continue };
             let Some(grant) = item.grant else { continue };
             let heard = running.keys.remove(&appliance).filter(|(_, _, at)| now.since(*at) < KEY_AGE_MS);
-            let takes_claim_key = heard.is_none_or(|(_, claimed, _)| claimed);
-            let order = Order {
+            let mut order = Order {
                 device_key: item.device_key,
                 mac: item.mac,
                 grant: grant.signed,
                 seq: grant.seq,
-                claim: grant.claim.filter(|_| takes_claim_key),
-                voucher: None,
+                claim: grant.claim,
+                voucher: grant.voucher,
                 one_time_key: heard.map(|(key, _, _)| key),
             };
+            if let Some((_, wants, _)) = heard {
+                order.keep(wants);
+            }
             let entropy = self.entropy.entropy();
             let delivery = match item.saved {
                 Some(saved) => match Delivery::resume(now, order, &saved, entropy) {
@@ -521,10 +523,10 @@ impl Host {
     fn granted(&mut self, io: &mut Io, granted: Granted) {
         let now = self.local(io);
         let Some(running) = &mut self.running else { return };
-        let Granted { appliance, signed, seq, claim } = granted;
+        let Granted { appliance, signed, seq, claim, voucher } = granted;
         let Some(item) = running.items.get_mut(&appliance) else { return };
         crate::attacker::steal(io, self.number, appliance, &signed);
-        let grant = StoredGrant { signed: signed.clone(), seq, claim: claim.clone() };
+        let grant = StoredGrant { signed: signed.clone(), seq, claim: claim.clone(), voucher: voucher.clone() };
         item.grant = Some(grant.clone());
         item.grants += 1;
         running.batch.changes.push(Change::Grant { appliance, grant });
@@ -532,7 +534,7 @@ impl Host {
             Some(delivery) => {
                 delivery.handle_input(
                     now,
-                    delivery::Input::Regranted { grant: signed, seq, claim, voucher: None },
+                    delivery::Input::Regranted { grant: signed, seq, claim, voucher },
                     &self.key,
                 );
                 self.drain(io, appliance);

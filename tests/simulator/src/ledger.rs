@@ -30,6 +30,7 @@ invariants! {
     Sequence "sequence" "No configuration is applied twice or after a newer one.";
     Granted "granted" "What is applied is what the NOC granted to this appliance, under this number.";
     Stranger "stranger" "What is accepted was made by the console that the grant names, for this appliance.";
+    Vouched "vouched" "While nobody owns it, an appliance whose image names a vendor takes nothing without that vendor's word for it and this NOC.";
     Expired "expired" "An appliance that was told the time since it started accepts no grant that had expired then.";
     OneTimeKey "one-time-key" "No one-time key opens two config packets.";
     Confirmed "confirmed" "Settings become final only by the console's kick-start, and the NOC's yes to a beat if the grant wants it; those that came with a beat by that yes alone.";
@@ -90,6 +91,8 @@ struct Seen {
     told: Option<UnixTime>,
     /// When it did.
     attempt_since: Option<Millis>,
+    /// The right voucher for it has been at the NOC.
+    is_vouched: bool,
 }
 
 /// What an appliance is in, for [`Ledger::check_appliance`].
@@ -193,6 +196,19 @@ impl Ledger {
         if !self.used_keys.insert(built.key.0) {
             let detail = format!("appliance {appliance} opened a second packet, of console {}", built.console);
             self.fail(at, Invariant::OneTimeKey, detail);
+        }
+    }
+
+    /// The NOC has taken in a voucher, the right one or not.
+    pub(crate) fn imported(&mut self, appliance: usize, is_good: bool) {
+        self.appliances[appliance].is_vouched |= is_good;
+    }
+
+    /// An appliance that needs a voucher while nobody owns it takes a packet.
+    pub(crate) fn needed_voucher(&mut self, at: Millis, appliance: usize) {
+        let seen = &self.appliances[appliance];
+        if seen.committed.is_none() && !seen.is_vouched {
+            self.fail(at, Invariant::Vouched, format!("nobody has vouched for appliance {appliance}"));
         }
     }
 

@@ -32,6 +32,7 @@ mod plan;
 mod queue;
 mod random;
 mod report;
+mod vouchers;
 mod world;
 
 pub use ledger::{Failure, Invariant};

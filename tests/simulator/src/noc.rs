@@ -7,6 +7,7 @@ use crate::ledger::Invariant;
 use crate::plan::{Fault, Sabotage};
 use crate::queue::{Event, Node};
 use crate::random::Stream;
+use crate::vouchers::Paper;
 use crate::world::Io;
 use muster_protocol::beat_watch::{AlertId, AlertKind, BeatWatch, Health, Input, Output, Rules};
 use muster_protocol::crypto::claim::ClaimKey;
@@ -52,6 +53,7 @@ pub(crate) struct Granted {
     pub(crate) signed: Vec<u8>,
     pub(crate) seq: Seq,
     pub(crate) claim: Option<ClaimKey>,
+    pub(crate) voucher: Option<Vec<u8>>,
 }
 
 /// One result.
@@ -69,6 +71,8 @@ pub(crate) struct Known {
     pub(crate) mac: Mac,
     /// Absent for an appliance that accepts anybody: nobody has read its label.
     pub(crate) claim: Option<ClaimKey>,
+    /// What was imported for it, right or wrong.
+    pub(crate) voucher: Option<Vec<u8>>,
 }
 
 /// A row of the store.
@@ -147,7 +151,14 @@ impl Noc {
         sign(&self.root, Purpose::Credential, to_cbor(&credential))
     }
 
-    /// For the sabotage that gives it away.
+    /// A manifest brings a voucher for an appliance.
+    pub(crate) fn import(&mut self, io: &mut Io, appliance: usize, paper: Paper, voucher: Option<Vec<u8>>) {
+        log!(io, "the NOC has a voucher for appliance {appliance}: {paper:?}");
+        io.ledger.imported(appliance, paper == Paper::Good);
+        self.known[appliance].voucher = voucher;
+    }
+
+    /// For vouchers, and for the sabotage that gives it away.
     pub(crate) fn root(&self) -> SecretKey {
         self.root.clone()
     }
@@ -332,7 +343,7 @@ impl Noc {
         let seq = row.seq;
         if io.sabotage == Some(Sabotage::SignsBeforeCommit) {
             // It was signed when it was asked for.
-            return Granted { appliance, signed: Vec::new(), seq, claim: None };
+            return Granted { appliance, signed: Vec::new(), seq, claim: None, voucher: None };
         }
         self.sign(io, console, appliance, seq, settings.clone())
     }
@@ -349,6 +360,7 @@ impl Noc {
             confirm,
             window_s: io.dice.choose([30, 30, 30, 60, 120]),
             beat_interval_s: interval_s,
+            drift: None,
         };
         let grant = Grant {
             uid: known.uid,
@@ -368,7 +380,8 @@ impl Noc {
         let row = &mut self.store.rows[appliance];
         row.grants.insert(seq, (interval_s, None));
         let claim = known.claim.clone().filter(|_| !row.pinned);
-        Granted { appliance, signed: sign(&self.root, Purpose::Grant, to_cbor(&grant)), seq, claim }
+        let voucher = known.voucher.clone();
+        Granted { appliance, signed: sign(&self.root, Purpose::Grant, to_cbor(&grant)), seq, claim, voucher }
     }
 
     /// As `noc/src/store/results.rs`.

@@ -29,6 +29,10 @@ pub enum Sabotage {
     AnyBeatConfirms,
     /// An appliance answers what it understands with an answer that is padded.
     LongAnswers,
+    /// An appliance whose image names a vendor asks for no voucher.
+    AsksForNoVoucher,
+    /// An appliance applies a grant that came with a beat, whatever its machine says of it.
+    AppliesWhatIsGiven,
     /// The network never heals.
     NeverHeals,
 }
@@ -104,10 +108,12 @@ pub enum Fault {
     ForgedKick,
     /// The attacker makes a result.
     ForgedResult,
+    /// Somebody with the NOC's certificate answers a beat with a grant that is old, or another's.
+    StrangeAnswer,
 }
 
 /// How many kinds there are.
-pub const FAULTS: usize = Fault::ForgedResult as usize + 1;
+pub const FAULTS: usize = Fault::StrangeAnswer as usize + 1;
 
 impl Fault {
     /// All of them, in order.
@@ -148,6 +154,7 @@ impl Fault {
             StolenGrant,
             ForgedKick,
             ForgedResult,
+            StrangeAnswer,
         ]
     };
 }
@@ -223,6 +230,8 @@ pub struct Plan {
     pub signed_pings: bool,
     /// Of a thousand appliances, how many accept anybody while unconfigured.
     pub open: u32,
+    /// Of a thousand of the others, how many accept only whom their vendor vouches for.
+    pub vouched: u32,
     /// Jobs that each operator starts before the network heals.
     pub jobs: u64,
     /// Milliseconds between them.
@@ -272,6 +281,10 @@ impl Plan {
             consoles: if dice.chance(300) { 2 } else { 1 },
             signed_pings: dice.chance(100),
             open: if dice.chance(100) { 500 } else { 0 },
+            vouched: {
+                let mut own = Stream::new(!dice.clone().draw());
+                if own.chance(200) { own.choose([300, 1_000]) } else { 0 }
+            },
             jobs: dice.between(3, 9),
             job_every_ms: dice.between(15_000, 150_000),
             attack_every_ms: if dice.chance(400) { dice.between(500, 10_000) } else { 0 },

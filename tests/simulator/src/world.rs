@@ -14,6 +14,7 @@ use crate::plan::{Fault, Plan, Quality, Sabotage};
 use crate::queue::{Event, Node, Queue};
 use crate::random::Stream;
 use crate::report::{Counts, Log};
+use crate::vouchers::{Paper, Vendor};
 use ending::Ending;
 use muster_protocol::id::Uid;
 use muster_protocol::time::Millis;
@@ -64,6 +65,7 @@ pub(crate) struct World {
     consoles: Vec<console::Host>,
     noc: Noc,
     attacker: Attacker,
+    vendor: Vendor,
     /// Jobs that each operator has started.
     jobs: Vec<u64>,
     /// Numbers the settings that were given out.
@@ -79,10 +81,15 @@ impl World {
         let mut dice = Stream::new(seed);
         let plan = Plan::draw(&mut dice);
         let mut keys = dice.fork();
+        let mut vendor = Vendor::new(seed);
         let appliances: Vec<appliance::Host> = (0..plan.appliances)
             .map(|number| {
-                let proof = if dice.chance(plan.open) { Proof::Open } else { Proof::Claim };
-                appliance::Host::new(number, &mut keys, proof)
+                let proof = match dice.chance(plan.open) {
+                    true => Proof::Open,
+                    false if vendor.makes(plan.vouched) => Proof::Voucher,
+                    false => Proof::Claim,
+                };
+                appliance::Host::new(number, &mut keys, proof, vendor.key())
             })
             .collect();
         let mut consoles: Vec<console::Host> =
@@ -91,15 +98,16 @@ impl World {
             uid: appliance.uid(),
             mac: appliance.mac(),
             claim: Some(appliance.claim()),
+            voucher: None,
         });
-        let noc = Noc::new(&mut keys, known.collect(), consoles.iter().map(console::Host::public).collect());
+        let mut noc = Noc::new(&mut keys, known.collect(), consoles.iter().map(console::Host::public).collect());
         for (number, console) in consoles.iter_mut().enumerate() {
             console.enrol(noc.credential(number));
         }
         let count = plan.appliances;
         let links = (0..count).map(|_| plan.links(&mut dice)).collect();
         let lan = Lan { addresses: vec![None; count], links, apart: vec![false; count] };
-        let attacker = Attacker::new(&mut keys);
+        let attacker = Attacker::new(&mut keys, vendor.key());
         let counts = Counts { worlds: 1, appliances: count as u64, ..Counts::default() };
         let mut io = Io {
             now: Millis(1_000_000),
@@ -116,9 +124,13 @@ impl World {
             plan,
         };
         log!(io, "seed {seed}: {:?}", io.plan);
+        for appliance in appliances.iter().filter(|appliance| appliance.proof() == Proof::Voucher) {
+            let paper = vendor.draw();
+            noc.import(&mut io, appliance.number(), paper, vendor.paper(paper, appliance.uid(), noc.root().public()));
+        }
         arrange(&mut io);
         let jobs = vec![0; consoles.len()];
-        World { io, appliances, consoles, noc, attacker, jobs, round: 0, ending: Ending::default() }
+        World { io, appliances, consoles, noc, attacker, vendor, jobs, round: 0, ending: Ending::default() }
     }
 
     pub(crate) fn run(&mut self) {
@@ -183,6 +195,7 @@ impl World {
             Event::Committed { run, request } => noc.committed(io, run, &request),
             Event::Answered { to: Node::Appliance(number), run, answer } => {
                 appliances[number].answered(io, run, &answer);
+                attacker::answer_too(io, attacker, &mut appliances[number]);
             }
             Event::Answered { to: Node::Console(number), run, answer } => consoles[number].answered(io, run, answer),
             Event::Answered { .. } => {}
@@ -271,6 +284,11 @@ impl World {
 
     /// Faults are over: every link is good, everything has power or gets it again.
     fn heal(&mut self) {
+        // Whoever lacks a voucher has asked the vendor for it by now.
+        for appliance in self.appliances.iter().filter(|appliance| appliance.proof() == Proof::Voucher) {
+            let good = self.vendor.paper(Paper::Good, appliance.uid(), self.noc.root().public());
+            self.noc.import(&mut self.io, appliance.number(), Paper::Good, good);
+        }
         let io = &mut self.io;
         log!(io, "the network heals");
         io.is_healed = true;

@@ -86,6 +86,16 @@ fn a_stranger_with_the_nocs_key_and_the_labels_is_found() {
 }
 
 #[test]
+fn an_appliance_that_asks_for_no_voucher_is_found() {
+    is_found_by(Sabotage::AsksForNoVoucher, &[Invariant::Vouched, Invariant::Stranger]);
+}
+
+#[test]
+fn an_appliance_that_applies_whatever_comes_with_a_beat_is_found() {
+    is_found_by(Sabotage::AppliesWhatIsGiven, &[Invariant::Sequence]);
+}
+
+#[test]
 fn a_network_that_never_heals_is_found() {
     is_found_by(Sabotage::NeverHeals, &[Invariant::AllFound, Invariant::AllConfigured, Invariant::JobsEnd]);
 }

@@ -180,6 +180,7 @@ export function beatAt(uid: string, at: number, now: number): BeatView {
     },
     drift: [],
     address_conflict: null,
+    network_problem: null,
     host: {
       agent: '0.1.0',
       agent_mib: 4.2,

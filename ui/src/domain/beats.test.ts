@@ -10,6 +10,7 @@ const beat = (at: number, load: number, counters: Record<string, number> = {}): 
   disk_percent: 10,
   drift: [],
   address_conflict: null,
+  network_problem: null,
   counters,
   host: {
     agent: '0.1.0',

@@ -194,6 +194,9 @@ function Details({ row }: { row: ApplianceRow }) {
                 ...(values.address_conflict !== null
                   ? [[t`Address also claimed by`, values.address_conflict] satisfies Fact]
                   : []),
+                ...(values.network_problem !== null
+                  ? [[t`Settings not in force`, values.network_problem] satisfies Fact]
+                  : []),
                 ...hostFacts(values.host),
                 ...Object.entries(values.counters).map(([name, value]): Fact => [name, i18n.number(value)]),
               ]}

@@ -321,3 +321,43 @@ fn a_power_cut_or_a_full_disk_does_not_stop_the_forgetting() {
     bench.drain(true);
     assert_eq!((bench.forgotten, bench.appliance.state()), (2, State::Unconfigured));
 }
+
+#[test]
+fn what_is_done_about_changes_by_hand_the_newest_word_of_the_noc_says() {
+    let mut bench = Bench::new();
+    bench.configure(1);
+    assert_eq!(bench.appliance.drift(), None, "the image decides");
+    for (serial, act) in [(1, Act::RestoreDrift), (2, Act::ReportDrift), (3, Act::DriftByImage), (4, Act::RestoreDrift)]
+    {
+        assert_eq!(bench.instruct(&bench.instruction(1, serial, act)), None);
+        assert_eq!(Some(bench.appliance.drift()), act.drift());
+        bench.reboot();
+        assert_eq!(Some(bench.appliance.drift()), act.drift(), "it is on disk");
+        assert_eq!(bench.instruct(&bench.instruction(1, serial, Act::ReportDrift)), Some(Reason::OldSequence));
+    }
+    assert!(bench.carried_out.is_empty(), "the machine does it itself");
+    let other = bench.instruction(1, 5, Act::Reboot);
+    assert_eq!(bench.instruct(&other), None);
+    assert_eq!(bench.appliance.drift(), Some(DriftPolicy::Restore), "another instruction leaves it");
+
+    // A grant brings its own, as soon as beats go on under it, and takes it along when it is rolled back.
+    let with = |grant: Grant, drift| Grant { parameters: Parameters { drift, ..grant.parameters }, ..grant };
+    bench.give(&with(bench.grant_by_noc(2), Some(DriftPolicy::Report)));
+    assert_eq!(bench.appliance.drift(), Some(DriftPolicy::Report));
+    bench.wait(90_000);
+    assert_eq!(bench.appliance.drift(), Some(DriftPolicy::Restore));
+    bench.give(&bench.grant_by_noc(3));
+    bench.beat_accepted();
+    assert_eq!(bench.appliance.drift(), None, "it says nothing, so the image decides again");
+
+    // What could not be stored counts for nothing.
+    bench.disk_fails = true;
+    bench.instruct(&bench.instruction(3, 6, Act::RestoreDrift));
+    assert_eq!((bench.appliance.drift(), bench.appliance.instructed()), (None, Some(Serial(5))));
+    bench.disk_fails = false;
+    assert_eq!(bench.instruct(&bench.instruction(3, 6, Act::RestoreDrift)), None);
+    bench.instruct(&bench.instruction(3, 7, Act::Decommission));
+    bench.appliance.handle_input(bench.now, Input::Told(Serial(7)));
+    bench.drain(true);
+    assert_eq!(bench.appliance.drift(), None, "nothing of an owner stays");
+}

@@ -16,6 +16,7 @@ pub(super) struct StoredGrant {
     pub(super) signed: Vec<u8>,
     pub(super) seq: Seq,
     pub(super) claim: Option<ClaimKey>,
+    pub(super) voucher: Option<Vec<u8>>,
 }
 
 /// An appliance of an unfinished job.

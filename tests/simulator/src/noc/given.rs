@@ -39,6 +39,7 @@ impl Noc {
             confirm: Confirm::FirstBeat,
             window_s: io.dice.choose([30, 60, 120]),
             beat_interval_s: interval_s,
+            drift: None,
         };
         let root = self.root.public();
         let grant = Grant {
@@ -59,6 +60,7 @@ impl Noc {
         row.grants.insert(seq, (interval_s, None));
         let signed = sign(&self.root, Purpose::Grant, to_cbor(&grant));
         io.ledger.given(appliance, &signed);
+        io.overheard.given(appliance, &signed);
         row.given = Some(Given { seq, signed: signed.into() });
     }
 

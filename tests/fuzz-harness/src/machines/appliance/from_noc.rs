@@ -94,7 +94,12 @@ impl Run {
             uid: if wrong >> 4 == 0 { Uid([9; 20]) } else { uid() },
             seq: Seq(seq),
             serial: Serial(choices.byte().into()),
-            act: choices.one_of(&[Act::Reboot, Act::SendLog, Act::Decommission]),
+            act: match (wrong, choices.one_of(&[Act::Reboot, Act::SendLog, Act::Decommission])) {
+                (0x2d, _) => Act::ReportDrift,
+                (0x2e, _) => Act::RestoreDrift,
+                (0x2f, _) => Act::DriftByImage,
+                (_, act) => act,
+            },
             issued: UnixTime(1),
             expires: UnixTime(u64::MAX),
         };
@@ -112,7 +117,7 @@ impl Run {
     pub(super) fn carries_out(&mut self, serial: Serial, act: Act) {
         let instruction = self.expected.as_ref().expect("an instruction out of nowhere");
         assert_eq!((instruction.serial, instruction.act, instruction.uid), (serial, act, uid()));
-        assert!(act != Act::Decommission, "the machine does that itself");
+        assert!(matches!(act, Act::Reboot | Act::SendLog), "the machine does that itself");
         let stored = super::start(self.proof, self.now, self.boots, self.mac, self.disk.as_deref());
         assert_eq!(stored.instructed(), Some(serial), "carried out before its number is on disk");
         assert!(self.instructed.last.is_none_or(|last| last < serial), "carried out twice");

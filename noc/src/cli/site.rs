@@ -1,0 +1,141 @@
+//! `muster-noc site set`.
+
+use super::{ConfirmArg, FolderArg, Output, answer};
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use muster_noc::{Noc, SiteSpec};
+use muster_protocol::api::Site;
+use muster_protocol::parameters::{Confirm, DriftPolicy};
+use muster_protocol::text::printable;
+
+/// What appliances of a site do about settings that are changed by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DriftArg {
+    /// What the image of each appliance says.
+    Image,
+    /// Tell which.
+    Report,
+    /// Tell which, and set them again.
+    Restore,
+}
+
+impl From<DriftArg> for Option<DriftPolicy> {
+    fn from(drift: DriftArg) -> Self {
+        match drift {
+            DriftArg::Image => None,
+            DriftArg::Report => Some(DriftPolicy::Report),
+            DriftArg::Restore => Some(DriftPolicy::Restore),
+        }
+    }
+}
+
+/// The word of a policy in a list.
+pub(super) fn drift_word(policy: Option<DriftPolicy>) -> &'static str {
+    match policy {
+        None => "image",
+        Some(DriftPolicy::Report) => "report",
+        Some(DriftPolicy::Restore) => "restore",
+    }
+}
+
+impl From<ConfirmArg> for Confirm {
+    fn from(confirm: ConfirmArg) -> Self {
+        match confirm {
+            ConfirmArg::KickStart => Confirm::KickStart,
+            ConfirmArg::FirstBeat => Confirm::FirstBeat,
+        }
+    }
+}
+
+#[derive(Args)]
+pub(super) struct SetArgs {
+    #[command(flatten)]
+    folder: FolderArg,
+    /// The site, by name or number.
+    site: String,
+    #[command(flatten)]
+    values: Values,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What is absent stays.
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+struct Values {
+    /// Another name.
+    #[arg(long)]
+    name: Option<String>,
+    /// First and last address; several ranges separated by commas.
+    #[arg(long)]
+    pool: Option<String>,
+    /// Netmask.
+    #[arg(long)]
+    netmask: Option<String>,
+    /// Default gateway; empty for none.
+    #[arg(long)]
+    gateway: Option<String>,
+    /// Domain.
+    #[arg(long)]
+    domain: Option<String>,
+    /// Primary name server; empty for none.
+    #[arg(long)]
+    dns1: Option<String>,
+    /// Secondary name server; empty for none.
+    #[arg(long)]
+    dns2: Option<String>,
+    /// Host-name template.
+    #[arg(long)]
+    host_name: Option<String>,
+    /// Seconds between beats. Appliances hear of it with the answers to their beats.
+    #[arg(long)]
+    beat_interval: Option<u32>,
+    /// What makes settings final.
+    #[arg(long, value_enum)]
+    confirm: Option<ConfirmArg>,
+    /// Seconds until an unconfirmed configuration is rolled back.
+    #[arg(long)]
+    window: Option<u16>,
+    /// What appliances do about settings that are changed by hand. They hear of it with the answers to their beats.
+    #[arg(long, value_enum)]
+    drift: Option<DriftArg>,
+}
+
+impl Values {
+    fn of(self, site: Site) -> SiteSpec {
+        let site = SiteSpec::from(site);
+        SiteSpec {
+            name: self.name.unwrap_or(site.name),
+            pool: self.pool.unwrap_or(site.pool),
+            netmask: self.netmask.unwrap_or(site.netmask),
+            gateway: self.gateway.unwrap_or(site.gateway),
+            domain: self.domain.unwrap_or(site.domain),
+            dns1: self.dns1.unwrap_or(site.dns1),
+            dns2: self.dns2.unwrap_or(site.dns2),
+            host_name: self.host_name.unwrap_or(site.host_name),
+            beat_interval_s: self.beat_interval.unwrap_or(site.beat_interval_s),
+            confirm: self.confirm.map_or(site.confirm, Confirm::from),
+            window_s: self.window.unwrap_or(site.window_s),
+            drift: self.drift.map_or(site.drift, Into::into),
+        }
+    }
+}
+
+impl SetArgs {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let noc = Noc::open(&self.folder.dir)?;
+        let site = find(&noc.sites()?, &self.site)?.clone();
+        let id = site.id;
+        answer(self.output, &noc.update_site(id, self.values.of(site))?, |site| {
+            println!("Site {} is changed. Settings in force stay as they are.", printable(&site.name));
+        })
+    }
+}
+
+/// A site by its name or number.
+pub(super) fn find<'a>(sites: &'a [Site], name: &str) -> anyhow::Result<&'a Site> {
+    match sites.iter().find(|site| site.name == name || site.id.to_string() == name) {
+        Some(site) => Ok(site),
+        None => bail!("there is no site `{name}`: list the sites with `muster-noc site list`"),
+    }
+}
