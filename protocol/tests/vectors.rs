@@ -130,6 +130,7 @@ fn todays_code_reads_every_message() {
     read::results(&vectors("result.json"), &vectors("config.json"));
     read::kick_starts(&vectors("kick-start.json"), &vectors("config.json"));
     read::vouchers(&vectors("voucher.json"));
+    read::ipv6(&vectors("ipv6.json"));
 }
 
 #[test]

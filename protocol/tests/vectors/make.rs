@@ -5,6 +5,7 @@
 //! are computed beside it and must lead to the same bytes.
 
 pub(crate) mod hpke;
+pub(crate) mod ipv6;
 pub(crate) mod messages;
 pub(crate) mod parties;
 pub(crate) mod refused;
@@ -35,6 +36,10 @@ pub(crate) fn files() -> BTreeMap<&'static str, Value> {
         ("result.json", file("kind 4", messages::results())),
         ("kick-start.json", file("kind 5", messages::kick_starts())),
         ("refused.json", file("what must be refused, and why", refused::all())),
+        (
+            "ipv6.json",
+            file("IPv6 beside IPv4: grants, the longest packet, an answer, and malformed grants", ipv6::all()),
+        ),
         ("voucher.json", file("what a vendor signs, and packets that bring it or are refused for it", vouchers::all())),
     ])
 }

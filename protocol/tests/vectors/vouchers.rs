@@ -35,6 +35,11 @@ fn longest() -> Voucher {
     Voucher { issued: UnixTime(u64::MAX - 1), expires: Some(UnixTime(u64::MAX)), ..voucher() }
 }
 
+/// Signed.
+pub(crate) fn longest_vouched() -> Vec<u8> {
+    longest().sign(&vendor())
+}
+
 fn packet(name: &'static str, voucher: Option<Vec<u8>>) -> Packet {
     let request = RequestId(*b"a vouched one...");
     Packet { name, grant: first_grant(), key: 0, claimed: false, request, voucher }
@@ -55,7 +60,7 @@ pub(crate) fn all() -> Vec<Value> {
     let longest_packet = Packet {
         grant: longest_grant(),
         request: RequestId([0xff; 16]),
-        ..packet("the longest of all packets", Some(longest().sign(&vendor())))
+        ..packet("the longest of all packets", Some(longest_vouched()))
     };
     let packets = [packet("to an unconfigured appliance, with a voucher", Some(good.clone())), longest_packet];
     let packets = packets.map(|packet| {
