@@ -2,6 +2,7 @@
 
 mod client;
 mod command;
+mod ipv6;
 mod journey;
 mod many;
 mod queue;
