@@ -12,11 +12,14 @@ import re
 import socket
 import subprocess
 import sys
+import time
 
 VERSION = 1
 FOLDER = "/var/lib/example-network"
 SETTINGS = f"{FOLDER}/settings.json"
 RESOLVER = "/etc/resolv.conf"
+# Before a router that advertises itself, whose route the kernel gives 1024.
+METRIC6 = ["metric", "512"]
 
 
 class Refused(Exception):
@@ -60,7 +63,7 @@ def carry_out(text):
         restore(interface, request.get("state"))
     elif operation == "reset":
         keep(None)
-        ip("addr", "flush", "dev", interface, "scope", "global")
+        flush(interface)
     elif operation != "commit":  # What was applied is on disk already.
         raise Refused("unsupported", f"operation {operation}")
     return {}
@@ -71,13 +74,14 @@ def checked(settings):
     try:
         address = ipaddress.IPv4Interface(f"{settings['address']}/{int(settings['prefix'])}")
         gateway = settings["gateway"] and str(ipaddress.IPv4Address(settings["gateway"]))
-        dns = [str(ipaddress.IPv4Address(server)) for server in settings["dns"]]
+        dns = [str(ipaddress.ip_address(server)) for server in settings["dns"]]
+        ipv6 = settings.get("ipv6") and checked_ipv6(settings["ipv6"])
         names = (settings["host_name"], settings["domain"])
         if not all(re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name) for name in names):
             raise ValueError("a name is not one")
     except (ValueError, TypeError, KeyError) as error:
         raise Refused("invalid", f"settings: {error}")
-    return {
+    checked = {
         "host_name": names[0],
         "domain": names[1],
         "address": str(address.ip),
@@ -86,17 +90,58 @@ def checked(settings):
         "gateway": gateway,
         "dns": dns,
     }
+    return {**checked, "ipv6": ipv6} if ipv6 else checked
+
+
+def checked_ipv6(ipv6):
+    address = ipaddress.IPv6Interface(f"{ipv6['address']}/{int(ipv6['prefix'])}")
+    gateway = ipv6["gateway"] and str(ipaddress.IPv6Address(ipv6["gateway"]))
+    return {"address": str(address.ip), "prefix": address.network.prefixlen, "gateway": gateway}
 
 
 def bring_up(interface, settings):
     ip("link", "set", interface, "up")
-    ip("addr", "flush", "dev", interface, "scope", "global")
+    flush(interface)
     ip("addr", "add", f"{settings['address']}/{settings['prefix']}", "brd", "+", "dev", interface)
     if settings["gateway"]:
         ip("route", "replace", "default", "via", settings["gateway"], "dev", interface)
+    if "ipv6" in settings:
+        bring_up_ipv6(interface, settings["ipv6"])
     socket.sethostname(settings["host_name"])
     servers = "".join(f"nameserver {server}\n" for server in settings["dns"])
     replace(RESOLVER, f"search {settings['domain']}\n{servers}")
+
+
+def bring_up_ipv6(interface, ipv6):
+    ip("addr", "add", f"{ipv6['address']}/{ipv6['prefix']}", "dev", interface)
+    # The kernel asks whether somebody has it (RFC 4862), for a second or two.
+    for _ in range(100):
+        found = json.loads(ip("-j", "-6", "addr", "show", "dev", interface, "to", ipv6["address"]) or "[]")
+        flags = [one for link in found for one in link.get("addr_info", [])]
+        if any(one.get("dadfailed") for one in flags):
+            raise Refused("failed", f"another host has {ipv6['address']}")
+        if not any(one.get("tentative") for one in flags):
+            break
+        time.sleep(0.05)
+    if ipv6["gateway"]:
+        ip("-6", "route", "replace", "default", "via", ipv6["gateway"], "dev", interface, *METRIC6)
+
+
+def flush(interface):
+    """What router advertisements brought stays."""
+    ip("-4", "addr", "flush", "dev", interface, "scope", "global")
+    for route in routes6(interface):
+        ip("-6", "route", "del", *plain(route), "dev", interface, *METRIC6)
+    ip("-6", "addr", "flush", "dev", interface, "scope", "global", "permanent")
+
+
+def routes6(interface):
+    return ip("-6", "route", "show", "default", "dev", interface, *METRIC6).splitlines()
+
+
+def plain(route):
+    """`linkdown` and the like are how a route stands, not where it leads."""
+    return [word for word in route.split() if word not in ("linkdown", "dead")]
 
 
 def in_force(interface):
@@ -105,7 +150,8 @@ def in_force(interface):
     if settings is None:
         return None
     settings = json.loads(settings)
-    has = any(one["local"] == settings["address"] for one in addresses(interface))
+    here = [one["local"] for one in addresses(interface)]
+    has = settings["address"] in here and ("ipv6" not in settings or settings["ipv6"]["address"] in here)
     return settings if has and socket.gethostname() == settings["host_name"] else None
 
 
@@ -117,6 +163,7 @@ def state_of(interface):
         "host_name": socket.gethostname(),
         "addresses": [[f"{one['local']}/{one['prefixlen']}", one.get("broadcast")] for one in addresses(interface)],
         "routes": ip("-4", "route", "show", "default", "dev", interface).splitlines(),
+        "routes6": routes6(interface),
     }
 
 
@@ -127,17 +174,20 @@ def restore(interface, state):
     write_or_remove(RESOLVER, state["resolver"])
     socket.sethostname(state["host_name"])
     ip("link", "set", interface, "up")
-    ip("addr", "flush", "dev", interface, "scope", "global")
+    flush(interface)
     for address, broadcast in state["addresses"]:
         ip("addr", "add", address, *(["brd", broadcast] if broadcast else []), "dev", interface)
     for route in state["routes"]:
-        # `linkdown` and the like are how a route stands, not where it leads.
-        ip("route", "replace", *[word for word in route.split() if word not in ("linkdown", "dead")], "dev", interface)
+        ip("route", "replace", *plain(route), "dev", interface)
+    for route in state["routes6"]:
+        ip("-6", "route", "replace", *plain(route), "dev", interface, *METRIC6)
 
 
 def addresses(interface):
-    found = json.loads(ip("-j", "-4", "addr", "show", "dev", interface, "scope", "global") or "[]")
-    return [one for link in found for one in link.get("addr_info", [])]
+    """Without those of router advertisements."""
+    found = json.loads(ip("-j", "addr", "show", "dev", interface, "scope", "global") or "[]")
+    # `ip` leaves an empty one where an address is not of the scope.
+    return [one for link in found for one in link.get("addr_info", []) if "local" in one and not one.get("dynamic")]
 
 
 def ip(*arguments):

@@ -93,7 +93,12 @@ impl Interfaces {
 
     /// Its IPv4 addresses, with prefixes.
     pub fn networks(&self) -> &[(Ipv4Addr, u8)] {
-        if self.is_present { self.ports.networks(self.link.index) } else { &[] }
+        self.seen().map_or(&[], |seen| &seen.networks)
+    }
+
+    /// What was seen of it at the last look.
+    pub fn seen(&self) -> Option<&Seen> {
+        self.ports.seen(self.link.index).filter(|_| self.is_present)
     }
 
     /// Whether there is a default route.

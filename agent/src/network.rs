@@ -33,7 +33,7 @@ use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::wire::result::{MAX_DETAIL, Reason, Stage};
 use std::future::Future;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 /// Told how far an installation is: a stage, and 0 to 100.
@@ -90,6 +90,20 @@ pub enum NetworkError {
         address: Ipv4Addr,
         /// Whose MAC answered.
         by: muster_protocol::id::Mac,
+    },
+    /// Somebody else has the IPv6 address.
+    #[error("{address} is used by another host (duplicate address detection)")]
+    AddressTaken6 {
+        /// The address.
+        address: Ipv6Addr,
+    },
+    /// There is no IPv6 on the interface.
+    #[error(
+        "IPv6 is switched off on {interface} (net.ipv6.conf.{interface}.disable_ipv6). Switch it on, or give no IPv6 address"
+    )]
+    Ipv6Off {
+        /// Its name.
+        interface: String,
     },
     /// The interface is gone.
     #[error("there is no network interface {interface}. Name another with --interface, or plug it in")]
@@ -160,8 +174,8 @@ pub enum NetworkError {
     NotInForce {
         /// Its name.
         daemon: &'static str,
-        /// The address that is missing.
-        address: Ipv4Addr,
+        /// The address or gateway that is missing.
+        address: IpAddr,
         /// Where it is missing.
         interface: String,
         /// How long was waited.
@@ -240,7 +254,8 @@ impl NetworkError {
     /// A stable word for programs.
     pub fn code(&self) -> &str {
         match self {
-            NetworkError::AddressTaken { .. } => "address_taken",
+            NetworkError::AddressTaken { .. } | NetworkError::AddressTaken6 { .. } => "address_taken",
+            NetworkError::Ipv6Off { .. } => "ipv6_off",
             NetworkError::NoInterface { .. } => "no_interface",
             NetworkError::SeveralInterfaces { .. } => "several_interfaces",
             NetworkError::Kernel { .. } => "kernel_refused",
@@ -265,7 +280,7 @@ impl NetworkError {
     /// As the appliance reports it.
     pub fn to_failure(&self) -> Failure {
         let reason = match self {
-            NetworkError::AddressTaken { .. } => Reason::AddressTaken,
+            NetworkError::AddressTaken { .. } | NetworkError::AddressTaken6 { .. } => Reason::AddressTaken,
             NetworkError::Storage(_) => Reason::Storage,
             NetworkError::Keeper { reason, .. } => *reason,
             NetworkError::File { source, .. } if is_of_the_disk(source.kind()) => Reason::Storage,
@@ -327,6 +342,9 @@ mod tests {
         };
         assert_eq!(taken.to_failure().reason, Reason::AddressTaken);
         assert_eq!(taken.to_failure().detail, "192.0.2.10 is used by 02:00:00:00:00:01");
+        let taken = NetworkError::AddressTaken6 { address: "2001:db8::10".parse().expect("an address") };
+        assert_eq!((taken.code(), taken.to_failure().reason), ("address_taken", Reason::AddressTaken));
+        assert!(taken.to_failure().detail.starts_with("2001:db8::10 is used by another host"));
         let kernel = NetworkError::Kernel { action: "add a route", source: io::Error::from_raw_os_error(101) };
         assert_eq!(
             kernel.to_failure().detail,

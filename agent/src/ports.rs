@@ -11,7 +11,6 @@ use muster_protocol::id::Mac;
 use muster_protocol::time::Millis;
 use muster_protocol::wire::Peer;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Sockets on several interfaces, by index.
@@ -24,8 +23,7 @@ pub struct Ports {
 
 #[derive(Debug)]
 struct Port {
-    link: Link,
-    networks: Vec<(Ipv4Addr, u8)>,
+    seen: Seen,
     sockets: Option<Sockets>,
 }
 
@@ -34,19 +32,20 @@ impl Ports {
     /// its index.
     pub fn follow(&mut self, seen: &[Seen]) -> bool {
         self.ports.retain(|index, port| {
-            let stays = seen.iter().any(|one| one.link.index == *index && one.link.name == port.link.name);
+            let stays = seen.iter().any(|one| one.link.index == *index && one.link.name == port.seen.link.name);
             if !stays {
-                tracing::info!(interface = port.link.name, "no longer listening");
+                tracing::info!(interface = port.seen.link.name, "no longer listening");
             }
             stays
         });
         let mut came = false;
-        for Seen { link, networks } in seen {
+        for one in seen {
+            let link = &one.link;
             let port = self.ports.entry(link.index).or_insert_with(|| {
                 came = true;
-                Port { link: link.clone(), networks: Vec::new(), sockets: None }
+                Port { seen: one.clone(), sockets: None }
             });
-            (port.link, port.networks) = (link.clone(), networks.clone());
+            port.seen = one.clone();
             match &mut port.sockets {
                 Some(sockets) => sockets.complete(link),
                 None => port.sockets = open(link, came),
@@ -71,28 +70,28 @@ impl Ports {
         if let Some(port) = self.ports.get(&peer.interface)
             && let Some(sockets) = &port.sockets
         {
-            sockets.answer(peer, bytes, &port.networks).await;
+            sockets.answer(peer, bytes, &port.seen.networks).await;
         }
     }
 
     /// The interface with this index.
     pub fn link(&self, index: u32) -> Option<&Link> {
-        self.ports.get(&index).map(|port| &port.link)
+        self.ports.get(&index).map(|port| &port.seen.link)
     }
 
     /// The interface with this MAC.
     pub fn with_mac(&self, mac: Mac) -> Option<&Link> {
-        self.ports.values().map(|port| &port.link).find(|link| link.mac == mac)
+        self.ports.values().map(|port| &port.seen.link).find(|link| link.mac == mac)
     }
 
-    /// The IPv4 addresses of an interface, with prefixes.
-    pub fn networks(&self, index: u32) -> &[(Ipv4Addr, u8)] {
-        self.ports.get(&index).map_or(&[], |port| &port.networks)
+    /// What was seen of an interface at the last look.
+    pub fn seen(&self, index: u32) -> Option<&Seen> {
+        self.ports.get(&index).map(|port| &port.seen)
     }
 
     /// Their names, those that are listened on.
     pub fn names(&self) -> Vec<&str> {
-        self.ports.values().filter(|port| port.sockets.is_some()).map(|port| port.link.name.as_str()).collect()
+        self.ports.values().filter(|port| port.sockets.is_some()).map(|port| port.seen.link.name.as_str()).collect()
     }
 }
 

@@ -321,6 +321,13 @@ impl<H: Host> Daemon<H> {
         let Some(settings) = self.settings_to_keep().filter(|_| self.puts_back) else { return Vec::new() };
         let address = !self.has_address(settings.address());
         let route = settings.gateway().is_some() && !self.interfaces.has_default_route();
+        let seen = self.interfaces.seen();
+        let address6 = settings.ipv6().map(|ipv6| ipv6.address());
+        let has6 = |wanted| seen.is_some_and(|seen| seen.addresses6.contains(&wanted));
+        let gateway6 = settings.ipv6().and_then(|ipv6| ipv6.gateway());
+        let leads6 = |wanted| seen.is_some_and(|seen| seen.gateways6.contains(&wanted));
+        let address = address || !address6.is_none_or(has6);
+        let route = route || !gateway6.is_none_or(leads6);
         let missing = [(address, Setting::Address), (route, Setting::Gateway)];
         missing.into_iter().filter_map(|(is_missing, setting)| is_missing.then_some(setting)).collect()
     }

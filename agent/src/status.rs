@@ -150,6 +150,8 @@ impl Status {
             line("Address", &settings.address);
             line("Netmask", &settings.netmask);
             line("Gateway", &settings.gateway);
+            line("IPv6", &settings.address6);
+            line("Gateway 6", &settings.gateway6);
             line("DNS", format!("{} {}", settings.dns1, settings.dns2).trim());
         }
         if let Some(problem) = &self.network_problem {

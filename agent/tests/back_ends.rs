@@ -9,6 +9,8 @@ mod host;
 mod host_name;
 #[path = "back_ends/ifupdown.rs"]
 mod ifupdown;
+#[path = "back_ends/ipv6.rs"]
+mod ipv6;
 #[path = "support/namespaces.rs"]
 mod namespaces;
 #[path = "back_ends/networkd.rs"]

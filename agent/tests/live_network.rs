@@ -27,6 +27,7 @@ fn settings() -> NetworkSettings {
         gateway: "192.0.2.1".into(),
         dns1: "192.0.2.53".into(),
         dns2: String::new(),
+        ..RawSettings::default()
     };
     raw.validate().expect("valid")
 }

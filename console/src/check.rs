@@ -6,9 +6,9 @@
 use crate::view::CellError;
 use muster_protocol::api::Site;
 use muster_protocol::id::Uid;
-use muster_protocol::parameters::{Field, NetworkSettings, RawSettings};
+use muster_protocol::parameters::{Field, Ipv6Settings, Network6, NetworkSettings, RawSettings};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An appliance that is not in the plan, and what it has.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub(crate) fn check(site: Option<&Site>, rows: &[(Uid, RawSettings)], others: &[
         let mut find = |field: Field, code: &str, message: String| {
             findings.push(CellError {
                 uid: uid.to_string(),
-                field: column(field).to_owned(),
+                field: field.word().to_owned(),
                 code: code.to_owned(),
                 message,
             });
@@ -52,25 +52,12 @@ pub(crate) fn check(site: Option<&Site>, rows: &[(Uid, RawSettings)], others: &[
     findings
 }
 
-/// The stable name of a column.
-pub(crate) fn column(field: Field) -> &'static str {
-    match field {
-        Field::HostName => "host_name",
-        Field::Domain => "domain",
-        Field::Address => "address",
-        Field::Netmask => "netmask",
-        Field::Gateway => "gateway",
-        Field::Dns1 => "dns1",
-        Field::Dns2 => "dns2",
-    }
-}
-
-/// Who has which address and which name.
+/// Who has which address, of either family, and which name.
 #[derive(Default)]
 struct Taken {
-    addresses: BTreeMap<Ipv4Addr, Vec<Holder>>,
+    addresses: BTreeMap<IpAddr, Vec<Holder>>,
     names: BTreeMap<String, Vec<Holder>>,
-    gateways: BTreeMap<Ipv4Addr, String>,
+    gateways: BTreeMap<IpAddr, String>,
 }
 
 #[derive(Clone)]
@@ -92,8 +79,10 @@ impl Taken {
                 Ok(settings) => taken.add(&holder, settings),
                 // An address is taken even when another cell of its row is still wrong.
                 Err(_) => {
-                    if let Ok(address) = raw.address.trim().parse() {
-                        taken.addresses.entry(address).or_default().push(holder);
+                    let address = raw.address.trim().parse().ok().map(IpAddr::V4);
+                    let address6 = Network6::parse(&raw.address6).map(|network| network.address.into());
+                    for address in address.into_iter().chain(address6) {
+                        taken.addresses.entry(address).or_default().push(holder.clone());
                     }
                 }
             }
@@ -106,31 +95,34 @@ impl Taken {
                 taken.add(&holder, settings);
             }
             for address in other.addresses.iter().filter(|address| Some(**address) != configured) {
-                taken.addresses.entry(*address).or_default().push(holder.clone());
+                taken.addresses.entry((*address).into()).or_default().push(holder.clone());
             }
         }
         taken
     }
 
     fn add(&mut self, holder: &Holder, settings: &NetworkSettings) {
-        self.addresses.entry(settings.address()).or_default().push(holder.clone());
-        self.names.entry(full_name(settings)).or_default().push(holder.clone());
-        if let Some(gateway) = settings.gateway() {
-            self.gateways.entry(gateway).or_insert_with(|| holder.name.clone());
+        for (_, address, _, gateway) in pairs(settings) {
+            self.addresses.entry(address).or_default().push(holder.clone());
+            if let Some(gateway) = gateway {
+                self.gateways.entry(gateway).or_insert_with(|| holder.name.clone());
+            }
         }
+        self.names.entry(full_name(settings)).or_default().push(holder.clone());
     }
 
     fn check(&self, row: usize, settings: &NetworkSettings, find: &mut Find<'_>) {
-        let address = settings.address();
-        match other_holder(self.addresses.get(&address), row) {
-            Some(Holder { row: Some(other), name }) => {
-                let message = format!("{address} is also in row {} ({name}): give one of them another", other + 1);
-                find(Field::Address, "duplicate_address", message);
+        for (field, address, _, _) in pairs(settings) {
+            match other_holder(self.addresses.get(&address), row) {
+                Some(Holder { row: Some(other), name }) => {
+                    let message = format!("{address} is also in row {} ({name}): give one of them another", other + 1);
+                    find(field, "duplicate_address", message);
+                }
+                Some(Holder { row: None, name }) => {
+                    find(field, "address_taken", format!("{name} already uses {address}: choose another address"));
+                }
+                None => {}
             }
-            Some(Holder { row: None, name }) => {
-                find(Field::Address, "address_taken", format!("{name} already uses {address}: choose another address"));
-            }
-            None => {}
         }
         let name = full_name(settings);
         match other_holder(self.names.get(&name), row) {
@@ -147,17 +139,28 @@ impl Taken {
             }
             None => {}
         }
-        if let Some(gateway) = settings.gateway()
-            && let Some(holder) = other_holder(self.addresses.get(&gateway), row)
-        {
-            let message = format!("{gateway} is the address of {}, which is no gateway: check both", holder.name);
-            find(Field::Gateway, "gateway_is_appliance", message);
-        }
-        if self.gateways.contains_key(&address) {
-            let message = format!("{address} is the gateway of other appliances: choose another address");
-            find(Field::Address, "address_is_gateway", message);
+        for (field, address, gateway_field, gateway) in pairs(settings) {
+            if let Some(gateway) = gateway
+                && let Some(holder) = other_holder(self.addresses.get(&gateway), row)
+            {
+                let message = format!("{gateway} is the address of {}, which is no gateway: check both", holder.name);
+                find(gateway_field, "gateway_is_appliance", message);
+            }
+            if self.gateways.contains_key(&address) {
+                let message = format!("{address} is the gateway of other appliances: choose another address");
+                find(field, "address_is_gateway", message);
+            }
         }
     }
+}
+
+/// Address and gateway of each family, with their columns.
+fn pairs(settings: &NetworkSettings) -> impl Iterator<Item = (Field, IpAddr, Field, Option<IpAddr>)> {
+    let ipv4 = (Field::Address, settings.address().into(), Field::Gateway, settings.gateway().map(IpAddr::V4));
+    let ipv6 = settings
+        .ipv6()
+        .map(|ipv6| (Field::Address6, ipv6.address().into(), Field::Gateway6, ipv6.gateway().map(IpAddr::V6)));
+    std::iter::once(ipv4).chain(ipv6)
 }
 
 fn other_holder(holders: Option<&Vec<Holder>>, row: usize) -> Option<&Holder> {
@@ -173,6 +176,9 @@ struct Pool {
     name: String,
     network: ipnet::Ipv4Net,
     gateway: Option<Ipv4Addr>,
+    /// Of its IPv6 pool.
+    network6: Option<Network6>,
+    gateway6: Option<Ipv6Addr>,
 }
 
 impl Pool {
@@ -180,11 +186,19 @@ impl Pool {
         let first: Ipv4Addr = site.pool.split('-').next()?.trim().parse().ok()?;
         let mask: Ipv4Addr = site.netmask.trim().parse().ok()?;
         let network = ipnet::Ipv4Net::with_netmask(first, mask).ok()?.trunc();
-        Some(Pool { name: site.name.clone(), network, gateway: site.gateway.trim().parse().ok() })
+        let gateway = site.gateway.trim().parse().ok();
+        // The network or the first address of the pool, and the length of the prefix at its end.
+        let network6 = site.pool6.rsplit_once('/').and_then(|(parts, prefix)| {
+            let first = parts.split([',', '-']).next()?;
+            Network6::parse(&format!("{first}/{prefix}"))
+        });
+        let network6 = network6.map(|network| Network6 { address: network.first(), ..network });
+        let gateway6 = site.gateway6.trim().parse().ok();
+        Some(Pool { name: site.name.clone(), network, gateway, network6, gateway6 })
     }
 
     fn check(&self, settings: &NetworkSettings, find: &mut Find<'_>) {
-        let Pool { name, network, gateway } = self;
+        let Pool { name, network, gateway, .. } = self;
         let address = settings.address();
         if !network.contains(&address) {
             let message =
@@ -201,6 +215,31 @@ impl Pool {
         if *gateway == Some(address) && settings.gateway() != Some(address) {
             let message = format!("{address} is the gateway of site {name}: choose another address");
             find(Field::Address, "address_is_gateway", message);
+        }
+        if let Some(ipv6) = settings.ipv6() {
+            self.check6(ipv6, find);
+        }
+    }
+
+    fn check6(&self, ipv6: Ipv6Settings, find: &mut Find<'_>) {
+        let Pool { name, network6, gateway6, .. } = self;
+        let address = ipv6.address();
+        if let Some(network) = network6 {
+            if !network.contains(address) {
+                let message =
+                    format!("{address} is outside the network {network} of site {name}: choose an address inside it");
+                find(Field::Address6, "wrong_subnet", message);
+            } else if ipv6.prefix() != network.prefix {
+                let message = format!(
+                    "the prefix length of site {name} is /{}: its appliances would not reach each other",
+                    network.prefix
+                );
+                find(Field::Address6, "wrong_prefix", message);
+            }
+        }
+        if *gateway6 == Some(address) && ipv6.gateway() != Some(address) {
+            let message = format!("{address} is the gateway of site {name}: choose another address");
+            find(Field::Address6, "address_is_gateway", message);
         }
     }
 }
@@ -221,6 +260,8 @@ mod tests {
             domain: "example.net".into(),
             dns1: String::new(),
             dns2: String::new(),
+            pool6: String::new(),
+            gateway6: String::new(),
             host_name: "mail-{n}".into(),
             beat_interval_s: 60,
             confirm: Confirm::KickStart,
@@ -293,6 +334,59 @@ mod tests {
             spoil(&mut rows[0].1);
             let expected: Vec<_> = expected.iter().map(|(n, field, code)| at(*n, field, code)).collect();
             assert_eq!(found(&rows, &others), expected, "{:?}", rows[0].1);
+        }
+    }
+
+    fn row6(n: u8) -> (Uid, RawSettings) {
+        let (uid, raw) = row(n);
+        let address6 = format!("2001:db8:7::{:x}/64", 0x10 + n);
+        (uid, RawSettings { address6, gateway6: "2001:db8:7::1".into(), ..raw })
+    }
+
+    #[test]
+    fn each_fault_of_ipv6_is_named_at_its_cell() {
+        let site =
+            Site { pool6: "2001:db8:7::100-2001:db8:7::1ff/64".into(), gateway6: "2001:db8:7::1".into(), ..site() };
+        let found = |rows: &[(Uid, RawSettings)], others: &[Other]| -> Vec<(u8, String, String)> {
+            let found = check(Some(&site), rows, others).into_iter();
+            found.map(|f| (f.uid.parse::<Uid>().expect("a UID").0[0], f.field, f.code)).collect()
+        };
+        assert_eq!(found(&[row6(1), row6(2), row(3)], &[other("x", row6(4).1, "")]), []);
+        type Spoil = fn(&mut RawSettings);
+        let cases: [(Spoil, &[(u8, &str, &str)]); 8] = [
+            (
+                |r| r.address6 = "2001:DB8:7:0::12/64".into(),
+                &[(1, "address6", "duplicate_address"), (2, "address6", "duplicate_address")],
+            ),
+            (|r| r.address6 = "2001:db8:7::19/64".into(), &[(1, "address6", "address_taken")]),
+            (|r| r.address6 = "2001:db8:8::11/64".into(), &[(1, "gateway6", "gateway_outside_network")]),
+            (
+                |r| (r.address6, r.gateway6) = ("2001:db8:8::11/64".into(), "fe80::1".into()),
+                &[(1, "address6", "wrong_subnet")],
+            ),
+            (|r| r.address6 = "2001:db8:7::11/56".into(), &[(1, "address6", "wrong_prefix")]),
+            (
+                |r| r.gateway6 = "2001:db8:7::12".into(),
+                &[(1, "gateway6", "gateway_is_appliance"), (2, "address6", "address_is_gateway")],
+            ),
+            (
+                |r| (r.address6, r.gateway6) = ("2001:db8:7::1/64".into(), String::new()),
+                &[
+                    (1, "address6", "address_is_gateway"),
+                    (2, "gateway6", "gateway_is_appliance"),
+                    (1, "address6", "address_is_gateway"),
+                ],
+            ),
+            (|r| (r.address6, r.gateway6) = ("x".into(), String::new()), &[(1, "address6", "bad_address")]),
+        ];
+        for (spoil, expected) in cases {
+            let mut rows = [row6(1), row6(2)];
+            spoil(&mut rows[0].1);
+            let mut expected: Vec<_> = expected.iter().map(|(n, field, code)| at(*n, field, code)).collect();
+            let mut found = found(&rows, &[other("old", row6(9).1, "")]);
+            expected.sort();
+            found.sort();
+            assert_eq!(found, expected, "{:?}", rows[0].1);
         }
     }
 

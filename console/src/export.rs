@@ -25,6 +25,8 @@ pub(crate) fn job(job: &JobView) -> String {
         "gateway",
         "dns1",
         "dns2",
+        "address6",
+        "gateway6",
         "result",
         "attempts",
         "code",
@@ -34,7 +36,7 @@ pub(crate) fn job(job: &JobView) -> String {
     table(header, job.items.iter().map(job_row))
 }
 
-fn job_row(item: &JobItemView) -> [String; 14] {
+fn job_row(item: &JobItemView) -> [String; 16] {
     let settings = item.settings.clone();
     let problem = item.problem.clone();
     let part = |part: fn(&crate::view::ProblemView) -> &String| problem.as_ref().map(part).cloned().unwrap_or_default();
@@ -48,6 +50,8 @@ fn job_row(item: &JobItemView) -> [String; 14] {
         settings.gateway,
         settings.dns1,
         settings.dns2,
+        settings.address6,
+        settings.gateway6,
         step_word(item.step).to_owned(),
         item.attempts.to_string(),
         part(|problem| &problem.code),
@@ -138,6 +142,6 @@ mod tests {
         let view = JobView { id: 1, site: 1, started: 0, finished: None, cancelled: false, items: vec![item] };
         let csv = job(&view);
         assert_eq!(csv.lines().count(), 2);
-        assert!(csv.ends_with("ABCD,AA:BB:CC:00:11:22,mail-1,,,,,,,failed,3,busy,'=It is busy.,Wait.\n"), "{csv}");
+        assert!(csv.ends_with("ABCD,AA:BB:CC:00:11:22,mail-1,,,,,,,,,failed,3,busy,'=It is busy.,Wait.\n"), "{csv}");
     }
 }

@@ -28,19 +28,23 @@ pub struct Settings {
     pub dns1: String,
     /// Secondary name server, or empty.
     pub dns2: String,
+    /// IPv6 address with the length of its prefix, `2001:db8::10/64`, or empty.
+    pub address6: String,
+    /// IPv6 default gateway, or empty.
+    pub gateway6: String,
 }
 
 impl From<RawSettings> for Settings {
     fn from(r: RawSettings) -> Self {
-        let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2 } = r;
-        Self { host_name, domain, address, netmask, gateway, dns1, dns2 }
+        let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = r;
+        Self { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 }
     }
 }
 
 impl From<Settings> for RawSettings {
     fn from(s: Settings) -> Self {
-        let Settings { host_name, domain, address, netmask, gateway, dns1, dns2 } = s;
-        Self { host_name, domain, address, netmask, gateway, dns1, dns2 }
+        let Settings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = s;
+        Self { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 }
     }
 }
 
@@ -340,7 +344,7 @@ pub struct EditedRow {
 pub struct CellError {
     /// The appliance.
     pub uid: String,
-    /// The column: `host_name`, `domain`, `address`, `netmask`, `gateway`, `dns1`, `dns2`.
+    /// The column: `host_name`, `domain`, `address`, `netmask`, `gateway`, `dns1`, `dns2`, `address6`, `gateway6`.
     pub field: String,
     /// A stable word, as `duplicate_address`.
     pub code: String,
@@ -578,6 +582,10 @@ pub struct SiteSetup {
     pub dns1: String,
     /// Secondary name server, or empty.
     pub dns2: String,
+    /// `2001:db8::/64` or `2001:db8::100-2001:db8::1ff/64`, or empty.
+    pub pool6: String,
+    /// IPv6 default gateway, or empty.
+    pub gateway6: String,
     /// Host-name template, as `{model}-{n:03}`.
     pub host_name: String,
     /// Where appliances reach this computer, `address:port`.

@@ -135,6 +135,12 @@ struct SiteArgs {
     /// Secondary name server.
     #[arg(long, default_value = "")]
     dns2: String,
+    /// IPv6 addresses to give out beside IPv4: 2001:db8::/64, or 2001:db8::100-2001:db8::1ff/64.
+    #[arg(long, default_value = "")]
+    pool6: String,
+    /// IPv6 default gateway, in the network of the IPv6 pool or link-local.
+    #[arg(long, default_value = "")]
+    gateway6: String,
     /// Host-name template of {n}, {n:03}, {model}, {serial}, {mac}.
     #[arg(long, default_value = "{model}-{n:03}")]
     host_name: String,
@@ -269,6 +275,8 @@ impl From<SiteArgs> for SiteSpec {
             domain: args.domain,
             dns1: args.dns1,
             dns2: args.dns2,
+            pool6: args.pool6,
+            gateway6: args.gateway6,
             host_name: args.host_name,
             beat_interval_s: args.beat_interval,
             confirm: args.confirm.into(),

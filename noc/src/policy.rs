@@ -3,4 +3,5 @@
 pub(crate) mod allocation;
 pub(crate) mod host_name;
 pub(crate) mod pool;
+pub(crate) mod pool6;
 pub(crate) mod site;

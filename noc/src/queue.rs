@@ -19,6 +19,7 @@ const LIFETIME_S: RangeInclusive<u64> = 10..=7 * 86_400;
 const MOST_WAITING: u64 = 1_000;
 
 /// A message as an operator writes it.
+#[expect(clippy::large_enum_variant, reason = "an operator sends one at a time")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewOrder {
     /// Discover.

@@ -31,6 +31,10 @@ pub struct Edit {
     pub dns1: Option<String>,
     /// Secondary name server; empty for none.
     pub dns2: Option<String>,
+    /// IPv6 address with the length of its prefix; empty for none.
+    pub address6: Option<String>,
+    /// IPv6 default gateway; empty for none.
+    pub gateway6: Option<String>,
 }
 
 impl Edit {
@@ -44,6 +48,8 @@ impl Edit {
             gateway: pick(self.gateway, &settings.gateway),
             dns1: pick(self.dns1, &settings.dns1),
             dns2: pick(self.dns2, &settings.dns2),
+            address6: pick(self.address6, &settings.address6),
+            gateway6: pick(self.gateway6, &settings.gateway6),
         }
     }
 }

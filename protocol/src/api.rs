@@ -101,6 +101,12 @@ pub struct Site {
     pub dns1: String,
     /// Secondary name server, or empty.
     pub dns2: String,
+    /// IPv6 addresses to give out, `2001:db8::/64` or `2001:db8::100-2001:db8::1ff/64`, or empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pool6: String,
+    /// IPv6 default gateway, or empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub gateway6: String,
     /// Host-name template; `{n}` is a number unique in the site (`{n:03}` padded), `{model}`, `{serial}`, `{mac}` (last six digits).
     pub host_name: String,
     /// Seconds between beats.

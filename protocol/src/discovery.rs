@@ -131,6 +131,7 @@ pub enum Input<'a> {
 }
 
 /// What is to be done.
+#[expect(clippy::large_enum_variant, reason = "outputs are taken one at a time and never kept")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// Send to the group and by broadcast on every interface.

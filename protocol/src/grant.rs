@@ -4,11 +4,13 @@
 
 use crate::crypto::keys::PublicKey;
 use crate::id::{ConsoleId, Mac, Seq, SiteId, Uid};
-use crate::parameters::{Confirm, DriftPolicy, Parameters, RawSettings};
+use crate::parameters::{Confirm, DriftPolicy, Network6, Parameters, RawSettings};
 use crate::time::UnixTime;
+use minicbor::bytes::ByteArray;
+use minicbor::data::Type;
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The NOC's statement "this appliance shall have these parameters" (`design.md` §3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,9 +138,9 @@ struct GrantBody {
     #[n(8)]
     gateway: Option<u32>,
     #[n(9)]
-    dns1: Option<u32>,
+    dns1: Option<Server>,
     #[n(10)]
-    dns2: Option<u32>,
+    dns2: Option<Server>,
     #[n(11)]
     confirm: Confirm,
     #[n(12)]
@@ -157,8 +159,39 @@ struct GrantBody {
     noc: String,
     #[cbor(n(19), with = "minicbor::bytes")]
     ca_pin: [u8; 32],
+    #[n(20)]
+    address6: Option<ByteArray<16>>,
+    #[n(21)]
+    prefix6: Option<u8>,
+    #[n(22)]
+    gateway6: Option<ByteArray<16>>,
     #[n(30)]
     drift: Option<DriftPolicy>,
+}
+
+/// A name server: a number for IPv4, bytes for IPv6.
+struct Server(IpAddr);
+
+impl<C> Encode<C> for Server {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        match self.0 {
+            IpAddr::V4(address) => e.u32(address.into())?.ok(),
+            IpAddr::V6(address) => e.bytes(&address.octets())?.ok(),
+        }
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Server {
+    fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
+        Ok(Server(match d.datatype()? {
+            Type::Bytes => IpAddr::V6(Ipv6Addr::from(*ByteArray::<16>::decode(d, ctx)?)),
+            _ => IpAddr::V4(d.u32()?.into()),
+        }))
+    }
 }
 
 /// Longest `noc` address, bytes.
@@ -181,8 +214,8 @@ impl<C> Encode<C> for Grant {
             address: n.address().into(),
             prefix: n.prefix(),
             gateway: n.gateway().map(u32::from),
-            dns1: n.dns()[0].map(u32::from),
-            dns2: n.dns()[1].map(u32::from),
+            dns1: n.dns()[0].map(Server),
+            dns2: n.dns()[1].map(Server),
             confirm: self.parameters.confirm,
             window_s: self.parameters.window_s,
             beat_interval_s: self.parameters.beat_interval_s,
@@ -192,6 +225,9 @@ impl<C> Encode<C> for Grant {
             expires: self.expires,
             noc: self.noc.clone(),
             ca_pin: self.ca_pin,
+            address6: n.ipv6().map(|ipv6| ipv6.address().octets().into()),
+            prefix6: n.ipv6().map(|ipv6| ipv6.prefix()),
+            gateway6: n.ipv6().and_then(|ipv6| ipv6.gateway()).map(|gateway| gateway.octets().into()),
             drift: self.parameters.drift,
         };
         body.encode(e, ctx)
@@ -202,14 +238,23 @@ impl<'b, C> Decode<'b, C> for Grant {
     fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
         let body = GrantBody::decode(d, ctx)?;
         let ip = |bits: Option<u32>| bits.map_or_else(String::new, |b| Ipv4Addr::from(b).to_string());
+        let server = |server: Option<Server>| server.map_or_else(String::new, |server| server.0.to_string());
+        let ip6 = |bytes: ByteArray<16>| Ipv6Addr::from(*bytes);
+        let address6 = match (body.address6, body.prefix6) {
+            (Some(address), Some(prefix)) => Network6 { address: ip6(address), prefix }.to_string(),
+            (None, None) => String::new(),
+            _ => return Err(minicbor::decode::Error::message("an IPv6 address goes with its prefix")),
+        };
         let raw = RawSettings {
             host_name: body.host_name,
             domain: body.domain,
             address: Ipv4Addr::from(body.address).to_string(),
             netmask: body.prefix.to_string(),
             gateway: ip(body.gateway),
-            dns1: ip(body.dns1),
-            dns2: ip(body.dns2),
+            dns1: server(body.dns1),
+            dns2: server(body.dns2),
+            address6,
+            gateway6: body.gateway6.map_or_else(String::new, |gateway| ip6(gateway).to_string()),
         };
         let network = raw.validate().map_err(|_| minicbor::decode::Error::message("settings do not fit together"))?;
         if body.noc.len() > MAX_NOC || !crate::parameters::WINDOW_S.contains(&body.window_s) {

@@ -6,14 +6,18 @@
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
+
+mod ipv6;
+
+pub use ipv6::{Ipv6Settings, Network6, PREFIX6, is_link_local};
 
 /// The shortest and longest commit window, in seconds (`design.md` §4).
 pub const WINDOW_S: std::ops::RangeInclusive<u16> = 30..=600;
 /// The shortest and longest beat interval, in seconds.
 pub const BEAT_INTERVAL_S: std::ops::RangeInclusive<u32> = 5..=86_400;
 
-/// The seven network settings of a config packet, checked against each other.
+/// The network settings of a config packet, checked against each other: the seed's seven, and IPv6 beside them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawSettings", into = "RawSettings")]
 pub struct NetworkSettings {
@@ -22,7 +26,8 @@ pub struct NetworkSettings {
     address: Ipv4Addr,
     prefix: u8,
     gateway: Option<Ipv4Addr>,
-    dns: [Option<Ipv4Addr>; 2],
+    dns: [Option<IpAddr>; 2],
+    ipv6: Option<Ipv6Settings>,
 }
 
 impl NetworkSettings {
@@ -50,13 +55,19 @@ impl NetworkSettings {
     pub fn gateway(&self) -> Option<Ipv4Addr> {
         self.gateway
     }
-    /// Primary and secondary name server. The second is never there without the first.
-    pub fn dns(&self) -> [Option<Ipv4Addr>; 2] {
+    /// Primary and secondary name server, of either family. The second is never there without the first.
+    pub fn dns(&self) -> [Option<IpAddr>; 2] {
         self.dns
+    }
+    /// The IPv6 address and gateway, if there are any.
+    pub fn ipv6(&self) -> Option<Ipv6Settings> {
+        self.ipv6
     }
     /// The same as editable text.
     pub fn to_raw(&self) -> RawSettings {
-        let text = |ip: Option<Ipv4Addr>| ip.map_or_else(String::new, |ip| ip.to_string());
+        fn text(value: Option<impl fmt::Display>) -> String {
+            value.map_or_else(String::new, |value| value.to_string())
+        }
         RawSettings {
             host_name: self.host_name.clone(),
             domain: self.domain.clone(),
@@ -65,6 +76,8 @@ impl NetworkSettings {
             gateway: text(self.gateway),
             dns1: text(self.dns[0]),
             dns2: text(self.dns[1]),
+            address6: text(self.ipv6),
+            gateway6: text(self.ipv6.and_then(|ipv6| ipv6.gateway())),
         }
     }
 }
@@ -87,9 +100,15 @@ pub struct RawSettings {
     pub dns1: String,
     /// Secondary name server, or empty.
     pub dns2: String,
+    /// IPv6 address with the length of its prefix, `2001:db8::10/64`, or empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub address6: String,
+    /// IPv6 default gateway, or empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub gateway6: String,
 }
 
-/// One of the seven settings; the stable name of a column.
+/// One of the settings; the stable name of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
@@ -107,6 +126,27 @@ pub enum Field {
     Dns1,
     /// Secondary name server.
     Dns2,
+    /// IPv6 address and prefix length.
+    Address6,
+    /// IPv6 default gateway.
+    Gateway6,
+}
+
+impl Field {
+    /// Its stable name, as the columns of a plan have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Field::HostName => "host_name",
+            Field::Domain => "domain",
+            Field::Address => "address",
+            Field::Netmask => "netmask",
+            Field::Gateway => "gateway",
+            Field::Dns1 => "dns1",
+            Field::Dns2 => "dns2",
+            Field::Address6 => "address6",
+            Field::Gateway6 => "gateway6",
+        }
+    }
 }
 
 /// What is wrong with one setting. The code is stable; the text may change.
@@ -170,22 +210,28 @@ impl RawSettings {
         let host_name = check(&mut errors, Field::HostName, host_name(&self.host_name));
         let domain = check(&mut errors, Field::Domain, domain(&self.domain));
         let address = check(&mut errors, Field::Address, ip("IP address", &self.address));
+        if address.is_none() && self.address.trim().is_empty() && !self.address6.trim().is_empty() {
+            // It says so where a person would look.
+            if let Some(error) = errors.last_mut() {
+                error.message = "the IPv4 address is missing: IPv6 comes beside it, not in its place".to_owned();
+            }
+        }
         let prefix = check(&mut errors, Field::Netmask, prefix(&self.netmask));
         let gateway = check(&mut errors, Field::Gateway, optional_ip("gateway", &self.gateway));
-        let dns1 = check(&mut errors, Field::Dns1, optional_ip("name server", &self.dns1));
-        let dns2 = check(&mut errors, Field::Dns2, optional_ip("name server", &self.dns2));
+        let dns1 = check(&mut errors, Field::Dns1, server(&self.dns1));
+        let dns2 = check(&mut errors, Field::Dns2, server(&self.dns2));
         if let (Some(Some(_)), Some(None)) = (dns2, dns1) {
             let message = "a secondary name server needs a primary one: fill DNS1 first";
             errors.push(FieldError::new(Field::Dns2, "dns2_without_dns1", message));
         }
+        let ipv6 = ipv6::settings(self, &mut errors);
         if let (Some(address), Some(prefix)) = (address, prefix) {
             check_network(&mut errors, address, prefix, gateway.flatten());
         }
-        match (host_name, domain, address, prefix, gateway, dns1, dns2) {
-            (Some(host_name), Some(domain), Some(address), Some(prefix), Some(gateway), Some(dns1), Some(dns2))
-                if errors.is_empty() =>
-            {
-                Ok(NetworkSettings { host_name, domain, address, prefix, gateway, dns: [dns1, dns2] })
+        let (Some(dns1), Some(dns2), Some(ipv6)) = (dns1, dns2, ipv6) else { return Err(InvalidSettings(errors)) };
+        match (host_name, domain, address, prefix, gateway) {
+            (Some(host_name), Some(domain), Some(address), Some(prefix), Some(gateway)) if errors.is_empty() => {
+                Ok(NetworkSettings { host_name, domain, address, prefix, gateway, dns: [dns1, dns2], ipv6 })
             }
             _ => Err(InvalidSettings(errors)),
         }
@@ -317,6 +363,13 @@ fn optional_ip(what: &str, text: &str) -> Checked<Option<Ipv4Addr>> {
     ip(what, text).map(Some)
 }
 
+fn server(text: &str) -> Checked<Option<IpAddr>> {
+    if text.contains(':') {
+        return ipv6::server(text.trim()).map(Some);
+    }
+    Ok(optional_ip("name server", text)?.map(IpAddr::V4))
+}
+
 fn prefix(text: &str) -> Checked<u8> {
     let text = text.trim();
     if text.is_empty() {
@@ -371,7 +424,7 @@ fn check_network(errors: &mut Vec<FieldError>, address: Ipv4Addr, prefix: u8, ga
 mod tests {
     use super::*;
 
-    fn good() -> RawSettings {
+    pub(super) fn good() -> RawSettings {
         RawSettings {
             host_name: "Mail-01".into(),
             domain: "example.net.".into(),
@@ -379,11 +432,11 @@ mod tests {
             netmask: "255.255.255.0".into(),
             gateway: "192.0.2.1".into(),
             dns1: "192.0.2.53".into(),
-            dns2: String::new(),
+            ..RawSettings::default()
         }
     }
 
-    fn codes(raw: &RawSettings) -> Vec<(Field, String)> {
+    pub(super) fn codes(raw: &RawSettings) -> Vec<(Field, String)> {
         raw.validate().expect_err("should be refused").0.into_iter().map(|e| (e.field, e.code)).collect()
     }
 

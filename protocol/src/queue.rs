@@ -51,6 +51,7 @@ pub struct Message {
 }
 
 /// The five messages of the seed (page 9 f.).
+#[expect(clippy::large_enum_variant, reason = "messages are few, and a console holds one at a time")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Order {

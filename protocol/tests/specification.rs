@@ -93,6 +93,14 @@ fn every_message_of_the_vectors_fits_the_cddl_of_the_document() {
     for vector in vectors("instruction.json").iter().filter(|vector| vector["part"] == "statement") {
         holds("instruction", &bytes(&vector["cose"]["payload"]), &vector["name"]);
     }
+    for vector in vectors("ipv6.json") {
+        match vector["part"].as_str() {
+            Some("grant") => holds("grant", &bytes(&vector["cose"]["payload"]), &vector["name"]),
+            Some("answer") => holds("settings", &bytes(&vector["hpke"]["plaintext"]), &vector["name"]),
+            Some("packet") => holds("order", &bytes(&vector["order"]), &vector["name"]),
+            _ => {}
+        }
+    }
     for vector in vectors("here.json").iter().filter(|vector| vector.get("hpke").is_some()) {
         holds("settings", &bytes(&vector["hpke"]["plaintext"]), &vector["name"]);
     }

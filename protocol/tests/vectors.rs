@@ -133,6 +133,7 @@ fn todays_code_reads_every_message() {
     read::handovers(&vectors("handover.json"));
     read::instructions(&vectors("instruction.json"));
     read::drift(&vectors("drift.json"));
+    read::ipv6(&vectors("ipv6.json"));
 }
 
 #[test]

@@ -354,6 +354,8 @@ fn practice_site() -> SiteSetup {
         domain: "practice.example".to_owned(),
         dns1: "198.18.0.2".to_owned(),
         dns2: "198.18.0.3".to_owned(),
+        pool6: String::new(),
+        gateway6: String::new(),
         host_name: "{model}-{n:03}".to_owned(),
         noc_address: String::new(),
         practice: true,

@@ -116,8 +116,20 @@ pub(crate) fn on_network(address: &str) -> Options {
 }
 
 fn spec(setup: &SiteSetup, beat_interval_s: u32) -> SiteSpec {
-    let SiteSetup { name, pool, netmask, gateway, domain, dns1, dns2, host_name, noc_address: _, practice: _ } =
-        setup.clone();
+    let SiteSetup {
+        name,
+        pool,
+        netmask,
+        gateway,
+        domain,
+        dns1,
+        dns2,
+        pool6,
+        gateway6,
+        host_name,
+        noc_address: _,
+        practice: _,
+    } = setup.clone();
     let confirm = Confirm::FirstBeat;
     SiteSpec {
         name,
@@ -127,6 +139,8 @@ fn spec(setup: &SiteSetup, beat_interval_s: u32) -> SiteSpec {
         domain,
         dns1,
         dns2,
+        pool6,
+        gateway6,
         host_name,
         beat_interval_s,
         confirm,

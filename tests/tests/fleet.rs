@@ -38,6 +38,8 @@ impl World {
             domain: "office.example".into(),
             dns1: "10.20.0.53".into(),
             dns2: String::new(),
+            pool6: String::new(),
+            gateway6: String::new(),
             host_name: "{model}-{n:03}".into(),
             beat_interval_s: 5,
             confirm,

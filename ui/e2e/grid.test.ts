@@ -124,6 +124,48 @@ test('the sheet: edit, paste from a spreadsheet, fill down, findings that lead t
   await page.close()
 })
 
+test('the sheet: columns for IPv6 when they are asked for, checked and reviewed', async () => {
+  const { page, errors } = await stage.page('?heard=1&unclaimed=0&appliances=3')
+  await page.getByTestId('configure').click()
+  await page.getByTestId('wizard-next').click()
+  await page.getByTestId('plan-sheet').waitFor()
+  const titles = () => page.locator('.dsg-cell-header').allInnerTexts()
+  assert.ok(!(await titles()).includes('IPv6'), 'a site without IPv6 has no columns for it')
+  await page.getByTestId('with-ipv6').check()
+  const at = (await titles()).indexOf('IPv6')
+  assert.ok(at > 0)
+  await cellBox(page, 0, at).click()
+  await page.keyboard.type('2001:db8::fe/64')
+  await page.keyboard.press('Enter')
+  await cellBox(page, 0, at).click()
+  await page.getByTestId('fill-down').click()
+  const cell = (row: number) =>
+    page
+      .locator('.dsg-row')
+      .nth(row + 1)
+      .getByLabel(/^IPv6,/)
+  assert.deepEqual(await Promise.all([0, 1, 2].map((row) => cell(row).inputValue())), [
+    '2001:db8::fe/64',
+    '2001:db8::ff/64',
+    '2001:db8::100/64',
+  ])
+  assert.equal(await page.getByTestId('with-ipv6').count(), 0, 'what is filled in cannot be hidden')
+  await cellBox(page, 1, at).click()
+  await page.keyboard.type('2001:DB8::00FE/64')
+  await page.keyboard.press('Enter')
+  await page.getByTestId('wizard-next').click()
+  const findings = page.getByTestId('findings')
+  await findings.getByText('2 problems to solve').waitFor()
+  await findings.getByRole('button').nth(1).click()
+  await page.keyboard.type('2001:db8::ff/64')
+  await page.keyboard.press('Enter')
+  await page.getByTestId('wizard-next').click()
+  await page.getByTestId('wizard-apply').waitFor()
+  await page.getByRole('columnheader', { name: 'IPv6', exact: true }).waitFor()
+  assert.deepEqual(errors, [])
+  await page.close()
+})
+
 function cellBox(page: Page, row: number, column: number) {
   return page
     .locator('.dsg-row')

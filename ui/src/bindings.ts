@@ -182,7 +182,7 @@ export type CellError = {
  */
 uid: string,
 /**
- * The column: `host_name`, `domain`, `address`, `netmask`, `gateway`, `dns1`, `dns2`.
+ * The column: `host_name`, `domain`, `address`, `netmask`, `gateway`, `dns1`, `dns2`, `address6`, `gateway6`.
  */
 field: string,
 /**
@@ -667,7 +667,15 @@ dns1: string,
 /**
  * Secondary name server, or empty.
  */
-dns2: string, };
+dns2: string,
+/**
+ * IPv6 address with the length of its prefix, `2001:db8::10/64`, or empty.
+ */
+address6: string,
+/**
+ * IPv6 default gateway, or empty.
+ */
+gateway6: string, };
 
 /**
  * The one form of *use this computer*: the first site's simple policy. All text, checked by the NOC.
@@ -701,6 +709,14 @@ dns1: string,
  * Secondary name server, or empty.
  */
 dns2: string,
+/**
+ * `2001:db8::/64` or `2001:db8::100-2001:db8::1ff/64`, or empty.
+ */
+pool6: string,
+/**
+ * IPv6 default gateway, or empty.
+ */
+gateway6: string,
 /**
  * Host-name template, as `{model}-{n:03}`.
  */

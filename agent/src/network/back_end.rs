@@ -1,10 +1,11 @@
 //! Who brings settings into force on this host, and makes them last (decision 0016).
 
-use super::files::NewFile;
-use super::netlink::{Netlink, Snapshot};
+use super::files::{self, NewFile};
+use super::netlink::{Detection, Netlink, Snapshot, Static6};
 use super::{NetworkError, ifupdown, networkd, networkmanager, resolver};
-use muster_protocol::parameters::NetworkSettings;
+use muster_protocol::parameters::{Network6, NetworkSettings};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -235,21 +236,23 @@ impl BackEnd {
     ) -> Result<(), NetworkError> {
         match self {
             BackEnd::Bare | BackEnd::Exec(_) => {
-                return netlink.set(index, (settings.address(), settings.prefix()), settings.gateway()).await;
+                netlink.set(index, (settings.address(), settings.prefix()), settings.gateway()).await?;
+                return match settings.ipv6() {
+                    Some(ipv6) => netlink.add6(index, ipv6).await,
+                    None => Ok(()),
+                };
             }
             BackEnd::Networkd => networkd::take_over(place, files).await?,
             BackEnd::NetworkManager => networkmanager::bring_up(place).await?,
             BackEnd::Ifupdown => ifupdown::bring_up(place, netlink, index).await?,
         }
-        if self.comes_into_force(place, netlink, index, settings).await? {
-            return Ok(());
-        }
+        let Some(address) = self.comes_into_force(place, netlink, index, settings).await? else { return Ok(()) };
         if *self == BackEnd::Networkd {
             networkd::check_file(place).await?;
         }
         Err(NetworkError::NotInForce {
             daemon: self.daemon(),
-            address: settings.address(),
+            address,
             interface: place.interface.to_owned(),
             seconds: place.patience.as_secs(),
         })
@@ -277,33 +280,29 @@ impl BackEnd {
         }
     }
 
-    /// Waits until address and gateway are in force, for good; false when the patience is over.
+    /// Waits until addresses and gateways are in force, for good; when the patience is over, one that is not.
     pub(super) async fn comes_into_force(
         &self,
         place: Place<'_>,
         netlink: &Netlink,
         index: u32,
         settings: &NetworkSettings,
-    ) -> Result<bool, NetworkError> {
+    ) -> Result<Option<IpAddr>, NetworkError> {
         let until = Instant::now() + place.patience;
         let mut since = None;
         loop {
-            let address = netlink.has_address(index, settings.address()).await?;
-            let gateway = match settings.gateway() {
-                Some(gateway) => netlink.has_gateway(index, gateway).await?,
-                None => true,
-            };
+            let missing = missing(netlink, index, settings).await?;
             let now = Instant::now();
-            if address && gateway {
+            if missing.is_none() {
                 // networkd answers before it begins, and takes away even what is to stay.
                 if *self != BackEnd::Networkd || now - *since.get_or_insert(now) >= HOLDS {
-                    return Ok(true);
+                    return Ok(None);
                 }
             } else {
                 since = None;
             }
             if since.is_none() && now >= until {
-                return Ok(false);
+                return Ok(missing);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -319,10 +318,48 @@ impl BackEnd {
     }
 }
 
+/// The first of the addresses and gateways that is not in force.
+async fn missing(netlink: &Netlink, index: u32, settings: &NetworkSettings) -> Result<Option<IpAddr>, NetworkError> {
+    if !netlink.has_address(index, settings.address()).await? {
+        return Ok(Some(settings.address().into()));
+    }
+    if let Some(gateway) = settings.gateway()
+        && !netlink.has_gateway(index, gateway).await?
+    {
+        return Ok(Some(gateway.into()));
+    }
+    let Some(ipv6) = settings.ipv6() else { return Ok(None) };
+    match netlink.detection(index, ipv6.address()).await? {
+        Detection::Duplicate => return Err(NetworkError::AddressTaken6 { address: ipv6.address() }),
+        Detection::Missing | Detection::Tentative => return Ok(Some(ipv6.address().into())),
+        Detection::Unique => {}
+    }
+    let gateways = netlink.static6(index).await?.gateways;
+    Ok(ipv6.gateway().filter(|gateway| !gateways.contains(gateway)).map(IpAddr::V6))
+}
+
+/// The IPv6 that the files of ours say now, before they are written anew.
+pub(super) fn last_ipv6(root: &Path, interface: &str) -> Static6 {
+    let mut last = Static6::default();
+    let written = own_files(interface).map(|path| root.join(path)).to_vec();
+    for path in files::ours(written) {
+        let text = files::read_text(&path).unwrap_or_default();
+        for word in text.split(|c: char| c.is_whitespace() || c == '=' || c == ',' || c == ';') {
+            last.addresses.extend(Network6::parse(word).map(|network| (network.address, network.prefix)));
+            last.gateways.extend(word.parse::<std::net::Ipv6Addr>().ok());
+        }
+    }
+    last
+}
+
+/// The files of the back ends for an interface, relative to the root.
+fn own_files(interface: &str) -> [String; 3] {
+    [networkd::path(interface), networkmanager::path(interface), ifupdown::path(interface)]
+}
+
 /// Every file below `root` that a back end of ours may have written for the interface.
 pub(super) fn candidates(root: &Path, interface: &str) -> Vec<PathBuf> {
-    let files = [networkd::path(interface), networkmanager::path(interface), ifupdown::path(interface)];
-    files.into_iter().map(|path| root.join(path)).chain([resolver::file(root)]).collect()
+    own_files(interface).into_iter().map(|path| root.join(path)).chain([resolver::file(root)]).collect()
 }
 
 #[cfg(test)]
@@ -339,6 +376,30 @@ mod tests {
         let defined = Found { ifupdown: true, networkd: true, defines: true, ..none };
         assert_eq!(defined.choose(), BackEnd::Ifupdown);
         assert_eq!(Found { manages: true, ..defined }.choose(), BackEnd::NetworkManager);
+    }
+
+    #[test]
+    fn what_the_files_said_last_is_found_whoever_they_were_for() {
+        let root = tempfile::tempdir().expect("a folder");
+        assert_eq!(last_ipv6(root.path(), "eth0"), Static6::default());
+        let settings = muster_protocol::parameters::RawSettings {
+            host_name: "mail-01".into(),
+            domain: "example.net".into(),
+            address: "192.0.2.10".into(),
+            netmask: "24".into(),
+            address6: "2001:db8::10/64".into(),
+            gateway6: "fe80::1".into(),
+            ..Default::default()
+        };
+        let settings = settings.validate().expect("valid");
+        for file in [networkd::file, networkmanager::file, ifupdown::file] {
+            let file = file(root.path(), "eth0", &settings);
+            files::write(std::slice::from_ref(&file)).expect("written");
+            let last = last_ipv6(root.path(), "eth0");
+            assert!(last.addresses.contains(&("2001:db8::10".parse().expect("an address"), 64)), "{}", file.text);
+            assert!(last.gateways.contains(&"fe80::1".parse().expect("an address")), "{}", file.text);
+            files::remove(&[file.path]).expect("removed");
+        }
     }
 
     #[tokio::test]

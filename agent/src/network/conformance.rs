@@ -48,6 +48,8 @@ pub async fn run(program: &Path, interface: &str, only: &str, tell: &mut dyn FnM
     outcomes.check("`apply` brings settings into force", bench.apply(&bench.first)).await;
     outcomes.check("`apply` replaces settings", bench.replaces()).await;
     outcomes.check("`apply` takes settings without gateway and name servers", bench.apply(&bench.plain)).await;
+    let rule = "`apply` takes IPv6 beside IPv4, or refuses it as `unsupported` and changes nothing";
+    outcomes.check(rule, bench.takes_ipv6()).await;
     outcomes.check("`restore` goes back to the state before the first `apply`", bench.restore(&before)).await;
     outcomes.check("`restore` can be repeated", bench.restore(&before)).await;
     outcomes.check("`restore` goes back to earlier settings, across a second `apply`", bench.goes_back()).await;
@@ -132,6 +134,17 @@ impl<'a> Bench<'a> {
     async fn replaces(&self) -> Outcome {
         self.apply(&self.first).await?;
         self.apply(&self.second).await
+    }
+
+    async fn takes_ipv6(&self) -> Outcome {
+        self.apply(&self.first).await?;
+        let both = self.second.clone().with_ipv6();
+        match self.exec.bring_in(Operation::Apply, &both).await {
+            Err(NetworkError::ProgramRefused { refusal: "unsupported", .. }) => self.expect(Some(&self.first)).await,
+            // And it goes again with settings that have none.
+            Ok(()) => self.apply(&self.second).await,
+            Err(error) => Err(said(error)),
+        }
     }
 
     async fn restore(&self, (settings, state): &Told) -> Outcome {

@@ -4,6 +4,7 @@
 
 use super::NetworkError;
 use super::files::{NewFile, read_text};
+use super::netlink::Static6;
 use muster_protocol::parameters::NetworkSettings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -51,6 +52,7 @@ pub(super) struct InForce {
     pub(super) gateways: Vec<Ipv4Addr>,
     /// Routes of the interface that neither the kernel made nor lead everywhere.
     pub(super) other_routes: usize,
+    pub(super) ipv6: Static6,
     pub(super) host_name: String,
 }
 
@@ -62,10 +64,14 @@ pub(super) fn in_force(settings: &NetworkSettings, found: &InForce) -> BTreeSet<
             drift.insert(setting);
         }
     };
-    differs(Setting::Address, found.addresses != [(settings.address(), settings.prefix())]);
+    // An interface may have more IPv6 addresses than ours, and without settings for IPv6 it is nobody's business here.
+    let lacks6 = settings.ipv6().is_some_and(|ipv6| !found.ipv6.addresses.contains(&(ipv6.address(), ipv6.prefix())));
+    differs(Setting::Address, found.addresses != [(settings.address(), settings.prefix())] || lacks6);
     // A network daemon may have set the route that is ours once more.
     let gateways: BTreeSet<_> = found.gateways.iter().copied().collect();
-    differs(Setting::Gateway, gateways != settings.gateway().into_iter().collect());
+    let gateways6: BTreeSet<_> = found.ipv6.gateways.iter().copied().collect();
+    let leads6 = settings.ipv6().is_none_or(|ipv6| gateways6 == ipv6.gateway().into_iter().collect());
+    differs(Setting::Gateway, gateways != settings.gateway().into_iter().collect() || !leads6);
     differs(Setting::Route, found.other_routes > 0);
     differs(Setting::HostName, found.host_name != settings.host_name());
     drift
@@ -114,6 +120,38 @@ mod tests {
         raw.validate().expect("valid")
     }
 
+    fn ip6(last: u16) -> std::net::Ipv6Addr {
+        std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last)
+    }
+
+    #[test]
+    fn ipv6_that_is_configured_is_missed_and_others_may_be_beside_it() {
+        let raw = RawSettings {
+            address6: "2001:db8::10/64".into(),
+            gateway6: "2001:db8::1".into(),
+            ..settings("192.0.2.1").to_raw()
+        };
+        let settings = raw.validate().expect("valid");
+        let v4 = InForce {
+            addresses: vec![(settings.address(), 24)],
+            gateways: settings.gateway().into_iter().collect(),
+            host_name: "mail-01".into(),
+            ..InForce::default()
+        };
+        let drift = |addresses: &[(u16, u8)], gateways: &[u16]| {
+            let addresses = addresses.iter().map(|&(last, prefix)| (ip6(last), prefix)).collect();
+            let gateways = gateways.iter().map(|&last| ip6(last)).collect();
+            let found = InForce { ipv6: Static6 { addresses, gateways }, ..v4.clone() };
+            in_force(&settings, &found).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(drift(&[(0x10, 64)], &[1, 1]), []);
+        assert_eq!(drift(&[(0x10, 64), (0x99, 64)], &[1]), [], "an interface has many addresses");
+        assert_eq!(drift(&[(0x10, 48)], &[1]), [Setting::Address]);
+        assert_eq!(drift(&[(0x10, 64)], &[]), [Setting::Gateway]);
+        assert_eq!(drift(&[(0x10, 64)], &[1, 2]), [Setting::Gateway]);
+        assert_eq!(drift(&[], &[]), [Setting::Address, Setting::Gateway]);
+    }
+
     #[test]
     fn each_setting_in_force_is_named_when_it_differs() {
         let ip = |last| Ipv4Addr::new(192, 0, 2, last);
@@ -121,6 +159,7 @@ mod tests {
             addresses: vec![(ip(10), 24)],
             gateways: vec![ip(1), ip(1)],
             other_routes: 0,
+            ipv6: Static6::default(),
             host_name: "mail-01".into(),
         };
         let drift = |found: &InForce| in_force(&settings("192.0.2.1"), found).into_iter().collect::<Vec<_>>();
@@ -133,6 +172,8 @@ mod tests {
         }
         assert_eq!(drift(&InForce { other_routes: 1, ..as_set.clone() }), [Setting::Route]);
         assert_eq!(drift(&InForce { host_name: "mail".into(), ..as_set.clone() }), [Setting::HostName]);
+        let by_hand = Static6 { addresses: vec![(ip6(9), 64)], gateways: vec![ip6(9)] };
+        assert_eq!(drift(&InForce { ipv6: by_hand, ..as_set.clone() }), [], "IPv6 is not ours");
         assert_eq!(drift(&InForce::default()), [Setting::Address, Setting::Gateway, Setting::HostName]);
         let none = in_force(&settings(""), &as_set);
         assert_eq!(none.into_iter().collect::<Vec<_>>(), [Setting::Gateway], "and no gateway means none");

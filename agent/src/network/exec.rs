@@ -7,7 +7,7 @@ use super::{NetworkError, shown};
 use muster_protocol::parameters::{NetworkSettings, RawSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -71,7 +71,19 @@ pub struct ExecSettings {
     prefix: u8,
     netmask: Ipv4Addr,
     gateway: Option<Ipv4Addr>,
-    dns: Vec<Ipv4Addr>,
+    /// Of either family.
+    dns: Vec<IpAddr>,
+    /// Only where there is IPv6, so that a program that knows none hears of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ipv6: Option<ExecIpv6>,
+}
+
+/// IPv6 beside IPv4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct ExecIpv6 {
+    address: Ipv6Addr,
+    prefix: u8,
+    gateway: Option<Ipv6Addr>,
 }
 
 impl From<&NetworkSettings> for ExecSettings {
@@ -84,11 +96,24 @@ impl From<&NetworkSettings> for ExecSettings {
             netmask: settings.netmask(),
             gateway: settings.gateway(),
             dns: settings.dns().into_iter().flatten().collect(),
+            ipv6: settings.ipv6().map(|ipv6| ExecIpv6 {
+                address: ipv6.address(),
+                prefix: ipv6.prefix(),
+                gateway: ipv6.gateway(),
+            }),
         }
     }
 }
 
 impl ExecSettings {
+    fn network6(&self) -> Option<(Ipv6Addr, u8)> {
+        self.ipv6.map(|ipv6| (ipv6.address, ipv6.prefix))
+    }
+
+    fn gateway6(&self) -> Option<Ipv6Addr> {
+        self.ipv6.and_then(|ipv6| ipv6.gateway)
+    }
+
     /// Settings for tests, of the addresses that are kept free for documentation.
     pub(super) fn example(host_name: &str, address: &str, gateway: &str, dns: &[&str]) -> Option<ExecSettings> {
         let dns = |number: usize| dns.get(number).map(|dns| (*dns).to_owned()).unwrap_or_default();
@@ -100,8 +125,17 @@ impl ExecSettings {
             gateway: gateway.to_owned(),
             dns1: dns(0),
             dns2: dns(1),
+            ..RawSettings::default()
         };
         raw.validate().ok().as_ref().map(ExecSettings::from)
+    }
+
+    /// The same with an IPv6 address, gateway and name server of those that are kept free for documentation (RFC 3849).
+    pub(super) fn with_ipv6(mut self) -> ExecSettings {
+        let address = |last| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last);
+        self.ipv6 = Some(ExecIpv6 { address: address(0x10), prefix: 64, gateway: Some(address(1)) });
+        self.dns = vec![address(0x53).into()];
+        self
     }
 }
 
@@ -154,8 +188,11 @@ impl Exec<'_> {
     pub(super) async fn drift(self, settings: &ExecSettings) -> Result<Vec<Setting>, NetworkError> {
         let Some(now) = self.current().await?.0 else { return Ok(vec![Setting::NetworkFile]) };
         let differs = [
-            (Setting::Address, (now.address, now.prefix) != (settings.address, settings.prefix)),
-            (Setting::Gateway, now.gateway != settings.gateway),
+            (
+                Setting::Address,
+                (now.address, now.prefix, now.network6()) != (settings.address, settings.prefix, settings.network6()),
+            ),
+            (Setting::Gateway, (now.gateway, now.gateway6()) != (settings.gateway, settings.gateway6())),
             (Setting::HostName, (&now.host_name, &now.domain) != (&settings.host_name, &settings.domain)),
             (Setting::Resolver, now.dns != settings.dns),
         ];
@@ -279,6 +316,15 @@ mod tests {
                 },
             })
         );
+        let both = request.settings.clone().expect("there").with_ipv6();
+        let both = serde_json::to_value(&both).expect("JSON");
+        assert_eq!(
+            (&both["ipv6"], &both["dns"]),
+            (
+                &serde_json::json!({"address": "2001:db8::10", "prefix": 64, "gateway": "2001:db8::1"}),
+                &serde_json::json!(["2001:db8::53"]),
+            )
+        );
         // It arrives whole, and what is told beyond the contract is ignored.
         let told = asked(
             r#"grep -q '^{"version":1,"operation":"current","interface":"eth0"}$' && echo '{"version":1,"ok":true,"state":[1],"more":2}'"#,
@@ -342,6 +388,9 @@ mod tests {
         write(&format!(",\"state\":0,\"settings\":{}", serde_json::to_string(&now).expect("JSON")));
         assert_eq!(exec.drift(&settings).await.expect("told"), [Setting::Gateway, Setting::HostName]);
         assert_eq!(exec.drift(&now).await.expect("told"), []);
+        let both = now.clone().with_ipv6();
+        let drift = exec.drift(&both).await.expect("told");
+        assert_eq!(drift, [Setting::Address, Setting::Gateway, Setting::Resolver]);
         write(",\"state\":{\"a\":1}");
         assert_eq!(exec.current().await.expect("right"), (None, serde_json::json!({"a": 1})));
     }

@@ -4,7 +4,7 @@
 
 use super::back_end::Place;
 use super::files::{MARK, NewFile};
-use super::netlink::Netlink;
+use super::netlink::{METRIC, Netlink};
 use super::{NetworkError, program};
 use muster_protocol::parameters::NetworkSettings;
 use std::fs;
@@ -34,7 +34,22 @@ fn contents(interface: &str, settings: &NetworkSettings) -> String {
     if !servers.is_empty() {
         text += &format!("    dns-nameservers {}\n", servers.join(" "));
     }
-    text + &format!("    dns-search {}\n", settings.domain())
+    text += &format!("    dns-search {}\n", settings.domain());
+    if let Some(ipv6) = settings.ipv6() {
+        // Not a stanza of the family: that may be somebody else's, and it would switch router advertisements off.
+        let mut lines = |what: &str| {
+            text += &format!("    up ip -6 {what} dev {interface}\n");
+        };
+        lines(&format!("address replace {ipv6}"));
+        if let Some(gateway) = ipv6.gateway() {
+            lines(&format!("route replace default via {gateway} metric {METRIC}"));
+        }
+        let gateway = ipv6.gateway().map(|gateway| format!("route del default via {gateway} metric {METRIC}"));
+        for what in gateway.into_iter().chain([format!("address del {ipv6}")]) {
+            text += &format!("    down ip -6 {what} dev {interface} || true\n");
+        }
+    }
+    text
 }
 
 pub(super) fn is_installed(root: &Path) -> bool {
@@ -225,6 +240,7 @@ mod tests {
             gateway: "192.0.2.1".into(),
             dns1: "192.0.2.53".into(),
             dns2: "198.51.100.53".into(),
+            ..RawSettings::default()
         };
         let expected = "\
 # Written by muster-agent. It is replaced at the next configuration.
@@ -236,6 +252,16 @@ iface eth0 inet static
     dns-search example.net
 ";
         assert_eq!(contents("eth0", &settings.validate().expect("valid")), expected);
+        let both = RawSettings { address6: "2001:db8::10/64".into(), gateway6: "fe80::1".into(), ..settings };
+        let expected = format!(
+            "{expected}\
+\x20   up ip -6 address replace 2001:db8::10/64 dev eth0
+    up ip -6 route replace default via fe80::1 metric 512 dev eth0
+    down ip -6 route del default via fe80::1 metric 512 dev eth0 || true
+    down ip -6 address del 2001:db8::10/64 dev eth0 || true
+"
+        );
+        assert_eq!(contents("eth0", &both.validate().expect("valid")), expected);
         assert_eq!(path("eth0.10"), "etc/network/interfaces.d/muster-eth0_10");
     }
 

@@ -1,10 +1,10 @@
 //! The network interfaces: which are there, which one is configured, and when to look again.
 
 use super::NetworkError;
-use super::netlink::Netlink;
+use super::netlink::{Netlink, Static6};
 use muster_protocol::id::Mac;
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A network interface.
@@ -44,13 +44,17 @@ pub struct Survey {
     pub default_route: bool,
 }
 
-/// An interface and its IPv4 addresses with their prefixes.
+/// An interface and its addresses.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// The interface.
     pub link: Link,
-    /// Its addresses.
+    /// Its IPv4 addresses with their prefixes.
     pub networks: Vec<(Ipv4Addr, u8)>,
+    /// Its static IPv6 addresses.
+    pub addresses6: Vec<Ipv6Addr>,
+    /// The gateways of its static IPv6 default routes.
+    pub gateways6: Vec<Ipv6Addr>,
 }
 
 /// Which interface is configured.
@@ -185,8 +189,8 @@ pub async fn survey(choice: &Choice, all: bool) -> Result<Survey, NetworkError> 
     }
     let mut seen = Vec::new();
     for link in wanted {
-        match netlink.networks(link.index).await {
-            Ok(networks) => seen.push(Seen { link: link.clone(), networks }),
+        match look_at(&netlink, link).await {
+            Ok(one) => seen.push(one),
             // It may have gone meanwhile; the others are no worse for it.
             Err(error) if Some(link.index) != index => {
                 tracing::debug!(interface = link.name, error = %super::chain(&error), "cannot be used");
@@ -195,6 +199,13 @@ pub async fn survey(choice: &Choice, all: bool) -> Result<Survey, NetworkError> 
         }
     }
     Ok(Survey { seen, default_route: netlink.has_default_route().await? })
+}
+
+async fn look_at(netlink: &Netlink, link: &Link) -> Result<Seen, NetworkError> {
+    let networks = netlink.networks(link.index).await?;
+    let Static6 { addresses, gateways } = netlink.static6(link.index).await?;
+    let addresses6 = addresses.into_iter().map(|(address, _)| address).collect();
+    Ok(Seen { link: link.clone(), networks, addresses6, gateways6: gateways })
 }
 
 #[cfg(test)]

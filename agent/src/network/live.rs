@@ -7,11 +7,11 @@ use super::exec::{self, Exec, Operation};
 use super::files::{self, NewFile};
 use super::former::{self, Former};
 use super::later::{self, Later, TURN};
-use super::netlink::{Netlink, Snapshot};
+use super::netlink::{Detection, Netlink, Snapshot, Static6};
 use super::resolver::{self, Owner};
 use super::{Network, NetworkError, Report, host_name};
 use crate::storage::{Document, Storage};
-use muster_protocol::parameters::NetworkSettings;
+use muster_protocol::parameters::{Ipv6Settings, NetworkSettings};
 use muster_protocol::wire::result::Stage;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a daemon may take to say that it is there, at a roll-back.
 const ANSWERS: Duration = Duration::from_secs(3);
+
+/// The kernel asks for a second or two (RFC 4862: a delay of up to a second, one question, a second for the answer), longer where
+/// `dad_transmits` says so.
+const DETECTION: Duration = Duration::from_secs(10);
 
 /// The network of this host, or of this network namespace.
 #[derive(Debug)]
@@ -56,9 +60,16 @@ impl<S: Storage> Network for LiveNetwork<S> {
         report(Stage::Network, 60);
         let back_end = self.back_end().await;
         back_end.check(self.place()).await?;
+        let ipv6 = settings.ipv6().filter(|_| self.exec(&back_end).is_none());
+        if ipv6.is_some() && is_ipv6_off(&self.interface) {
+            return Err(NetworkError::Ipv6Off { interface: self.interface.clone() });
+        }
         // A new attempt on top of an uncommitted one goes back to where that one began.
         if !self.is_provisional() {
             self.remember(&back_end, &netlink, link.index, settings).await?;
+        }
+        if let Some(ipv6) = ipv6 {
+            self.detect_duplicates(&netlink, ipv6).await?;
         }
         self.change(&back_end, &netlink, link.index, settings).await?;
         if let Some(free) = free {
@@ -138,11 +149,14 @@ impl<S: Storage> Network for LiveNetwork<S> {
             back_end: back_end.clone(),
             exec: None,
         };
+        let mut ours = back_end::last_ipv6(&self.root, &self.interface);
+        ours.extend(settings);
         let let_go = back_end.let_go(place).await;
         files::remove(&files::ours(back_end::candidates(&self.root, &self.interface)))?;
         host_name::forget(&self.root, settings)?;
         host_name::let_go(settings)?;
         netlink.restore(link.index, &nothing.network).await?;
+        netlink.tidy6(link.index, &ours, None).await?;
         netlink.set_up(link.index).await?;
         let told = nothing.bring_back(place, &netlink, link.index).await;
         if let Err(error) = let_go.and(told) {
@@ -174,7 +188,8 @@ impl<S: Storage> Network for LiveNetwork<S> {
         let link = netlink.link(&self.interface).await?;
         let (gateways, other_routes) = netlink.routes_of(link.index).await?;
         let addresses = netlink.networks(link.index).await?;
-        let found = InForce { addresses, gateways, other_routes, host_name: host_name::current()? };
+        let ipv6 = netlink.static6(link.index).await?;
+        let found = InForce { addresses, gateways, other_routes, ipv6, host_name: host_name::current()? };
         let mut drift = drift::in_force(settings, &found);
         drift.extend(drift::in_files(&self.plan(&back_end, settings)?)?);
         Ok(drift.into_iter().collect())
@@ -248,6 +263,12 @@ impl<S: Storage> LiveNetwork<S> {
         if let Err(error) = self.resume_by_daemon(back_end, &netlink, link.index, settings).await {
             tracing::warn!(code = error.code(), %error, "the agent sets the network itself");
             netlink.add(link.index, (settings.address(), settings.prefix()), settings.gateway()).await?;
+            if let Some(ipv6) = settings.ipv6()
+                && let Err(error) = netlink.add6(link.index, ipv6).await
+            {
+                // By IPv4 it is reachable, and can say so.
+                tracing::warn!(code = error.code(), error = %super::chain(&error), "IPv6 is not in force");
+            }
         }
         Ok(())
     }
@@ -268,6 +289,25 @@ impl<S: Storage> LiveNetwork<S> {
         files.extend(host_name::files(&self.root, settings)?);
         files.extend(self.owner(back_end).files(&self.root, settings));
         Ok(files)
+    }
+
+    /// Sets the address, which is not used before the kernel knows that nobody else has it (RFC 4862 §5.4); an error says that
+    /// somebody has. Without a carrier nobody can be asked.
+    async fn detect_duplicates(&self, netlink: &Netlink, ipv6: Ipv6Settings) -> Result<(), NetworkError> {
+        let address = ipv6.address();
+        let begun = Instant::now();
+        let index = netlink.link(&self.interface).await?.index;
+        if netlink.detection(index, address).await? != Detection::Unique {
+            netlink.add_address6(index, ipv6).await?;
+        }
+        while begun.elapsed() < DETECTION && netlink.link(&self.interface).await?.carrier {
+            match netlink.detection(index, address).await? {
+                Detection::Duplicate => return Err(NetworkError::AddressTaken6 { address }),
+                Detection::Tentative => tokio::time::sleep(Duration::from_millis(50)).await,
+                Detection::Unique | Detection::Missing => break,
+            }
+        }
+        Ok(())
     }
 
     async fn remember(
@@ -316,11 +356,13 @@ impl<S: Storage> LiveNetwork<S> {
         }
         let (place, owner) = (self.place(), self.owner(back_end));
         let plan = self.plan(back_end, settings)?;
+        let last: Static6 = back_end::last_ipv6(&self.root, &self.interface);
         back_end.let_go(place).await?;
         // Files first: a full disk shows before the network has moved.
         files::write(&plan)?;
         host_name::tell(place, back_end, settings.host_name()).await;
         host_name::set(settings.host_name())?;
+        netlink.tidy6(index, &last, settings.ipv6()).await?;
         back_end.bring_up(place, netlink, index, (settings, Files::Changed)).await?;
         owner.tell(place, settings).await?;
         // A daemon may have brought up the name that it knew, too.
@@ -362,11 +404,15 @@ impl<S: Storage> LiveNetwork<S> {
         let place = self.place();
         let is_bare = *back_end == BackEnd::Bare;
         let waiting = Place { patience: if is_bare { Duration::ZERO } else { self.patience }, ..place };
-        if back_end.comes_into_force(waiting, netlink, index, settings).await? {
+        if back_end.comes_into_force(waiting, netlink, index, settings).await?.is_none() {
             return Ok(());
         }
         if is_bare {
-            return netlink.add(index, (settings.address(), settings.prefix()), settings.gateway()).await;
+            netlink.add(index, (settings.address(), settings.prefix()), settings.gateway()).await?;
+            return match settings.ipv6() {
+                Some(ipv6) => netlink.add6(index, ipv6).await,
+                None => Ok(()),
+            };
         }
         back_end.check(place).await?;
         let missing = |file: &NewFile| !file.path.exists();
@@ -375,4 +421,10 @@ impl<S: Storage> LiveNetwork<S> {
         let files = if missing.is_empty() { Files::Same } else { Files::Changed };
         back_end.bring_up(place, netlink, index, (settings, files)).await
     }
+}
+
+/// Whether the kernel has no IPv6 for the interface.
+fn is_ipv6_off(interface: &str) -> bool {
+    let path = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
+    std::fs::read_to_string(path).map_or(true, |text| text.trim() != "0")
 }

@@ -1,5 +1,9 @@
 //! The kernel's view of an interface, read and changed by rtnetlink.
 
+mod ipv6;
+
+pub(super) use ipv6::{Detection, METRIC, Static6};
+
 use super::NetworkError;
 use super::links::{Link, Rank};
 use data_encoding::BASE64;
@@ -23,11 +27,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The IPv4 state of one interface, and the default routes of all.
+/// The state of one interface, and the IPv4 default routes of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Snapshot {
     addresses: Vec<Raw>,
     routes: Vec<Raw>,
+    /// `None`: IPv6 is left alone, as by an agent from before there was any.
+    #[serde(default)]
+    ipv6: Option<ipv6::Snapshot6>,
 }
 
 /// A netlink message as the kernel dumped it, so that nothing of it is lost.
@@ -103,7 +110,7 @@ impl Netlink {
         self.whole("bring the interface up", self.handle.link().set(up).execute().await)
     }
 
-    /// What is there now: addresses, and every IPv4 route of the main table that the kernel did not make by itself and
+    /// What is there now: addresses, static IPv6, and every IPv4 route of the main table that the kernel did not make by itself and
     /// that uses the interface or is a default route.
     pub(super) async fn snapshot(&self, index: u32) -> Result<Snapshot, NetworkError> {
         let addresses = self.addresses(index).await?;
@@ -115,6 +122,7 @@ impl Netlink {
         Ok(Snapshot {
             addresses: addresses.into_iter().map(|address| Raw::of(RouteNetlinkMessage::NewAddress(address))).collect(),
             routes: routes.into_iter().map(|route| Raw::of(RouteNetlinkMessage::NewRoute(route))).collect(),
+            ipv6: Some(self.snapshot6(index).await?),
         })
     }
 
@@ -155,12 +163,17 @@ impl Netlink {
             };
             result = result.and(restored);
         }
-        result
+        match &former.ipv6 {
+            Some(ipv6) => result.and(self.restore6(index, ipv6).await),
+            None => result,
+        }
     }
 
     /// Whether addresses and routes are what they were, but for how long they are still valid.
     pub(super) async fn is_as(&self, index: u32, former: &Snapshot) -> Result<bool, NetworkError> {
-        Ok(self.snapshot(index).await?.keys() == former.keys())
+        let now = self.snapshot(index).await?;
+        let same6 = |former: &ipv6::Snapshot6| now.ipv6.as_ref().is_some_and(|now| now.keys() == former.keys());
+        Ok(now.keys() == former.keys() && former.ipv6.as_ref().is_none_or(same6))
     }
 
     /// Removes every default route that one without a metric would collide with.
@@ -245,8 +258,13 @@ impl Netlink {
     }
 
     async fn request(&self, message: RouteNetlinkMessage, action: &'static str) -> Result<(), NetworkError> {
+        self.create(message, NLM_F_REPLACE, action).await
+    }
+
+    /// What is there already is fine.
+    async fn create(&self, message: RouteNetlinkMessage, how: u16, action: &'static str) -> Result<(), NetworkError> {
         let mut request = NetlinkMessage::from(message);
-        request.header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+        request.header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | how;
         let mut answers = self.handle.clone().request(request).map_err(refused(action))?;
         while let Some(answer) = futures_util::StreamExt::next(&mut answers).await {
             if let NetlinkPayload::Error(error) = answer.payload

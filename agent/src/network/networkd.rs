@@ -2,6 +2,7 @@
 
 use super::back_end::{Files, Place};
 use super::files::{MARK, NewFile};
+use super::netlink::METRIC;
 use super::{NetworkError, program};
 use muster_protocol::parameters::NetworkSettings;
 use std::path::{Path, PathBuf};
@@ -27,10 +28,17 @@ fn contents(interface: &str, settings: &NetworkSettings) -> String {
     if let Some(gateway) = settings.gateway() {
         text += &format!("Gateway={gateway}\n");
     }
+    if let Some(ipv6) = settings.ipv6() {
+        text += &format!("Address={ipv6}\n");
+    }
     for server in settings.dns().into_iter().flatten() {
         text += &format!("DNS={server}\n");
     }
     text += &format!("Domains={}\n", settings.domain());
+    if let Some(gateway) = settings.ipv6().and_then(|ipv6| ipv6.gateway()) {
+        // Before one that advertises itself, which networkd gives 512.
+        text += &format!("\n[Route]\nGateway={gateway}\nMetric={}\n", METRIC / 2);
+    }
     text
 }
 
@@ -99,6 +107,7 @@ mod tests {
             gateway: "192.0.2.1".into(),
             dns1: "192.0.2.53".into(),
             dns2: "198.51.100.53".into(),
+            ..RawSettings::default()
         };
         let expected = "\
 # Written by muster-agent. It is replaced at the next configuration.
@@ -115,6 +124,17 @@ DNS=198.51.100.53
 Domains=example.net
 ";
         assert_eq!(contents("eth0", &settings.validate().expect("valid")), expected);
+        let both = RawSettings {
+            dns2: "2001:db8::53".into(),
+            address6: "2001:db8::10/64".into(),
+            gateway6: "fe80::1".into(),
+            ..settings.clone()
+        };
+        let expected = expected
+            .replace("DNS=198.51.100.53", "DNS=2001:db8::53")
+            .replace("DNS=192", "Address=2001:db8::10/64\nDNS=192")
+            + "\n[Route]\nGateway=fe80::1\nMetric=256\n";
+        assert_eq!(contents("eth0", &both.validate().expect("valid")), expected);
         let bare = RawSettings { gateway: String::new(), dns1: String::new(), dns2: String::new(), ..settings };
         let text = contents("eth0", &bare.validate().expect("valid"));
         assert!(!text.contains("Gateway") && !text.contains("DNS="), "{text}");

@@ -7,11 +7,15 @@ use super::{NetworkError, program};
 use muster_protocol::parameters::NetworkSettings;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::net::IpAddr;
 use std::path::Path;
 
 pub(super) const DAEMON: &str = "NetworkManager";
 /// nmcli's exit status when NetworkManager does not run.
 const NOT_RUNNING: i32 = 8;
+
+/// NetworkManager gives a wire 100.
+const METRIC_OF_GATEWAY: u32 = 50;
 
 /// How the state of a device begins that it leaves alone.
 const UNMANAGED: &str = "10 ";
@@ -39,12 +43,22 @@ pub(super) fn file(root: &Path, interface: &str, settings: &NetworkSettings) -> 
 
 fn contents(interface: &str, settings: &NetworkSettings) -> String {
     let gateway = settings.gateway().map(|gateway| format!(",{gateway}")).unwrap_or_default();
-    let dns: String = settings.dns().into_iter().flatten().map(|server| format!("{server};")).collect();
-    let dns = if dns.is_empty() { dns } else { format!("dns={dns}\n") };
+    let dns = |wanted: fn(&IpAddr) -> bool| {
+        let servers = settings.dns().into_iter().flatten().filter(wanted);
+        let servers: String = servers.map(|server| format!("{server};")).collect();
+        if servers.is_empty() { servers } else { format!("dns={servers}\n") }
+    };
+    let (dns, dns6) = (dns(IpAddr::is_ipv4), dns(IpAddr::is_ipv6));
+    let ipv6 = settings.ipv6().map(|ipv6| {
+        // A gateway beside the address would have the metric of one that advertises itself.
+        let route = |gateway| format!("route1=::/0,{gateway},{}\n", METRIC_OF_GATEWAY);
+        format!("address1={ipv6}\n{}", ipv6.gateway().map(route).unwrap_or_default())
+    });
+    let ipv6 = ipv6.unwrap_or_default() + &dns6;
     format!(
         "{MARK}\n[connection]\nid=muster-{interface}\nuuid={}\ntype=ethernet\ninterface-name={interface}\n\
          autoconnect-priority=999\n\n[ipv4]\nmethod=manual\naddress1={}/{}{gateway}\n{dns}dns-search={};\n\n\
-         [ipv6]\nmethod=auto\n",
+         [ipv6]\nmethod=auto\n{ipv6}",
         uuid(interface),
         settings.address(),
         settings.prefix(),
@@ -165,6 +179,7 @@ mod tests {
             gateway: "192.0.2.1".into(),
             dns1: "192.0.2.53".into(),
             dns2: "198.51.100.53".into(),
+            ..RawSettings::default()
         };
         let expected = format!(
             "\
@@ -188,7 +203,16 @@ method=auto
             uuid("eth0")
         );
         let file = file(Path::new("/"), "eth0", &settings.clone().validate().expect("valid"));
-        assert_eq!((file.text, file.mode), (expected, 0o600));
+        assert_eq!((&file.text, file.mode), (&expected, 0o600));
+        let both = RawSettings {
+            dns2: "2001:db8::53".into(),
+            address6: "2001:db8::10/64".into(),
+            gateway6: "fe80::1".into(),
+            ..settings.clone()
+        };
+        let expected = expected.replace("198.51.100.53;", "")
+            + "address1=2001:db8::10/64\nroute1=::/0,fe80::1,50\ndns=2001:db8::53;\n";
+        assert_eq!(contents("eth0", &both.validate().expect("valid")), expected);
         let bare = RawSettings { gateway: String::new(), dns1: String::new(), dns2: String::new(), ..settings };
         let text = contents("eth0", &bare.validate().expect("valid"));
         assert!(text.contains("address1=192.0.2.10/25\ndns-search"), "{text}");

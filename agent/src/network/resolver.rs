@@ -205,6 +205,7 @@ mod tests {
             gateway: "192.0.2.1".into(),
             dns1: "192.0.2.53".into(),
             dns2: "198.51.100.53".into(),
+            ..RawSettings::default()
         };
         raw.validate().expect("valid")
     }

@@ -1,4 +1,4 @@
-//! Says when interfaces, carriers or IPv4 addresses change: the kernel's own notifications, so that nothing is polled.
+//! Says when interfaces, carriers or addresses change: the kernel's own notifications, so that nothing is polled.
 //!
 //! Their contents are not read: whoever is woken looks at everything. So it does no harm when the kernel drops some, and a
 //! storm of them costs two looks a second.
@@ -21,8 +21,8 @@ pub struct Changes {
     task: JoinHandle<()>,
 }
 
-/// RTMGRP_LINK and RTMGRP_IPV4_IFADDR (linux/rtnetlink.h).
-const GROUPS: u32 = 0x1 | 0x10;
+/// RTMGRP_LINK, RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR (linux/rtnetlink.h).
+const GROUPS: u32 = 0x1 | 0x10 | 0x100;
 /// What belongs together (an interface, its carrier, its addresses) comes within this time.
 const SETTLE: Duration = Duration::from_millis(100);
 /// After a notification the next one waits.

@@ -90,14 +90,7 @@ async fn a_program_that_breaks_a_rule_is_told_which_and_how() {
             "`current` tells",
             "not one JSON object",
         ),
-        (
-            (
-                "        keep(None)\n        ip(\"addr\", \"flush\", \"dev\", interface, \"scope\", \"global\")\n",
-                "        pass\n",
-            ),
-            "`reset` forgets",
-            "`current` tells",
-        ),
+        (("        keep(None)\n        flush(interface)\n", "        pass\n"), "`reset` forgets", "`current` tells"),
         (
             (
                 "    settings = checked(request.get(\"settings\"))\n",

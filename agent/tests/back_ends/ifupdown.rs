@@ -1,6 +1,9 @@
 //! The back end for ifupdown with Debian's own.
 
-use crate::host::{assert_forgets, assert_in_force, hasty, network, on_a_host_of_its_own, settings, silent, state};
+use crate::host::{
+    assert_in_force, assert_lives, assert_resumes_and_removes, hasty, network, on_a_host_of_its_own, settings, silent,
+    state,
+};
 use crate::namespaces::{run, run_ip};
 use muster_agent::network::back_end::{BackEnd, detect};
 use muster_agent::network::{Network, set_up};
@@ -30,25 +33,11 @@ async fn ifupdown_brings_settings_up_keeps_them_over_a_reboot_and_lets_them_go()
     set_up("eth0").await.expect("up");
     assert_eq!(detect("/".as_ref(), "eth0").await, BackEnd::Ifupdown);
     let network = network(BackEnd::Ifupdown, MemoryStorage::default());
-    let before = state();
-    network.apply(&settings(10), &silent).await.expect("applied");
-    assert_in_force(10);
-    assert!(is_up());
-    assert!(fs::read_to_string("/etc/resolv.conf").expect("there").contains("nameserver 192.0.2.53"));
-    network.roll_back().await.expect("rolled back");
-    assert_eq!(state(), before);
-    assert!(!is_up());
-
-    network.apply(&settings(10), &silent).await.expect("for an owner");
-    network.commit().await.expect("committed");
-    assert_forgets(&network).await;
-    assert!(!is_up());
-    network.apply(&settings(10), &silent).await.expect("again");
-    network.commit().await.expect("committed");
-    network.apply(&settings(11), &silent).await.expect("changed");
-    assert_in_force(11);
-    network.roll_back().await.expect("rolled back to the first");
-    assert_in_force(10);
+    let applied = || {
+        assert!(is_up());
+        assert!(fs::read_to_string("/etc/resolv.conf").expect("there").contains("nameserver 192.0.2.53"));
+    };
+    assert_lives(&network, applied, || assert!(!is_up())).await;
     assert!(is_up());
 
     // What the machine does when it goes down and comes up.
@@ -58,11 +47,8 @@ async fn ifupdown_brings_settings_up_keeps_them_over_a_reboot_and_lets_them_go()
     run(&["ifup", "-a"]);
     assert_in_force(10);
 
-    run_ip("address flush dev eth0");
-    hasty(BackEnd::Ifupdown, MemoryStorage::default()).resume(&settings(10)).await.expect("resumed");
-    assert_in_force(10);
-    let ours = network.remove_files().await.expect("removed");
-    assert!(ours.contains(&OURS.into()) && !fs::exists(OURS).expect("known"), "{ours:?}");
+    let resumes = hasty(BackEnd::Ifupdown, MemoryStorage::default());
+    assert_resumes_and_removes(&network, &resumes, OURS).await;
 }
 
 #[tokio::test]

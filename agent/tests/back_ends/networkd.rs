@@ -1,7 +1,8 @@
 //! The back end for systemd-networkd with Debian's own.
 
 use crate::host::{
-    Daemon, assert_forgets, assert_in_force, hasty, network, on_a_host_of_its_own, settings, silent, state, until,
+    Daemon, assert_in_force, assert_lives, assert_resumes_and_removes, hasty, network, on_a_host_of_its_own, settings,
+    silent, state, until,
 };
 use crate::namespaces::{peer, run, run_ip};
 use muster_agent::network::back_end::{BackEnd, detect};
@@ -41,24 +42,12 @@ async fn networkd_brings_settings_up_keeps_them_over_its_restart_and_lets_them_g
     set_up("eth0").await.expect("up");
     assert_eq!(detect("/".as_ref(), "eth0").await, BackEnd::Networkd);
     let network = network(BackEnd::Networkd, MemoryStorage::default());
-    let before = state();
-    network.apply(&settings(10), &silent).await.expect("applied");
-    assert_in_force(10);
-    assert!(run(&["networkctl", "--no-pager", "status", "eth0"]).contains(OURS));
-    assert!(fs::read_to_string("/etc/resolv.conf").expect("there").contains("nameserver 192.0.2.53"));
-    network.roll_back().await.expect("rolled back");
-    assert_eq!(state(), before);
-
-    network.apply(&settings(10), &silent).await.expect("for an owner");
-    network.commit().await.expect("committed");
-    assert_forgets(&network).await;
-    assert!(!run_ip("-4 address show dev eth0").contains("192.0.2.10"), "{}", state());
-    network.apply(&settings(10), &silent).await.expect("again");
-    network.commit().await.expect("committed");
-    network.apply(&settings(11), &silent).await.expect("changed");
-    assert_in_force(11);
-    network.roll_back().await.expect("rolled back to the first");
-    assert_in_force(10);
+    let applied = || {
+        assert!(run(&["networkctl", "--no-pager", "status", "eth0"]).contains(OURS));
+        assert!(fs::read_to_string("/etc/resolv.conf").expect("there").contains("nameserver 192.0.2.53"));
+    };
+    let gone = || assert!(!run_ip("-4 address show dev eth0").contains("192.0.2.10"), "{}", state());
+    assert_lives(&network, applied, gone).await;
 
     daemon.end();
     run_ip("address flush dev eth0");
@@ -66,13 +55,9 @@ async fn networkd_brings_settings_up_keeps_them_over_its_restart_and_lets_them_g
     until("what lasts", || run_ip("-4 address show dev eth0").contains("192.0.2.10/24")).await;
     assert_in_force(10);
 
-    // At the agent's start the daemon is away: the agent does it.
     daemon.end();
-    run_ip("address flush dev eth0");
-    hasty(BackEnd::Networkd, MemoryStorage::default()).resume(&settings(10)).await.expect("resumed");
-    assert_in_force(10);
-    let ours = network.remove_files().await.expect("removed");
-    assert!(ours.contains(&OURS.into()) && !fs::exists(OURS).expect("known"), "{ours:?}");
+    let resumes = hasty(BackEnd::Networkd, MemoryStorage::default());
+    assert_resumes_and_removes(&network, &resumes, OURS).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! The back end for NetworkManager with Debian's own.
 
 use crate::host::{
-    Daemon, assert_forgets, assert_in_force, hasty, network, on_a_host_of_its_own, settings, silent, state, until,
+    Daemon, assert_in_force, assert_lives, assert_resumes_and_removes, hasty, network, on_a_host_of_its_own, settings,
+    silent, state, until,
 };
 use crate::namespaces::{run, run_ip};
 use muster_agent::network::back_end::{BackEnd, detect};
@@ -44,27 +45,14 @@ async fn networkmanager_brings_settings_up_keeps_them_over_its_restart_and_lets_
     let daemon = manager().await;
     assert_eq!(detect("/".as_ref(), "eth0").await, BackEnd::NetworkManager);
     let network = network(BackEnd::NetworkManager, MemoryStorage::default());
-    let before = state();
-    network.apply(&settings(10), &silent).await.expect("applied");
-    assert_in_force(10);
-    assert_eq!(fs::metadata(OURS).expect("there").permissions().mode() & 0o777, 0o600);
-    let resolver = fs::read_to_string("/etc/resolv.conf").expect("there");
-    assert!(resolver.contains("search example.net") && resolver.contains("nameserver 192.0.2.53"), "{resolver}");
-    network.roll_back().await.expect("rolled back");
-    assert_eq!(state(), before);
-    assert!(!run(&["nmcli", "-g", "NAME", "connection"]).contains("muster"));
-
-    network.apply(&settings(10), &silent).await.expect("for an owner");
-    network.commit().await.expect("committed");
-    assert_forgets(&network).await;
-    assert!(!run(&["nmcli", "-g", "NAME", "connection"]).contains("muster"));
-    network.apply(&settings(10), &silent).await.expect("again");
-    network.commit().await.expect("committed");
-    network.apply(&settings(11), &silent).await.expect("changed");
-    assert_in_force(11);
-    network.roll_back().await.expect("rolled back to the first");
-    assert_in_force(10);
-    assert_eq!(run(&["nmcli", "-g", "NAME", "connection"]).matches("muster").count(), 1);
+    let profiles = || run(&["nmcli", "-g", "NAME", "connection"]).matches("muster").count();
+    let applied = || {
+        assert_eq!(fs::metadata(OURS).expect("there").permissions().mode() & 0o777, 0o600);
+        let resolver = fs::read_to_string("/etc/resolv.conf").expect("there");
+        assert!(resolver.contains("search example.net") && resolver.contains("nameserver 192.0.2.53"), "{resolver}");
+    };
+    assert_lives(&network, applied, || assert_eq!(profiles(), 0)).await;
+    assert_eq!(profiles(), 1);
 
     // As after a reboot.
     daemon.end();
@@ -76,13 +64,9 @@ async fn networkmanager_brings_settings_up_keeps_them_over_its_restart_and_lets_
     until("the gateway", || run_ip("-4 route show default").contains("192.0.2.1")).await;
     assert_in_force(10);
 
-    // At the agent's start the daemon is away: the agent does it.
     daemon.end();
-    run_ip("address flush dev eth0");
-    hasty(BackEnd::NetworkManager, MemoryStorage::default()).resume(&settings(10)).await.expect("resumed");
-    assert_in_force(10);
-    let ours = network.remove_files().await.expect("removed");
-    assert!(ours.contains(&OURS.into()) && !fs::exists(OURS).expect("known"), "{ours:?}");
+    let resumes = hasty(BackEnd::NetworkManager, MemoryStorage::default());
+    assert_resumes_and_removes(&network, &resumes, OURS).await;
 }
 
 #[tokio::test]

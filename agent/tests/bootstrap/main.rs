@@ -7,6 +7,7 @@ mod dhcp;
 mod diagnose;
 mod idle;
 mod interfaces;
+mod ipv6;
 #[path = "../support/namespaces.rs"]
 mod namespaces;
 #[path = "../support/owner.rs"]

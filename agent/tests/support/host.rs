@@ -91,6 +91,18 @@ pub(crate) fn settings(host: u8) -> NetworkSettings {
         gateway: "192.0.2.1".into(),
         dns1: "192.0.2.53".into(),
         dns2: "198.51.100.53".into(),
+        ..RawSettings::default()
+    };
+    raw.validate().expect("valid")
+}
+
+/// The same with IPv6.
+pub(crate) fn settings6(host: u8) -> NetworkSettings {
+    let raw = RawSettings {
+        dns2: "2001:db8:1::53".into(),
+        address6: format!("2001:db8:1::{host}/64"),
+        gateway6: "2001:db8:1::1".into(),
+        ..settings(host).to_raw()
     };
     raw.validate().expect("valid")
 }
@@ -137,6 +149,42 @@ pub(crate) async fn assert_forgets<S: Storage>(network: &LiveNetwork<S>) {
         let traces = ["192.0.2.", "mail-10", "example.net", "Written by muster-agent"];
         until("the last trace to go", || !traces.iter().any(|trace| state().contains(trace))).await;
     }
+}
+
+/// The whole life of settings: in force, rolled back, forgotten, in force again, changed and rolled back to the former ones, which
+/// stay. `applied` looks at what a back end has of them, `gone` when it shall have nothing.
+pub(crate) async fn assert_lives<S: Storage>(network: &LiveNetwork<S>, applied: impl Fn(), gone: impl Fn()) {
+    let before = state();
+    network.apply(&settings(10), &silent).await.expect("applied");
+    assert_in_force(10);
+    applied();
+    network.roll_back().await.expect("rolled back");
+    assert_eq!(state(), before);
+    gone();
+
+    network.apply(&settings(10), &silent).await.expect("for an owner");
+    network.commit().await.expect("committed");
+    assert_forgets(network).await;
+    gone();
+    network.apply(&settings(10), &silent).await.expect("again");
+    network.commit().await.expect("committed");
+    network.apply(&settings(11), &silent).await.expect("changed");
+    assert_in_force(11);
+    network.roll_back().await.expect("rolled back to the first");
+    assert_in_force(10);
+}
+
+/// At the agent's start its daemon is away, or was not told: the agent sets what is final itself. At the end the file of ours goes.
+pub(crate) async fn assert_resumes_and_removes<S: Storage>(
+    network: &LiveNetwork<S>,
+    resumes: &LiveNetwork<S>,
+    ours: &str,
+) {
+    run_ip("address flush dev eth0");
+    resumes.resume(&settings(10)).await.expect("resumed");
+    assert_in_force(10);
+    let removed = network.remove_files().await.expect("removed");
+    assert!(removed.contains(&ours.into()) && !fs::exists(ours).expect("known"), "{removed:?}");
 }
 
 /// Waits until something holds.

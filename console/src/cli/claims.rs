@@ -38,6 +38,8 @@ pub(super) fn plan_to_csv(plan: &PlanView) -> String {
         "gateway",
         "dns1",
         "dns2",
+        "address6",
+        "gateway6",
         "problem",
     ];
     let rows = plan.rows.iter().map(|row| {
@@ -55,6 +57,8 @@ pub(super) fn plan_to_csv(plan: &PlanView) -> String {
             s.gateway,
             s.dns1,
             s.dns2,
+            s.address6,
+            s.gateway6,
             problem.unwrap_or_default(),
         ]
     });
@@ -64,8 +68,8 @@ pub(super) fn plan_to_csv(plan: &PlanView) -> String {
 /// The rows of an edited plan. Rows without any settings (those that cannot be configured) are left out.
 pub(super) fn plan_of_csv(path: &Path) -> Result<Vec<EditedRow>, CommandError> {
     let rows = read(path, table::settings)?.into_iter().map(|(uid, cells)| {
-        let [host_name, domain, address, netmask, gateway, dns1, dns2] = cells;
-        let settings = Settings { host_name, domain, address, netmask, gateway, dns1, dns2 };
+        let [host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6] = cells;
+        let settings = Settings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 };
         EditedRow { uid: uid.to_string(), settings }
     });
     Ok(rows.filter(|row| row.settings != Settings::default()).collect())

@@ -10,7 +10,7 @@ use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::wire::Peer;
 use muster_protocol::wire::here::State;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// More of the same MAC or address are not named: whoever invents identities could make rows endless.
 const MOST_NAMED: usize = 4;
@@ -46,7 +46,7 @@ struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Shared {
     Mac(Mac),
-    Address(Ipv4Addr),
+    Address(IpAddr),
 }
 
 impl Roster {
@@ -327,12 +327,14 @@ fn wants_voucher(entry: Option<&Entry>) -> bool {
 }
 
 fn shares(entry: &Entry) -> BTreeSet<Shared> {
-    let settings = entry.heard.settings.as_ref().map(NetworkSettings::address);
+    let settings = entry.heard.settings.as_ref();
+    let address = settings.map(|settings| settings.address().into());
+    let address6 = settings.and_then(NetworkSettings::ipv6).map(|ipv6| ipv6.address().into());
     let sources = entry.places.iter().filter_map(|(peer, _)| match peer.address.ip() {
-        IpAddr::V4(address) if !address.is_unspecified() && !address.is_loopback() => Some(address),
+        IpAddr::V4(address) if !address.is_unspecified() && !address.is_loopback() => Some(IpAddr::V4(address)),
         _ => None,
     });
-    let addresses = settings.into_iter().chain(sources).map(Shared::Address);
+    let addresses = address.into_iter().chain(address6).chain(sources).map(Shared::Address);
     std::iter::once(Shared::Mac(entry.heard.mac)).chain(addresses).collect()
 }
 

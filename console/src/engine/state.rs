@@ -315,7 +315,14 @@ impl JobEntry {
 
 fn site_view(site: &Site) -> SiteView {
     let mut policy = vec![format!("pool {}", site.pool), format!("netmask {}", site.netmask)];
-    let optional = [("gateway", &site.gateway), ("domain", &site.domain), ("DNS", &site.dns1), ("DNS", &site.dns2)];
+    let optional = [
+        ("gateway", &site.gateway),
+        ("IPv6 pool", &site.pool6),
+        ("IPv6 gateway", &site.gateway6),
+        ("domain", &site.domain),
+        ("DNS", &site.dns1),
+        ("DNS", &site.dns2),
+    ];
     policy
         .extend(optional.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name} {value}")));
     policy.push(format!("host name {}", site.host_name));

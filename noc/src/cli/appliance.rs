@@ -103,12 +103,18 @@ pub(super) struct EditArgs {
     /// Secondary name server; "" for none.
     #[arg(long)]
     dns2: Option<String>,
+    /// IPv6 address with the length of its prefix, as 2001:db8::10/64; "" for none.
+    #[arg(long)]
+    address6: Option<String>,
+    /// IPv6 default gateway; "" for none.
+    #[arg(long)]
+    gateway6: Option<String>,
 }
 
 impl From<EditArgs> for Edit {
     fn from(args: EditArgs) -> Edit {
-        let EditArgs { host_name, domain, address, netmask, gateway, dns1, dns2 } = args;
-        Edit { host_name, domain, address, netmask, gateway, dns1, dns2 }
+        let EditArgs { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = args;
+        Edit { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 }
     }
 }
 
@@ -209,6 +215,12 @@ fn stands(instruction: &InstructionView) -> String {
 }
 
 fn settings_text(settings: &RawSettings) -> String {
-    let RawSettings { host_name, domain, address, netmask, gateway, .. } = settings;
-    format!("{host_name}.{domain} {address}/{netmask} gateway {gateway}")
+    let RawSettings { host_name, domain, address, netmask, gateway, address6, gateway6, .. } = settings;
+    let mut text = format!("{host_name}.{domain} {address}/{netmask} gateway {gateway}");
+    for (name, value) in [(" ", address6), (" gateway ", gateway6)] {
+        if !value.is_empty() {
+            text += &format!("{name}{value}");
+        }
+    }
+    text
 }

@@ -48,6 +48,12 @@ pub(super) enum QueueCommand {
         dns1: Option<String>,
         /// Secondary name server; "" for none.
         dns2: Option<String>,
+        /// IPv6 address beside it, with the length of its prefix, as 2001:db8::10/64.
+        #[arg(long, requires = "host_name")]
+        address6: Option<String>,
+        /// IPv6 default gateway.
+        #[arg(long, requires = "address6")]
+        gateway6: Option<String>,
     },
     /// getList(filter): have it list appliances; prints the list when the console has answered.
     List {
@@ -120,7 +126,20 @@ impl QueueCommand {
             QueueCommand::Kick { to, mac } => to.send(NewOrder::Kick { mac }, None),
             QueueCommand::List { to, filter } => to.send(NewOrder::List { filter }, Some(ANSWER)),
             QueueCommand::Status { to } => to.send(NewOrder::Status, Some(ANSWER)),
-            QueueCommand::Config { to, site, mac, host_name, domain, ip, netmask, gateway, dns1, dns2 } => {
+            QueueCommand::Config {
+                to,
+                site,
+                mac,
+                host_name,
+                domain,
+                ip,
+                netmask,
+                gateway,
+                dns1,
+                dns2,
+                address6,
+                gateway6,
+            } => {
                 let settings = host_name.map(|host_name| RawSettings {
                     host_name,
                     domain: domain.unwrap_or_default(),
@@ -129,6 +148,8 @@ impl QueueCommand {
                     gateway: gateway.unwrap_or_default(),
                     dns1: dns1.unwrap_or_default(),
                     dns2: dns2.unwrap_or_default(),
+                    address6: address6.unwrap_or_default(),
+                    gateway6: gateway6.unwrap_or_default(),
                 });
                 to.send(NewOrder::Config { mac, site: site.map(SiteId), settings }, None)
             }

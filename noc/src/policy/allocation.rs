@@ -1,7 +1,9 @@
 //! Who gets which address and name. Pure: the store loads a [`Book`], and keeps what was decided in the same transaction.
 
 use super::host_name::{NameFor, RenderError};
+use super::pool6::Pool6;
 use super::site::Policy;
+use muster_protocol::parameters::{Network6, RawSettings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
@@ -12,17 +14,20 @@ pub(crate) type Holder = i64;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Book {
     addresses: BTreeMap<u32, Holder>,
+    addresses6: BTreeMap<u128, Holder>,
     names: BTreeMap<String, Holder>,
     numbers: BTreeSet<u32>,
     /// Below these everything is taken; keeps a batch of thousands linear.
     next_address: u32,
+    next_address6: u128,
     next_number: u32,
 }
 
-/// An address and a name for one appliance.
+/// Addresses and a name for one appliance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Allocation {
     pub(crate) address: u32,
+    pub(crate) address6: Option<u128>,
     pub(crate) host_name: String,
     pub(crate) number: Option<u32>,
 }
@@ -38,7 +43,33 @@ pub(crate) enum AllocationError {
     NameTaken { host_name: String },
 }
 
+impl Allocation {
+    /// Whether settings have these addresses and this name.
+    pub(crate) fn is_of(&self, settings: &RawSettings) -> bool {
+        let address6 = Network6::parse(&settings.address6).map(|network| network.address.to_bits());
+        settings.address == ip(self.address).to_string()
+            && address6 == self.address6
+            && settings.host_name == self.host_name
+    }
+}
+
 impl Book {
+    /// Everything of one appliance.
+    pub(crate) fn hold(&mut self, held: &Allocation, holder: Holder) {
+        self.hold_address(held.address, holder);
+        self.hold_address6(held.address6, holder);
+        self.hold_name(&held.host_name, held.number, holder);
+    }
+
+    pub(crate) fn hold_address6(&mut self, address: Option<u128>, holder: Holder) {
+        self.addresses6.extend(address.map(|address| (address, holder)));
+    }
+
+    /// Who holds an IPv6 address.
+    pub(crate) fn address6_holder(&self, address: u128) -> Option<Holder> {
+        self.addresses6.get(&address).copied()
+    }
+
     pub(crate) fn hold_address(&mut self, address: u32, holder: Holder) {
         self.addresses.insert(address, holder);
     }
@@ -70,13 +101,18 @@ impl Book {
             Some(address) if policy.pool.contains(address) && policy.is_usable(address) => address,
             _ => self.free_address(policy)?,
         };
+        let address6 = match (&policy.pool6, held.and_then(|held| held.address6)) {
+            (None, _) => None,
+            (Some(pool), Some(address)) if pool.contains(address) && policy.is_usable6(address) => Some(address),
+            (Some(pool), _) => Some(self.free_address6(policy, pool)?),
+        };
         let (host_name, number) = match held {
             Some(held) if self.name_fits(policy, held, appliance) => (held.host_name.clone(), held.number),
             _ => self.free_name(policy, holder, appliance)?,
         };
-        self.hold_address(address, holder);
-        self.hold_name(&host_name, number, holder);
-        Ok(Allocation { address, host_name, number })
+        let allocation = Allocation { address, address6, host_name, number };
+        self.hold(&allocation, holder);
+        Ok(allocation)
     }
 
     fn free_address(&mut self, policy: &Policy) -> Result<u32, AllocationError> {
@@ -85,6 +121,15 @@ impl Book {
             return Err(AllocationError::PoolExhausted { pool: policy.site.pool.clone(), size: policy.pool.len() });
         };
         self.next_address = address.saturating_add(1);
+        Ok(address)
+    }
+
+    fn free_address6(&mut self, policy: &Policy, pool: &Pool6) -> Result<u128, AllocationError> {
+        let free = |address| !self.addresses6.contains_key(&address) && policy.is_usable6(address);
+        let Some(address) = pool.next(self.next_address6, free) else {
+            return Err(AllocationError::PoolExhausted { pool: policy.site.pool6.clone(), size: pool.len() });
+        };
+        self.next_address6 = address.saturating_add(1);
         Ok(address)
     }
 
@@ -130,7 +175,8 @@ pub(crate) fn ip(address: u32) -> Ipv4Addr {
 
 #[cfg(test)]
 mod tests {
-    use super::super::site::tests::spec;
+    use super::super::site::SiteSpec;
+    use super::super::site::tests::{spec, spec6};
     use super::*;
     use muster_protocol::id::{Mac, SiteId};
 
@@ -158,11 +204,40 @@ mod tests {
 
     #[test]
     fn what_is_held_is_kept_while_the_policy_allows_it() {
-        let held = Allocation { address: 0xc000_020c, host_name: "mail-007".into(), number: Some(7) };
+        let held = Allocation { address: 0xc000_020c, address6: None, host_name: "mail-007".into(), number: Some(7) };
         let mut book = Book::default();
         let same = book.allocate(&policy("192.0.2.10-192.0.2.13"), 1, Some(&held), MAIL).expect("held");
         assert_eq!(same, held);
         let moved = book.allocate(&policy("192.0.2.20-192.0.2.23"), 1, Some(&held), MAIL).expect("free");
         assert_eq!((moved.address & 0xff, moved.host_name.as_str()), (20, "mail-007"));
+    }
+
+    fn policy6(pool6: &str) -> Policy {
+        let spec = SiteSpec { pool6: pool6.into(), ..spec6() };
+        Policy::of(spec.into_site(SiteId(1))).expect("good")
+    }
+
+    #[test]
+    fn ipv6_addresses_are_given_once_and_kept() {
+        let policy = policy6("2001:db8:7::1-2001:db8:7::4/64");
+        let base = u128::from(0x2001_0db8_0007_u64) << 80;
+        let mut book = Book::default();
+        book.hold_address6(Some(base + 3), 9);
+        let mut give = |holder, held: Option<&Allocation>| book.allocate(&policy, holder, held, MAIL);
+        // 1 is the gateway's, 3 is held.
+        let first = give(1, None).expect("free");
+        assert_eq!(first.address6, Some(base + 2));
+        assert_eq!(give(2, None).expect("free").address6, Some(base + 4));
+        let full = give(3, None);
+        assert!(matches!(full, Err(AllocationError::PoolExhausted { ref pool, size: 4 }) if pool.contains("db8")));
+        assert_eq!(give(1, Some(&first)).expect("held"), first);
+        let settings = policy.settings(first.clone());
+        assert_eq!((settings.address6.as_str(), settings.gateway6.as_str()), ("2001:db8:7::2/64", "2001:db8:7::1"));
+        assert!(first.is_of(&settings) && !Allocation { address6: None, ..first.clone() }.is_of(&settings));
+        // A pool that moved gives another; without a pool there is none.
+        let moved = Book::default().allocate(&policy6("2001:db8:7::80/64"), 1, Some(&first), MAIL).expect("free");
+        assert_eq!(moved.address6, Some(base + 0x80));
+        let without = Policy::of(spec().into_site(SiteId(1))).expect("good");
+        assert_eq!(Book::default().allocate(&without, 1, Some(&first), MAIL).expect("free").address6, None);
     }
 }

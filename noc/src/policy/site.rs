@@ -1,14 +1,16 @@
 //! A site's policy, checked.
 
+use super::allocation::Allocation;
 use super::host_name::{HostNameTemplate, NameFor};
 use super::pool::Pool;
+use super::pool6::Pool6;
 use crate::error::{AsProblem, StoreError, problem};
 use muster_protocol::api::{Problem, Site};
 use muster_protocol::id::{Mac, SiteId};
-use muster_protocol::parameters::{BEAT_INTERVAL_S, Confirm, DriftPolicy, Field, RawSettings, WINDOW_S};
+use muster_protocol::parameters::{BEAT_INTERVAL_S, Confirm, DriftPolicy, Field, Network6, RawSettings, WINDOW_S};
 use muster_protocol::text::misleads;
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What an operator says about a site; the same words as [`Site`], without its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,12 @@ pub struct SiteSpec {
     pub dns1: String,
     /// Secondary name server, or empty.
     pub dns2: String,
+    /// IPv6 addresses to give out ([`Site::pool6`]), or empty.
+    #[serde(default)]
+    pub pool6: String,
+    /// IPv6 default gateway, or empty.
+    #[serde(default)]
+    pub gateway6: String,
     /// Host-name template ([`Site::host_name`]).
     pub host_name: String,
     /// Seconds between beats.
@@ -71,6 +79,8 @@ impl SiteSpec {
             domain: self.domain.trim().to_owned(),
             dns1: self.dns1.trim().to_owned(),
             dns2: self.dns2.trim().to_owned(),
+            pool6: self.pool6.trim().to_owned(),
+            gateway6: self.gateway6.trim().to_owned(),
             host_name: self.host_name.trim().to_owned(),
             beat_interval_s: self.beat_interval_s,
             confirm: self.confirm,
@@ -144,8 +154,10 @@ pub(crate) struct Policy {
     pub(crate) pool: Pool,
     pub(crate) template: HostNameTemplate,
     pub(crate) gateway: Option<Ipv4Addr>,
-    pub(crate) dns: [Option<Ipv4Addr>; 2],
+    pub(crate) dns: [Option<IpAddr>; 2],
     pub(crate) prefix: u8,
+    pub(crate) pool6: Option<Pool6>,
+    pub(crate) gateway6: Option<Ipv6Addr>,
 }
 
 impl Policy {
@@ -170,7 +182,8 @@ impl Policy {
             fault("host_name", "bad_template", format!("the host-name template does not work: {error}"));
         }
         // The rest is checked by the rules for settings, with a name that fits and an address of the pool.
-        let mut sample = settings(&site, String::new(), Ipv4Addr::UNSPECIFIED);
+        let mut sample = settings(&site, String::new(), Ipv4Addr::UNSPECIFIED, String::new());
+        sample.gateway6 = site.gateway6.clone();
         sample.host_name = "sample".to_owned();
         let mut pool = None;
         let prefix = prefix_of(&site.netmask);
@@ -195,6 +208,28 @@ impl Policy {
         if pool.is_some() && first.is_none() {
             fault("pool", "bad_pool", "the pool has no address for an appliance: widen it".to_owned());
         }
+        let mut pool6 = None;
+        if !site.pool6.is_empty() {
+            match Pool6::parse(&site.pool6) {
+                Ok(pool) => {
+                    let gateway: Option<Ipv6Addr> = site.gateway6.parse().ok();
+                    let first = pool.next(0, |address| is_host6(&pool, address) && gateway != Some(address.into()));
+                    match first {
+                        Some(first) => sample.address6 = with_prefix(&pool, first),
+                        None => {
+                            let message = "the IPv6 pool has no address for an appliance: widen it";
+                            fault("pool6", "bad_pool", message.to_owned());
+                            sample.gateway6 = String::new();
+                        }
+                    }
+                    pool6 = Some(pool);
+                }
+                Err(error) => {
+                    fault("pool6", "bad_pool", error.to_string());
+                    sample.gateway6 = String::new();
+                }
+            }
+        }
         sample.address = Ipv4Addr::from(first.unwrap_or(0x0a00_0001)).to_string();
         let checked = sample.validate();
         if let Err(invalid) = &checked {
@@ -204,11 +239,10 @@ impl Policy {
                     // Said about the pool already.
                     Field::Address | Field::Gateway if first.is_none() => continue,
                     Field::Address => "pool",
-                    Field::Domain => "domain",
-                    Field::Netmask => "netmask",
-                    Field::Gateway => "gateway",
-                    Field::Dns1 => "dns1",
-                    Field::Dns2 => "dns2",
+                    Field::Address6 => "pool6",
+                    Field::Domain | Field::Netmask | Field::Gateway | Field::Dns1 | Field::Dns2 | Field::Gateway6 => {
+                        error.field.word()
+                    }
                 };
                 fault(field, &error.code, error.message.clone());
             }
@@ -221,16 +255,26 @@ impl Policy {
                     let fault = SiteFault { field: "host_name".into(), code: "bad_template".into(), message };
                     return Err(SiteError::Invalid(vec![fault]));
                 }
-                let prefix = sample.prefix();
-                Ok(Policy { pool, template, gateway: sample.gateway(), dns: sample.dns(), prefix, site })
+                let (gateway, prefix, dns) = (sample.gateway(), sample.prefix(), sample.dns());
+                let gateway6 = sample.ipv6().and_then(|ipv6| ipv6.gateway());
+                Ok(Policy { pool, template, gateway, dns, prefix, pool6, gateway6, site })
             }
             _ => Err(SiteError::Invalid(faults)),
         }
     }
 
-    /// Settings by this policy with an allocated name and address.
-    pub(crate) fn settings(&self, host_name: String, address: Ipv4Addr) -> RawSettings {
-        settings(&self.site, host_name, address)
+    /// Settings by this policy with an allocated name and addresses.
+    pub(crate) fn settings(&self, allocation: Allocation) -> RawSettings {
+        let Allocation { address, address6, host_name, number: _ } = allocation;
+        let address6 = address6.zip(self.pool6.as_ref()).map(|(address, pool)| with_prefix(pool, address));
+        settings(&self.site, host_name, address.into(), address6.unwrap_or_default())
+    }
+
+    /// Whether an IPv6 address of the pool may be an appliance's: not every router's, no router or name server.
+    pub(crate) fn is_usable6(&self, address: u128) -> bool {
+        let ip = Ipv6Addr::from_bits(address);
+        let is_host = self.pool6.as_ref().is_some_and(|pool| is_host6(pool, address));
+        is_host && self.gateway6 != Some(ip) && !self.dns.contains(&Some(ip.into()))
     }
 
     /// Whether an address may be an appliance's: inside the network, no edge of it, no router or name server.
@@ -238,7 +282,11 @@ impl Policy {
         let mask = u32::from(muster_protocol::parameters::netmask(self.prefix));
         let ip = Some(Ipv4Addr::from(address));
         let inside = address & mask == self.pool.first() & mask;
-        inside && address & !mask != 0 && address | mask != u32::MAX && ip != self.gateway && !self.dns.contains(&ip)
+        inside
+            && address & !mask != 0
+            && address | mask != u32::MAX
+            && ip != self.gateway
+            && !self.dns.contains(&ip.map(IpAddr::V4))
     }
 }
 
@@ -254,7 +302,17 @@ fn prefix_of(netmask: &str) -> Option<u8> {
     settings.validate().ok().map(|settings| settings.prefix())
 }
 
-fn settings(site: &Site, host_name: String, address: Ipv4Addr) -> RawSettings {
+/// Of the first address of a network everybody else takes it that it is a router's; a link of two has none such.
+fn is_host6(pool: &Pool6, address: u128) -> bool {
+    let network = pool.network();
+    network.prefix == 127 || address != network.first().to_bits()
+}
+
+fn with_prefix(pool: &Pool6, address: u128) -> String {
+    Network6 { address: address.into(), prefix: pool.network().prefix }.to_string()
+}
+
+fn settings(site: &Site, host_name: String, address: Ipv4Addr, address6: String) -> RawSettings {
     RawSettings {
         host_name,
         domain: site.domain.clone(),
@@ -263,6 +321,9 @@ fn settings(site: &Site, host_name: String, address: Ipv4Addr) -> RawSettings {
         gateway: site.gateway.clone(),
         dns1: site.dns1.clone(),
         dns2: site.dns2.clone(),
+        // An appliance of a site without a pool has no use for the gateway.
+        gateway6: if address6.is_empty() { String::new() } else { site.gateway6.clone() },
+        address6,
     }
 }
 
@@ -279,12 +340,43 @@ pub(crate) mod tests {
             domain: "example.net".into(),
             dns1: "192.0.2.53".into(),
             dns2: String::new(),
+            pool6: String::new(),
+            gateway6: String::new(),
             host_name: "{model}-{n:03}".into(),
             beat_interval_s: 60,
             confirm: Confirm::KickStart,
             window_s: 90,
             drift: None,
         }
+    }
+
+    pub(crate) fn spec6() -> SiteSpec {
+        SiteSpec { pool6: "2001:db8:7::/64".into(), gateway6: "2001:db8:7::1".into(), ..spec() }
+    }
+
+    #[test]
+    fn every_fault_of_a_sites_ipv6_is_named_at_its_value() {
+        let cases: [(fn(&mut SiteSpec), &str, &str); 8] = [
+            (|s| s.pool6 = "2001:db8:7::".into(), "pool6", "bad_pool"),
+            (|s| s.pool6 = "fe80::/64".into(), "pool6", "unusable_address"),
+            (|s| s.pool6 = "2001:db8:7::1/64".into(), "pool6", "bad_pool"),
+            (|s| s.gateway6 = "2001:db8:8::1".into(), "gateway6", "gateway_outside_network"),
+            (|s| s.gateway6 = "x".into(), "gateway6", "bad_address"),
+            (|s| s.pool6 = String::new(), "gateway6", "gateway6_without_address6"),
+            (|s| s.pool6 = "2001:db8:7::9-2001:db8:7::2/64".into(), "pool6", "bad_pool"),
+            (|s| s.dns1 = "fe80::53".into(), "dns1", "unusable_address"),
+        ];
+        for (spoil, field, code) in cases {
+            let mut spec = spec6();
+            spoil(&mut spec);
+            assert_eq!(faults(spec.clone()), [(field.to_owned(), code.to_owned())], "{spec:?}");
+        }
+        let policy =
+            Policy::of(SiteSpec { dns2: "2001:db8:7::3".into(), ..spec6() }.into_site(SiteId(1))).expect("good");
+        let usable = |last: u16| policy.is_usable6(Ipv6Addr::new(0x2001, 0xdb8, 7, 0, 0, 0, 0, last).to_bits());
+        assert_eq!([0, 1, 2, 3].map(usable), [false, false, true, false], "routers and name servers are not given out");
+        let allocation = Allocation { address: 0xc000_020a, address6: None, host_name: "a".into(), number: None };
+        assert_eq!(policy.settings(allocation).gateway6, "", "no address, no gateway");
     }
 
     fn faults(spec: SiteSpec) -> Vec<(String, String)> {

@@ -13,10 +13,11 @@ use muster_protocol::api::Provisioning;
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::grant::Grant;
 use muster_protocol::id::{ConsoleId, Seq, SiteId, Uid};
-use muster_protocol::parameters::{Field, FieldError, NetworkSettings, Parameters, RawSettings, netmask};
+use muster_protocol::parameters::{Field, FieldError, Ipv6Settings, NetworkSettings, Parameters, RawSettings, netmask};
 use muster_protocol::time::UnixTime;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// Seconds for which a grant is good, and holds its address and name.
 pub(crate) const GRANT_S: u64 = 7 * 86_400;
@@ -144,13 +145,19 @@ struct Wanted {
 impl Wanted {
     fn wish(&self) -> Wish<'_> {
         let (address, host_name) = (self.settings.address().into(), self.settings.host_name());
-        Wish { appliance: self.appliance.id, address, host_name }
+        Wish { appliance: self.appliance.id, address, address6: self.address6(), host_name }
     }
 
     fn is_leased(&self, holdings: &Holdings) -> bool {
         let wish = self.wish();
         let lease = holdings.leases.get(&wish.appliance);
-        lease.is_some_and(|lease| lease.address == wish.address && lease.host_name == wish.host_name)
+        lease.is_some_and(|lease| {
+            (lease.address, lease.address6, lease.host_name.as_str()) == (wish.address, wish.address6, wish.host_name)
+        })
+    }
+
+    fn address6(&self) -> Option<u128> {
+        self.settings.ipv6().map(|ipv6| ipv6.address().to_bits())
     }
 }
 
@@ -193,11 +200,32 @@ fn want(
     } else if policy.gateway == Some(address) {
         let message = format!("{address} is the site's gateway: choose another address");
         errors.push(FieldError::new(Field::Address, "gateway_taken", message));
-    } else if policy.dns.contains(&Some(address)) {
+    } else if policy.dns.contains(&Some(address.into())) {
         let message = format!("{address} is the site's name server: choose another address");
         errors.push(FieldError::new(Field::Address, "name_server_taken", message));
     }
+    if let Some(ipv6) = settings.ipv6() {
+        check_ipv6(policy, ipv6, errors);
+    }
     Ok(Some(Wanted { appliance, settings }))
+}
+
+fn check_ipv6(policy: &Policy, ipv6: Ipv6Settings, errors: &mut Vec<FieldError>) {
+    let address = ipv6.address();
+    let network = policy.pool6.as_ref().map(|pool| pool.network());
+    let (code, message) = if let Some(network) = network.filter(|network| !network.contains(address)) {
+        (
+            "wrong_subnet",
+            format!("{address} is outside the site's network {network}: choose an address inside it, or another site"),
+        )
+    } else if policy.gateway6 == Some(address) {
+        ("gateway_taken", format!("{address} is the site's gateway: choose another address"))
+    } else if policy.dns.contains(&Some(address.into())) {
+        ("name_server_taken", format!("{address} is the site's name server: choose another address"))
+    } else {
+        return;
+    };
+    errors.push(FieldError::new(Field::Address6, code, message));
 }
 
 /// The highest number that the appliance can have accepted: ours, or its own if our database is older than what we signed.
@@ -214,6 +242,7 @@ fn known_seq(appliance: &Appliance, stored: Option<Seq>) -> Seq {
 /// Rows of the batch that want the same address or name, or that name one appliance twice.
 fn same_in_batch(wanted: &[Option<Wanted>], errors: &mut [Vec<FieldError>]) {
     let mut addresses: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    let mut addresses6: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     let mut names: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     let mut appliances = BTreeSet::new();
     for (i, want) in wanted.iter().enumerate() {
@@ -224,12 +253,17 @@ fn same_in_batch(wanted: &[Option<Wanted>], errors: &mut [Vec<FieldError>]) {
             continue;
         }
         addresses.entry(want.settings.address()).or_default().push(i);
+        if let Some(ipv6) = want.settings.ipv6() {
+            addresses6.entry(ipv6.address()).or_default().push(i);
+        }
         names.entry(want.settings.host_name()).or_default().push(i);
     }
-    for (address, rows) in addresses.into_iter().filter(|(_, rows)| rows.len() > 1) {
+    let addresses = addresses.into_iter().map(|(address, rows)| (Field::Address, IpAddr::V4(address), rows));
+    let addresses6 = addresses6.into_iter().map(|(address, rows)| (Field::Address6, IpAddr::V6(address), rows));
+    for (field, address, rows) in addresses.chain(addresses6).filter(|(_, _, rows)| rows.len() > 1) {
         for &row in &rows {
             let message = format!("{address} is given to {} appliances of this batch: choose one for each", rows.len());
-            errors[row].push(FieldError::new(Field::Address, "duplicate_address", message));
+            errors[row].push(FieldError::new(field, "duplicate_address", message));
         }
     }
     for (name, rows) in names.into_iter().filter(|(_, rows)| rows.len() > 1) {
@@ -255,8 +289,7 @@ fn against_others(
                 && kept.insert(holder)
                 && let Some(lease) = holdings.leases.get(&holder)
             {
-                holdings.book.hold_address(lease.address, holder);
-                holdings.book.hold_name(&lease.host_name, lease.number, holder);
+                holdings.book.hold(lease, holder);
             }
         }
         let mut found = false;
@@ -267,6 +300,12 @@ fn against_others(
             if let Some(holder) = other(holdings.book.address_holder(address.into())) {
                 let message = format!("{address} is held by {}: choose a free one", describe(db, holder)?);
                 errors.push(FieldError::new(Field::Address, "duplicate_address", message));
+            }
+            if let Some(ipv6) = want.settings.ipv6()
+                && let Some(holder) = other(holdings.book.address6_holder(ipv6.address().to_bits()))
+            {
+                let message = format!("{} is held by {}: choose a free one", ipv6.address(), describe(db, holder)?);
+                errors.push(FieldError::new(Field::Address6, "duplicate_address", message));
             }
             if let Some(holder) = other(holdings.book.name_holder(want.settings.host_name())) {
                 let name = want.settings.host_name();
@@ -302,13 +341,14 @@ fn grant(
     holdings: &Holdings,
     want: Wanted,
 ) -> Result<Unsigned, StoreError> {
+    let address6 = want.address6();
     let Wanted { appliance, settings } = want;
     let site = &policy.site;
     let (address, host_name) = (u32::from(settings.address()), settings.host_name().to_owned());
     let lease = holdings.leases.get(&appliance.id);
     let number = lease.filter(|lease| lease.host_name == host_name).and_then(|lease| lease.number);
     let expires = now + GRANT_S;
-    holdings::lease(db, site.id, appliance.id, &Allocation { address, host_name, number }, expires)?;
+    holdings::lease(db, site.id, appliance.id, &Allocation { address, address6, host_name, number }, expires)?;
 
     let seq = appliance.seq.next();
     db.prepare_cached(

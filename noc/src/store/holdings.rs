@@ -1,6 +1,6 @@
-//! Who holds which address and host name in a site. The tables' keys make holding one twice impossible.
+//! Who holds which addresses and host name in a site. The tables' keys make holding one twice impossible.
 //!
-//! An appliance holds at most one pair for the settings in force (`until` is NULL) and one on lease, for a plan or a grant.
+//! An appliance holds at most one set of them for the settings in force (`until` is NULL) and one on lease, for a plan or a grant.
 
 use crate::error::StoreError;
 use crate::policy::allocation::{Allocation, Book};
@@ -8,10 +8,14 @@ use muster_protocol::id::SiteId;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What holdings are kept in; each has `site`, `appliance` and `until`.
+pub(super) const TABLES: [&str; 3] = ["addresses", "addresses6", "host_names"];
+
 /// Gives back what abandoned plans and unused grants held.
 pub(crate) fn expire(db: &Connection, now: u64) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM addresses WHERE until < ?1")?.execute([now])?;
-    db.prepare_cached("DELETE FROM host_names WHERE until < ?1")?.execute([now])?;
+    for table in TABLES {
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE until < ?1"))?.execute([now])?;
+    }
     Ok(())
 }
 
@@ -37,6 +41,17 @@ pub(crate) fn load(db: &Connection, site: SiteId) -> Result<Holdings, StoreError
         }
         book.hold_address(address, appliance);
     }
+    let mut addresses6 = BTreeMap::new();
+    let mut statement = db.prepare_cached("SELECT address, appliance, until FROM addresses6 WHERE site = ?1")?;
+    let mut rows = statement.query([site.0])?;
+    while let Some(row) = rows.next()? {
+        let (address, appliance, until): ([u8; 16], i64, Option<u64>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let address = u128::from_be_bytes(address);
+        if until.is_some() {
+            addresses6.insert(appliance, address);
+        }
+        book.hold_address6(Some(address), appliance);
+    }
     let mut statement =
         db.prepare_cached("SELECT host_name, number, appliance, until FROM host_names WHERE site = ?1")?;
     let mut rows = statement.query([site.0])?;
@@ -45,7 +60,8 @@ pub(crate) fn load(db: &Connection, site: SiteId) -> Result<Holdings, StoreError
         let until: Option<u64> = row.get(3)?;
         book.hold_name(&host_name, number, appliance);
         if let (Some(_), Some(&address)) = (until, addresses.get(&appliance)) {
-            leases.insert(appliance, Allocation { address, host_name, number });
+            let address6 = addresses6.get(&appliance).copied();
+            leases.insert(appliance, Allocation { address, address6, host_name, number });
         }
     }
     Ok(Holdings { book, leases })
@@ -55,6 +71,7 @@ pub(crate) fn load(db: &Connection, site: SiteId) -> Result<Holdings, StoreError
 pub(crate) struct Wish<'a> {
     pub(crate) appliance: i64,
     pub(crate) address: u32,
+    pub(crate) address6: Option<u128>,
     pub(crate) host_name: &'a str,
 }
 
@@ -63,11 +80,15 @@ pub(crate) struct Wish<'a> {
 pub(crate) fn load_for(db: &Connection, site: SiteId, wishes: &[Wish<'_>]) -> Result<Holdings, StoreError> {
     let batch: BTreeSet<i64> = wishes.iter().map(|wish| wish.appliance).collect();
     let mut leased = db.prepare_cached(
-        "SELECT a.address, h.host_name, h.number FROM addresses a JOIN host_names h ON h.appliance = a.appliance
+        "SELECT a.address, h.host_name, h.number,
+         (SELECT address FROM addresses6 x WHERE x.appliance = a.appliance AND x.site = ?2 AND x.until IS NOT NULL)
+         FROM addresses a JOIN host_names h ON h.appliance = a.appliance
          WHERE a.appliance = ?1 AND a.site = ?2 AND h.site = ?2 AND a.until IS NOT NULL AND h.until IS NOT NULL",
     )?;
     let mut address_of =
         db.prepare_cached("SELECT appliance, until FROM addresses WHERE site = ?1 AND address = ?2")?;
+    let mut address6_of =
+        db.prepare_cached("SELECT appliance, until FROM addresses6 WHERE site = ?1 AND address = ?2")?;
     let mut name_of =
         db.prepare_cached("SELECT appliance, until, number FROM host_names WHERE site = ?1 AND host_name = ?2")?;
     let (mut book, mut leases) = (Book::default(), BTreeMap::new());
@@ -75,7 +96,8 @@ pub(crate) fn load_for(db: &Connection, site: SiteId, wishes: &[Wish<'_>]) -> Re
     let counts = |holder: i64, until: Option<u64>| until.is_none() || !batch.contains(&holder);
     for wish in wishes {
         let lease = leased.query_row(params![wish.appliance, site.0], |row| {
-            Ok(Allocation { address: row.get(0)?, host_name: row.get(1)?, number: row.get(2)? })
+            let address6 = row.get::<_, Option<[u8; 16]>>(3)?.map(u128::from_be_bytes);
+            Ok(Allocation { address: row.get(0)?, address6, host_name: row.get(1)?, number: row.get(2)? })
         });
         leases.extend(lease.optional()?.map(|lease| (wish.appliance, lease)));
         let holder = address_of.query_row(params![site.0, wish.address], |row| Ok((row.get(0)?, row.get(1)?)));
@@ -83,6 +105,15 @@ pub(crate) fn load_for(db: &Connection, site: SiteId, wishes: &[Wish<'_>]) -> Re
             && counts(holder, until)
         {
             book.hold_address(wish.address, holder);
+        }
+        if let Some(address) = wish.address6 {
+            let holder =
+                address6_of.query_row(params![site.0, address.to_be_bytes()], |row| Ok((row.get(0)?, row.get(1)?)));
+            if let Some((holder, until)) = holder.optional()?
+                && counts(holder, until)
+            {
+                book.hold_address6(Some(address), holder);
+            }
         }
         let holder =
             name_of.query_row(params![site.0, wish.host_name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
@@ -103,8 +134,10 @@ pub(crate) fn holds_any(db: &Connection, appliance: i64) -> Result<bool, StoreEr
 
 /// Drops an appliance's leases, so that a batch can exchange what its rows held.
 pub(crate) fn drop_leases(db: &Connection, appliance: i64) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM addresses WHERE appliance = ?1 AND until IS NOT NULL")?.execute([appliance])?;
-    db.prepare_cached("DELETE FROM host_names WHERE appliance = ?1 AND until IS NOT NULL")?.execute([appliance])?;
+    for table in TABLES {
+        let sql = format!("DELETE FROM {table} WHERE appliance = ?1 AND until IS NOT NULL");
+        db.prepare_cached(&sql)?.execute([appliance])?;
+    }
     Ok(())
 }
 
@@ -121,11 +154,20 @@ pub(crate) fn lease(
                ON CONFLICT (site, address) DO UPDATE SET until = max(until, excluded.until)
                WHERE appliance = excluded.appliance";
     let kept = db.prepare_cached(sql)?.execute(params![site.0, pair.address, appliance, until])?;
+    let kept6 = match pair.address6 {
+        Some(address) => {
+            let sql = "INSERT INTO addresses6 (site, address, appliance, until) VALUES (?1, ?2, ?3, ?4)
+                       ON CONFLICT (site, address) DO UPDATE SET until = max(until, excluded.until)
+                       WHERE appliance = excluded.appliance";
+            db.prepare_cached(sql)?.execute(params![site.0, address.to_be_bytes(), appliance, until])?
+        }
+        None => 1,
+    };
     let sql = "INSERT INTO host_names (site, host_name, number, appliance, until) VALUES (?1, ?2, ?3, ?4, ?5)
                ON CONFLICT (site, host_name) DO UPDATE SET until = max(until, excluded.until)
                WHERE appliance = excluded.appliance";
     let named = db.prepare_cached(sql)?.execute(params![site.0, pair.host_name, pair.number, appliance, until])?;
-    if kept == 1 && named == 1 {
+    if kept == 1 && kept6 == 1 && named == 1 {
         Ok(())
     } else {
         Err(StoreError::Corrupt { what: "holding of an address or host name" })
@@ -133,14 +175,9 @@ pub(crate) fn lease(
 }
 
 /// Makes a pair the one in force. `others` tells whether the appliance's leases end with it.
-pub(crate) fn put_in_force(
-    db: &Connection,
-    site: SiteId,
-    appliance: i64,
-    address: u32,
-    host_name: &str,
-    end_leases: bool,
-) -> Result<(), StoreError> {
+pub(crate) fn put_in_force(db: &Connection, site: SiteId, wish: &Wish<'_>, end_leases: bool) -> Result<(), StoreError> {
+    let Wish { appliance, address, address6, host_name } = *wish;
+    let address6 = address6.map(u128::to_be_bytes);
     let of_others = if end_leases { "1" } else { "until IS NULL" };
     db.prepare_cached(&format!(
         "DELETE FROM addresses WHERE appliance = ?1 AND NOT (site = ?2 AND address = ?3) AND {of_others}"
@@ -150,15 +187,28 @@ pub(crate) fn put_in_force(
         "DELETE FROM host_names WHERE appliance = ?1 AND NOT (site = ?2 AND host_name = ?3) AND {of_others}"
     ))?
     .execute(params![appliance, site.0, host_name])?;
+    // Without an IPv6 address none of those that were in force stays (`IS`: to it NULL is a value).
+    db.prepare_cached(&format!(
+        "DELETE FROM addresses6 WHERE appliance = ?1 AND NOT (site = ?2 AND address IS ?3) AND {of_others}"
+    ))?
+    .execute(params![appliance, site.0, address6])?;
     // A result can come after the lease ended and the pair went to another appliance. The first holder keeps it; the
     // appliance reports a conflict itself when it probes.
     let sql = "INSERT INTO addresses (site, address, appliance, until) VALUES (?1, ?2, ?3, NULL)
                ON CONFLICT (site, address) DO UPDATE SET until = NULL WHERE appliance = excluded.appliance";
     let kept = db.prepare_cached(sql)?.execute(params![site.0, address, appliance])?;
+    let kept6 = match address6 {
+        Some(address) => {
+            let sql = "INSERT INTO addresses6 (site, address, appliance, until) VALUES (?1, ?2, ?3, NULL)
+                       ON CONFLICT (site, address) DO UPDATE SET until = NULL WHERE appliance = excluded.appliance";
+            db.prepare_cached(sql)?.execute(params![site.0, address, appliance])?
+        }
+        None => 1,
+    };
     let sql = "INSERT INTO host_names (site, host_name, number, appliance, until) VALUES (?1, ?2, NULL, ?3, NULL)
                ON CONFLICT (site, host_name) DO UPDATE SET until = NULL WHERE appliance = excluded.appliance";
     let named = db.prepare_cached(sql)?.execute(params![site.0, host_name, appliance])?;
-    if kept == 0 || named == 0 {
+    if kept == 0 || kept6 == 0 || named == 0 {
         tracing::warn!(
             site = site.0,
             "an appliance reports settings whose lease had ended and which another one holds"
@@ -169,18 +219,18 @@ pub(crate) fn put_in_force(
 
 /// Leaves an appliance nothing in force; its leases end at `until`.
 pub(crate) fn put_out_of_force(db: &Connection, appliance: i64, until: u64) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE addresses SET until = ?2 WHERE appliance = ?1 AND until IS NULL")?
-        .execute(params![appliance, until])?;
-    db.prepare_cached("UPDATE host_names SET until = ?2 WHERE appliance = ?1 AND until IS NULL")?
-        .execute(params![appliance, until])?;
+    for table in TABLES {
+        let sql = format!("UPDATE {table} SET until = ?2 WHERE appliance = ?1 AND until IS NULL");
+        db.prepare_cached(&sql)?.execute(params![appliance, until])?;
+    }
     Ok(())
 }
 
 /// Ends an appliance's leases at `until`.
 pub(crate) fn shorten_leases(db: &Connection, appliance: i64, until: u64) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE addresses SET until = ?2 WHERE appliance = ?1 AND until IS NOT NULL")?
-        .execute(params![appliance, until])?;
-    db.prepare_cached("UPDATE host_names SET until = ?2 WHERE appliance = ?1 AND until IS NOT NULL")?
-        .execute(params![appliance, until])?;
+    for table in TABLES {
+        let sql = format!("UPDATE {table} SET until = ?2 WHERE appliance = ?1 AND until IS NOT NULL");
+        db.prepare_cached(&sql)?.execute(params![appliance, until])?;
+    }
     Ok(())
 }

@@ -72,6 +72,7 @@ pub(crate) fn release(db: &Connection, uid: &Uid) -> Result<bool, StoreError> {
     for sql in [
         "DELETE FROM grants WHERE appliance = ?1",
         "DELETE FROM addresses WHERE appliance = ?1",
+        "DELETE FROM addresses6 WHERE appliance = ?1",
         "DELETE FROM host_names WHERE appliance = ?1",
         "DELETE FROM given_grants WHERE appliance = ?1",
         "DELETE FROM instructions WHERE appliance = ?1 AND done IS NULL",

@@ -7,7 +7,7 @@ use super::retirement;
 use super::sites;
 use crate::api::ApiError;
 use crate::error::{StoreError, problem};
-use crate::policy::allocation::{Allocation, AllocationError, ip};
+use crate::policy::allocation::{Allocation, AllocationError};
 use crate::policy::host_name::NameFor;
 use crate::policy::site::Policy;
 use muster_protocol::api::{Ownership, Plan, PlanRow, Problem, Provisioning};
@@ -203,7 +203,7 @@ fn settle(
     expires: u64,
 ) -> Result<Result<Settled, AllocationError>, StoreError> {
     if let Some(settings) = &appliance.record.settings {
-        return Ok(Ok((settings.clone(), same_rule("its current settings"))));
+        return Ok(Ok(same_rule(settings.clone(), "its current settings")));
     }
     let held = holdings.leases.get(&appliance.id).cloned();
     if appliance.record.provisioning == Provisioning::Granted
@@ -211,13 +211,13 @@ fn settle(
         && let Some(settings) = granted(db, appliance, held)?
     {
         holdings::lease(db, policy.site.id, appliance.id, held, expires)?;
-        return Ok(Ok((settings, same_rule(&format!("grant {}, not yet confirmed", appliance.seq)))));
+        return Ok(Ok(same_rule(settings, &format!("grant {}, not yet confirmed", appliance.seq))));
     }
     if let Some(held) = &held
         && let Some(settings) = retirement::planned(db, appliance.id, held)?
     {
         holdings::lease(db, policy.site.id, appliance.id, held, expires)?;
-        return Ok(Ok((settings, same_rule("the appliance that it replaces"))));
+        return Ok(Ok(same_rule(settings, "the appliance that it replaces")));
     }
     let name_for =
         NameFor { model: &appliance.record.model, serial: &appliance.record.serial, mac: appliance.record.mac };
@@ -230,7 +230,7 @@ fn settle(
     }
     holdings::lease(db, policy.site.id, appliance.id, &allocation, expires)?;
     holdings.leases.insert(appliance.id, allocation.clone());
-    Ok(Ok((policy.settings(allocation.host_name, ip(allocation.address)), rules(policy))))
+    Ok(Ok((policy.settings(allocation), rules(policy))))
 }
 
 /// The last grant's settings, while the appliance still holds their address and name.
@@ -239,7 +239,7 @@ fn granted(db: &Connection, appliance: &Appliance, held: &Allocation) -> Result<
     let text: Option<String> =
         db.prepare_cached(sql)?.query_row(params![appliance.id, appliance.seq.0], |row| row.get(0)).optional()?;
     let settings: Option<RawSettings> = text.as_deref().map(|text| from_json("granted settings", text)).transpose()?;
-    Ok(settings.filter(|s| s.address == ip(held.address).to_string() && s.host_name == held.host_name))
+    Ok(settings.filter(|settings| held.is_of(settings)))
 }
 
 fn rules(policy: &Policy) -> BTreeMap<String, String> {
@@ -250,7 +250,12 @@ fn rules(policy: &Policy) -> BTreeMap<String, String> {
         ("netmask".to_owned(), "site netmask".to_owned()),
         ("domain".to_owned(), "site domain".to_owned()),
     ]);
-    for (column, value) in [("gateway", &site.gateway), ("dns1", &site.dns1), ("dns2", &site.dns2)] {
+    if !site.pool6.is_empty() {
+        rules.insert("address6".to_owned(), format!("site IPv6 pool {}", site.pool6));
+    }
+    let optional =
+        [("gateway", &site.gateway), ("dns1", &site.dns1), ("dns2", &site.dns2), ("gateway6", &site.gateway6)];
+    for (column, value) in optional {
         if !value.is_empty() {
             rules.insert(column.to_owned(), format!("site {column}"));
         }
@@ -258,9 +263,11 @@ fn rules(policy: &Policy) -> BTreeMap<String, String> {
     rules
 }
 
-fn same_rule(rule: &str) -> BTreeMap<String, String> {
+fn same_rule(settings: RawSettings, rule: &str) -> Settled {
     let columns = ["host_name", "domain", "address", "netmask", "gateway", "dns1", "dns2"];
-    columns.into_iter().map(|column| (column.to_owned(), rule.to_owned())).collect()
+    let ipv6 = ["address6", "gateway6"].into_iter().filter(|_| !settings.address6.is_empty());
+    let rules = columns.into_iter().chain(ipv6).map(|column| (column.to_owned(), rule.to_owned())).collect();
+    (settings, rules)
 }
 
 fn claim_code(error: &ClaimError) -> &'static str {

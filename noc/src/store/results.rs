@@ -2,14 +2,14 @@
 
 use super::appliances::{self, Appliance, from_json};
 use super::consoles::Console;
-use super::holdings;
+use super::holdings::{self, Wish};
 use super::plans::LEASE_S;
 use super::word;
 use crate::error::StoreError;
 use crate::watch::Notice;
 use muster_protocol::api::{Health, Provisioning, ResultItem};
 use muster_protocol::id::{Seq, SiteId};
-use muster_protocol::parameters::RawSettings;
+use muster_protocol::parameters::{Network6, RawSettings};
 use muster_protocol::text::misleads;
 use muster_protocol::wire::result::Reason;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -160,5 +160,8 @@ fn put_in_force(
     let settings: RawSettings = from_json("granted settings", &new.settings)?;
     let address: std::net::Ipv4Addr =
         settings.address.parse().map_err(|_| StoreError::Corrupt { what: "granted address" })?;
-    holdings::put_in_force(db, new.site, appliance.id, address.into(), &settings.host_name, end_leases)
+    let address6 = Network6::parse(&settings.address6).map(|network| network.address.to_bits());
+    let (address, host_name) = (address.into(), settings.host_name.as_str());
+    let wish = Wish { appliance: appliance.id, address, address6, host_name };
+    holdings::put_in_force(db, new.site, &wish, end_leases)
 }

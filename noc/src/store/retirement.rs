@@ -1,9 +1,10 @@
 //! Appliances that end: decommissioned, or replaced by another one that takes over their role.
 
 use super::appliances::{Appliance, from_json, json};
+use super::holdings;
 use super::word;
 use crate::error::StoreError;
-use crate::policy::allocation::{Allocation, ip};
+use crate::policy::allocation::Allocation;
 use muster_protocol::api::Provisioning;
 use muster_protocol::id::Uid;
 use muster_protocol::parameters::RawSettings;
@@ -19,6 +20,7 @@ pub(crate) fn retire(db: &Connection, appliance: &Appliance, how: Provisioning) 
         "DELETE FROM grants WHERE appliance = ?1",
         "DELETE FROM given_grants WHERE appliance = ?1",
         "DELETE FROM addresses WHERE appliance = ?1",
+        "DELETE FROM addresses6 WHERE appliance = ?1",
         "DELETE FROM host_names WHERE appliance = ?1",
         "DELETE FROM instructions WHERE appliance = ?1 AND done IS NULL",
     ] {
@@ -38,18 +40,12 @@ pub(crate) fn replace(db: &Connection, now: u64, old: &Appliance, new: &Applianc
     let (Some(site), Some(settings)) = (old.record.site, &old.record.settings) else {
         return Err(StoreError::Corrupt { what: "appliance to be replaced" });
     };
-    for (drop, hand_over) in [
-        (
-            "DELETE FROM addresses WHERE appliance = ?1",
-            "UPDATE addresses SET appliance = ?2, until = ?3 WHERE appliance = ?1 AND site = ?4 AND until IS NULL",
-        ),
-        (
-            "DELETE FROM host_names WHERE appliance = ?1",
-            "UPDATE host_names SET appliance = ?2, until = ?3 WHERE appliance = ?1 AND site = ?4 AND until IS NULL",
-        ),
-    ] {
-        db.execute(drop, [new.id])?;
-        db.execute(hand_over, params![old.id, new.id, now + REPLACEMENT_S, site.0])?;
+    for table in holdings::TABLES {
+        let hand_over = format!(
+            "UPDATE {table} SET appliance = ?2, until = ?3 WHERE appliance = ?1 AND site = ?4 AND until IS NULL"
+        );
+        db.execute(&format!("DELETE FROM {table} WHERE appliance = ?1"), [new.id])?;
+        db.execute(&hand_over, params![old.id, new.id, now + REPLACEMENT_S, site.0])?;
     }
     retire(db, old, Provisioning::Replaced)?;
     db.execute("UPDATE appliances SET successor = ?2 WHERE id = ?1", params![old.id, new.id])?;
@@ -62,7 +58,7 @@ pub(crate) fn replace(db: &Connection, now: u64, old: &Appliance, new: &Applianc
 /// The settings that an appliance takes over, while it still holds their address and name.
 pub(super) fn planned(db: &Connection, id: i64, held: &Allocation) -> Result<Option<RawSettings>, StoreError> {
     let settings = of(db, id)?.0;
-    Ok(settings.filter(|s| s.address == ip(held.address).to_string() && s.host_name == held.host_name))
+    Ok(settings.filter(|settings| held.is_of(settings)))
 }
 
 /// What an appliance is to take over, and which one has taken over from it.

@@ -7,8 +7,8 @@ use muster_protocol::api::Site;
 use muster_protocol::id::{ConsoleId, SiteId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-const COLUMNS: &str =
-    "id, name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s, drift";
+const COLUMNS: &str = "id, name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s, \
+                       drift, pool6, gateway6";
 
 /// Adds a site whose values were checked; the number in `policy` is ignored.
 pub(crate) fn add(db: &Connection, policy: &Policy) -> Result<Site, SiteError> {
@@ -16,7 +16,7 @@ pub(crate) fn add(db: &Connection, policy: &Policy) -> Result<Site, SiteError> {
     name_is_free(db, s)?;
     db.execute(
         "INSERT INTO sites (name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s,
-         drift) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         drift, pool6, gateway6) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         params![
             s.name,
             s.pool,
@@ -29,7 +29,9 @@ pub(crate) fn add(db: &Connection, policy: &Policy) -> Result<Site, SiteError> {
             s.beat_interval_s,
             word(&s.confirm),
             s.window_s,
-            s.drift.as_ref().map(word)
+            s.drift.as_ref().map(word),
+            s.pool6,
+            s.gateway6
         ],
     )?;
     super::next_revision(db)?;
@@ -42,7 +44,8 @@ pub(crate) fn update(db: &Connection, policy: &Policy) -> Result<(), SiteError> 
     name_is_free(db, s)?;
     let changed = db.execute(
         "UPDATE sites SET name = ?2, pool = ?3, netmask = ?4, gateway = ?5, domain = ?6, dns1 = ?7, dns2 = ?8,
-         host_name = ?9, beat_interval_s = ?10, confirm = ?11, window_s = ?12, drift = ?13 WHERE id = ?1",
+         host_name = ?9, beat_interval_s = ?10, confirm = ?11, window_s = ?12, drift = ?13, pool6 = ?14, gateway6 = ?15
+         WHERE id = ?1",
         params![
             s.id.0,
             s.name,
@@ -56,7 +59,9 @@ pub(crate) fn update(db: &Connection, policy: &Policy) -> Result<(), SiteError> 
             s.beat_interval_s,
             word(&s.confirm),
             s.window_s,
-            s.drift.as_ref().map(word)
+            s.drift.as_ref().map(word),
+            s.pool6,
+            s.gateway6
         ],
     )?;
     if changed == 0 {
@@ -121,5 +126,7 @@ fn read(row: &Row<'_>) -> Result<Site, StoreError> {
         confirm: from_word("site", &row.get::<_, String>(10)?)?,
         window_s: row.get(11)?,
         drift: drift::read(row.get(12)?)?,
+        pool6: row.get(13)?,
+        gateway6: row.get(14)?,
     })
 }

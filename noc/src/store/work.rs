@@ -95,6 +95,8 @@ mod tests {
             domain: "example.net".into(),
             dns1: String::new(),
             dns2: String::new(),
+            pool6: String::new(),
+            gateway6: String::new(),
             host_name: "m-{n}".into(),
             beat_interval_s: 60,
             confirm: Confirm::KickStart,

@@ -4,6 +4,7 @@ mod client;
 mod command;
 mod drift;
 mod handover;
+mod ipv6;
 mod journey;
 mod many;
 mod queue;

@@ -78,6 +78,8 @@ pub(crate) fn spec() -> SiteSpec {
         domain: "example.net".into(),
         dns1: "192.0.2.53".into(),
         dns2: String::new(),
+        pool6: String::new(),
+        gateway6: String::new(),
         host_name: "{model}-{n:03}".into(),
         beat_interval_s: 5,
         confirm: Confirm::KickStart,

@@ -381,6 +381,7 @@ fn a_console_with_a_credential_gets_settings_and_only_with_the_key_of_that_ping(
         gateway: "192.0.2.1".into(),
         dns1: "192.0.2.53".into(),
         dns2: String::new(),
+        ..RawSettings::default()
     };
     let settings = raw.validate().expect("valid");
     let mut rng = TestRng::new(2);

@@ -107,6 +107,10 @@ struct SettingsBody {
     dns1: String,
     #[n(6)]
     dns2: String,
+    #[n(7)]
+    address6: Option<String>,
+    #[n(8)]
+    gateway6: Option<String>,
 }
 
 impl Here {
@@ -141,8 +145,10 @@ impl HerePacket {
 impl SealedSettings {
     /// Seals an appliance's settings to a console.
     pub fn seal(rng: &mut dyn CryptoRng, to: &SealKey, uid: &Uid, settings: &NetworkSettings) -> Option<Self> {
-        let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2 } = settings.to_raw();
-        let body = SettingsBody { host_name, domain, address, netmask, gateway, dns1, dns2 };
+        let raw = settings.to_raw();
+        let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = raw;
+        let [address6, gateway6] = [address6, gateway6].map(|text| (!text.is_empty()).then_some(text));
+        let body = SettingsBody { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 };
         let (sealed, _) = seal::seal(rng, Seal::Settings, to, None, &uid.0, &to_cbor(&body)).ok()?;
         Some(Self { enc: sealed.enc, ciphertext: sealed.ciphertext.into() })
     }
@@ -152,7 +158,13 @@ impl SealedSettings {
         let sealed = Sealed { enc: self.enc, ciphertext: self.ciphertext.to_vec() };
         let (body, _) = seal::open(Seal::Settings, key, None, &uid.0, &sealed).ok()?;
         let body: SettingsBody = from_cbor(&body).ok()?;
-        let SettingsBody { host_name, domain, address, netmask, gateway, dns1, dns2 } = body;
-        RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2 }.validate().ok()
+        let SettingsBody { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = body;
+        let texts = [address6, gateway6];
+        if texts.iter().flatten().any(String::is_empty) {
+            return None;
+        }
+        let [address6, gateway6] = texts.map(Option::unwrap_or_default);
+        let raw = RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 };
+        raw.validate().ok()
     }
 }

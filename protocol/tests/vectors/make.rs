@@ -7,6 +7,7 @@
 pub(crate) mod handovers;
 pub(crate) mod hpke;
 pub(crate) mod instructions;
+pub(crate) mod ipv6;
 pub(crate) mod messages;
 pub(crate) mod parties;
 pub(crate) mod refused;
@@ -43,6 +44,10 @@ pub(crate) fn files() -> BTreeMap<&'static str, Value> {
             file("what the NOC root has a configured appliance do, and what is refused", instructions::all()),
         ),
         ("drift.json", file("grants with a policy about settings that are changed by hand", instructions::drift())),
+        (
+            "ipv6.json",
+            file("IPv6 beside IPv4: grants, the longest packet, an answer, and malformed grants", ipv6::all()),
+        ),
         ("voucher.json", file("what a vendor signs, and packets that bring it or are refused for it", vouchers::all())),
     ])
 }

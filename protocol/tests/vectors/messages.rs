@@ -10,7 +10,7 @@ use muster_protocol::crypto::seal::ExportedKey;
 use muster_protocol::crypto::sign::Purpose;
 use muster_protocol::grant::{Credential, EnrolmentProof, Grant};
 use muster_protocol::id::{ConsoleId, Mac, PingId, RequestId, Seq, SiteId, Uid};
-use muster_protocol::parameters::{Confirm, Parameters, RawSettings};
+use muster_protocol::parameters::{Confirm, NetworkSettings, Parameters, RawSettings};
 use muster_protocol::time::UnixTime;
 use muster_protocol::wire::config::{self, Address, PacketHash};
 use muster_protocol::wire::here::{Here, Proof, SealedSettings, State};
@@ -30,6 +30,7 @@ pub(crate) fn settings() -> RawSettings {
         gateway: "192.0.2.1".into(),
         dns1: "192.0.2.53".into(),
         dns2: "198.51.100.53".into(),
+        ..RawSettings::default()
     }
 }
 
@@ -97,13 +98,18 @@ pub(crate) fn signed_grant(grant: &Grant) -> Vec<u8> {
 
 pub(crate) fn grants() -> Vec<Value> {
     let named = [("first", first_grant()), ("second", second_grant()), ("longest", longest_grant())];
-    named
-        .into_iter()
-        .map(|(name, grant)| {
-            let steps = cose(&root(), Purpose::Grant, "muster/1 grant", &to_cbor(&grant)).1;
-            json!({ "name": name, "meaning": grant_meaning(&grant), "cose": steps })
-        })
-        .collect()
+    named.into_iter().map(|(name, grant)| grant_vector(name, &grant)).collect()
+}
+
+pub(crate) fn grant_vector(name: &str, grant: &Grant) -> Value {
+    let steps = cose(&root(), Purpose::Grant, "muster/1 grant", &to_cbor(grant)).1;
+    let mut meaning = grant_meaning(grant);
+    let raw = grant.parameters.network.to_raw();
+    // The vectors that were frozen before there was IPv6 do not name what they lack.
+    if !raw.address6.is_empty() {
+        (meaning["address6"], meaning["gateway6"]) = (json!(raw.address6), json!(raw.gateway6));
+    }
+    json!({ "name": name, "meaning": meaning, "cose": steps })
 }
 
 pub(crate) fn grant_meaning(grant: &Grant) -> Value {
@@ -253,15 +259,25 @@ pub(crate) fn first_here() -> Here {
 }
 
 pub(crate) fn answers() -> Vec<Value> {
-    let ikm_e = seed("ephemeral key of the settings");
-    let reply = open_key(reply_secret()).public();
     let network = settings().validate().expect("good settings");
-    let sealed = SealedSettings::seal(&mut Given::new([ikm_e]), &reply, &uid(), &network).expect("a good key");
-    let array = to_cbor(&sealed);
-    let (enc, ciphertext) = (&array[3..35], &array[37..]);
-    let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2 } = network.to_raw();
-    let texts = [host_name, domain, address, netmask, gateway, dns1, dns2];
+    let bench = Here { state: State::Provisional, proof: Proof::Open, ..first_here() };
+    vec![
+        here_vector("unconfigured, by its claim code", &first_here()),
+        configured_answer("configured, settings sealed to the console", "ephemeral key of the settings", &network),
+        here_vector("provisional, open", &bench),
+    ]
+}
+
+pub(crate) fn configured_answer(name: &str, ephemeral: &str, network: &NetworkSettings) -> Value {
+    let ikm_e = seed(ephemeral);
+    let reply = open_key(reply_secret()).public();
+    let sealed = SealedSettings::seal(&mut Given::new([ikm_e]), &reply, &uid(), network).expect("a good key");
+    let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = network.to_raw();
+    let mut texts = vec![host_name, domain, address, netmask, gateway, dns1, dns2];
+    texts.extend([address6, gateway6].into_iter().filter(|text| !text.is_empty()));
     let plaintext = to_cbor(&texts);
+    let array = to_cbor(&sealed);
+    let (enc, ciphertext) = (&array[3..35], &array[array.len() - plaintext.len() - 16..]);
     let (steps, _) = hpke::steps(&Inputs {
         recipient: reply_secret(),
         ikm_e,
@@ -273,22 +289,17 @@ pub(crate) fn answers() -> Vec<Value> {
         enc,
         ciphertext,
     });
-    let configured = Here {
+    let here = Here {
         ping: signed_ping().id,
         state: State::Configured,
         one_time_key: one_time_key(1).public(),
         settings: Some(sealed),
         ..first_here()
     };
-    let mut second = here_vector("configured, settings sealed to the console", &configured);
-    second["hpke"] = steps;
-    second["meaning"]["settings"] = json!(texts);
-    let bench = Here { state: State::Provisional, proof: Proof::Open, ..first_here() };
-    vec![
-        here_vector("unconfigured, by its claim code", &first_here()),
-        second,
-        here_vector("provisional, open", &bench),
-    ]
+    let mut vector = here_vector(name, &here);
+    vector["hpke"] = steps;
+    vector["meaning"]["settings"] = json!(texts);
+    vector
 }
 
 fn here_vector(name: &str, here: &Here) -> Value {

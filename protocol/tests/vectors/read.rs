@@ -14,7 +14,7 @@ use muster_protocol::grant::{Credential, EnrolmentProof, Grant};
 use muster_protocol::handover::{Handover, Successor};
 use muster_protocol::id::{BootId, PingId, RequestId, Uid};
 use muster_protocol::instruction::Instruction;
-use muster_protocol::parameters::DriftPolicy;
+use muster_protocol::parameters::{DriftPolicy, RawSettings};
 use muster_protocol::time::{Millis, UnixTime};
 use muster_protocol::voucher::Voucher;
 use muster_protocol::wire::config::{OpenError, PacketHash};
@@ -70,7 +70,29 @@ pub(crate) fn answers(vectors: &[Value]) {
         assert_eq!((here.state as u64, here.proof as u64), (number(meaning, "state"), number(meaning, "proof")));
         let settings = here.settings.map(|sealed| sealed.open(&open_key(reply_secret()), &uid()).expect("it opens"));
         let opened = settings.map(|settings| settings.to_raw());
-        assert_eq!(opened, meaning["settings"].is_array().then(messages::settings));
+        assert_eq!(opened.map(|raw| texts(&raw)), meaning["settings"].as_array().cloned());
+    }
+}
+
+/// What is absent at the end is left out.
+fn texts(raw: &RawSettings) -> Vec<Value> {
+    let seven = [&raw.host_name, &raw.domain, &raw.address, &raw.netmask, &raw.gateway, &raw.dns1, &raw.dns2];
+    let ipv6 = [&raw.address6, &raw.gateway6].into_iter().filter(|text| !text.is_empty());
+    seven.into_iter().chain(ipv6).map(|text| Value::from(text.as_str())).collect()
+}
+
+/// Grants and answers are read, the longest packet is accepted, malformed grants are refused.
+pub(crate) fn ipv6(vectors: &[Value]) {
+    let part = |part: &str| -> Vec<Value> {
+        let found: Vec<Value> = vectors.iter().filter(|vector| vector["part"] == part).cloned().collect();
+        assert!(!found.is_empty(), "{part}");
+        found
+    };
+    grants(&part("grant"));
+    answers(&part("answer"));
+    part("packet").iter().for_each(accepted_with_a_voucher);
+    for vector in part("malformed") {
+        assert!(wire::from_cbor::<Grant>(&bytes(&vector, "payload")).is_err(), "{}", vector["name"]);
     }
 }
 
@@ -78,8 +100,22 @@ fn number(value: &Value, field: &str) -> u64 {
     value[field].as_u64().unwrap_or_else(|| panic!("{field} of {value}"))
 }
 
-pub(crate) fn statements(grants: &[Value], credentials: &[Value], enrolments: &[Value]) {
-    for vector in grants {
+pub(crate) fn statements(granted: &[Value], credentials: &[Value], enrolments: &[Value]) {
+    grants(granted);
+    for vector in credentials {
+        let credential: Credential =
+            wire::from_cbor(&payload(vector, root().public(), Purpose::Credential)).expect("a credential");
+        assert_eq!(credential, messages::credential());
+    }
+    for vector in enrolments {
+        let proof: EnrolmentProof =
+            wire::from_cbor(&payload(vector, device().public(), Purpose::Enrolment)).expect("a proof");
+        assert_eq!(proof.csr_hash, array(&vector["meaning"], "csr_hash"));
+    }
+}
+
+fn grants(vectors: &[Value]) {
+    for vector in vectors {
         let grant: Grant =
             wire::from_cbor(&payload(vector, root().public(), Purpose::Grant)).expect("a grant that is well-formed");
         let (meaning, raw) = (&vector["meaning"], grant.parameters.network.to_raw());
@@ -92,16 +128,8 @@ pub(crate) fn statements(grants: &[Value], credentials: &[Value], enrolments: &[
         assert_eq!(grant.seq.0.to_string(), text(meaning, "seq"));
         assert_eq!(grant.expires.0.to_string(), text(meaning, "expires"));
         assert_eq!((grant.noc.as_str(), grant.ca_pin), (text(meaning, "noc"), array(meaning, "ca_pin")));
-    }
-    for vector in credentials {
-        let credential: Credential =
-            wire::from_cbor(&payload(vector, root().public(), Purpose::Credential)).expect("a credential");
-        assert_eq!(credential, messages::credential());
-    }
-    for vector in enrolments {
-        let proof: EnrolmentProof =
-            wire::from_cbor(&payload(vector, device().public(), Purpose::Enrolment)).expect("a proof");
-        assert_eq!(proof.csr_hash, array(&vector["meaning"], "csr_hash"));
+        let ipv6 = |field: &str| meaning[field].as_str().unwrap_or_default().to_owned();
+        assert_eq!((raw.address6, raw.gateway6), (ipv6("address6"), ipv6("gateway6")));
     }
 }
 

@@ -245,6 +245,26 @@ def is_ip(value):
     check(value not in (0, 0xFFFFFFFF) and first != 127 and not 224 <= first <= 239, "unusable address")
 
 
+def is_ip6(value):
+    """Unicast; a gateway may be link-local."""
+    is_bytes(16)(value)
+    mapped = value[:12] == bytes(10) + b"\xff\xff"
+    check(value[0] != 0xFF and int.from_bytes(value, "big") > 1 and not mapped, "unusable address")
+
+
+def is_global6(value):
+    is_ip6(value)
+    check(not is_link_local(value), "link-local address")
+
+
+def is_link_local(value):
+    return value[0] == 0xFE and value[1] & 0xC0 == 0x80
+
+
+def is_server(value):
+    (is_global6 if type(value) is bytes else is_ip)(value)
+
+
 def is_grant(value):
     is_map(
         {
@@ -252,7 +272,7 @@ def is_grant(value):
             11: is_range(0, 1), 12: is_range(30, 600), 13: is_range(5, 86400), 14: KEY, 15: KEY, 16: TIME, 17: TIME,
             18: is_text, 19: HASH,
         },
-        {8: is_ip, 9: is_ip, 10: is_ip, 30: is_range(0, 1)},
+        {8: is_ip, 9: is_server, 10: is_server, 20: is_global6, 21: is_range(16, 127), 22: is_ip6, 30: is_range(0, 1)},
     )(value)  # fmt: skip
     check(is_label(value[4]), "host name")
     check(len(value[5]) <= 190 and all(map(is_label, value[5].split("."))), "domain")
@@ -264,6 +284,17 @@ def is_grant(value):
     if 8 in value:
         check(value[8] & mask == network, "gateway outside the network")
         check(value[8] not in (network, broadcast, value[6]), "gateway")
+    check((20 in value) == (21 in value), "IPv6 address and prefix go together")
+    check(22 not in value or 20 in value, "IPv6 gateway without address")
+    if 20 in value:
+        shift = 128 - value[21]
+        address = int.from_bytes(value[20], "big")
+        network = address >> shift << shift
+        check(value[21] == 127 or address != network, "the address of all routers")
+        if 22 in value:
+            gateway = int.from_bytes(value[22], "big")
+            check(is_link_local(value[22]) or gateway >> shift << shift == network, "IPv6 gateway outside the network")
+            check(gateway != address, "IPv6 gateway")
 
 
 # Signatures
@@ -506,7 +537,9 @@ def read_here(signed):
 def read_settings(secret, uid, field):
     plaintext, _ = unseal(secret, field[0], b"muster/1 settings", None, uid, field[1])
     settings = decode(plaintext)
-    is_array(*[is_text] * 7)(settings)
+    check(type(settings) is list and 7 <= len(settings) <= 9, "settings")
+    is_array(*[is_text] * len(settings))(settings)
+    check(all(settings[7:]), "what is absent at the end is left out")
     return settings
 
 

@@ -1,5 +1,6 @@
 """What check.py does: check the vectors, play a console, play an appliance."""
 
+import ipaddress
 import json
 import os
 import sys
@@ -59,6 +60,7 @@ def check_folder(folder):
         "handover.json": lambda v: check_handover(keys, configs, v),
         "instruction.json": lambda v: check_instruction(keys, v),
         "drift.json": lambda v: check_drift(keys, v),
+        "ipv6.json": lambda v: check_ipv6(keys, v),
     }
     for name, each in checks.items():
         for vector in read(name)["vectors"]:
@@ -122,6 +124,8 @@ def check_cose(cose):
 
 
 def ip(number):
+    if type(number) is bytes:
+        return str(ipaddress.IPv6Address(number))
     return "" if number is None else ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0))
 
 
@@ -138,6 +142,7 @@ def check_grant(v):
             "confirm": ("kick-start", "first beat")[grant[11]], "window_s": grant[12], "beat_interval_s": grant[13],
             "console": grant[14].hex(), "root": grant[15].hex(), "issued": str(grant[16]), "expires": str(grant[17]),
             "noc": grant[18], "ca_pin": grant[19].hex(),
+            **({"address6": "%s/%d" % (ip(grant[20]), grant[21]), "gateway6": ip(grant.get(22))} if 20 in grant else {}),
         },
         v["meaning"],
         "meaning",
@@ -331,6 +336,8 @@ def check_handover(keys, configs, v):
         reason = str(refused)
     same(reason, v["reason"], "reason")
     same(CODES[v["reason_number"]], v["reason"], "number")
+
+
 def check_instruction(keys, v):
     root = h(keys["noc_root"]["public_key"])
     if v["part"] == "refused":
@@ -369,6 +376,21 @@ def check_drift(keys, v):
         check_grant(v)
     else:
         check_voucher(keys, v)
+
+
+def check_ipv6(keys, v):
+    if v["part"] == "grant":
+        check_grant(v)
+    elif v["part"] == "answer":
+        check_here(keys, v)
+    elif v["part"] == "packet":
+        check_config(keys, v)
+    else:
+        try:
+            m.is_grant(m.decode(h(v["payload"])))
+        except Malformed:
+            return
+        raise AssertionError("a grant that is malformed")
 
 
 def check_result(keys, configs, v):

@@ -179,6 +179,12 @@ impl Seeds {
         let s = keys::settings("host");
         let texts = [&s.host_name, &s.domain, &s.address, &s.netmask, &s.gateway, &s.dns1, &s.dns2];
         self.choose("sealed", &layers, "settings", "", &[&[0], &to_cbor(&texts.map(String::as_str))[..]].concat());
+        let s = keys::settings6("host");
+        let nine = [s.host_name, s.domain, s.address, s.netmask, s.gateway, s.dns1, s.dns2, s.address6, s.gateway6];
+        self.choose("sealed", &layers, "settings", "-ipv6", &[&[0], &to_cbor(&nine)[..]].concat());
+        let mut grant = keys::grant("host", 7, Confirm::KickStart);
+        grant.parameters.network = keys::settings6("host").validate().expect("they fit");
+        self.choose("sealed", &layers, "grant", "-ipv6", &[&[0], &to_cbor(&grant)[..]].concat());
     }
 
     /// Documents of an appliance at each stage of its first configuration, and one of a delivery.
@@ -280,12 +286,16 @@ impl Seeds {
         let s = keys::settings("Mail-01");
         let lines = [s.host_name, s.domain, s.address, s.netmask, s.gateway, s.dns1, s.dns2];
         add("settings", &lines.join("\n"));
+        add("pool6", "2001:db8::100-2001:db8::1ff, 2001:db8::1/64");
         let json = format!(r#"{{"noc":"noc:6878","pin":"{}","token":"ABCD","expires":2000}}"#, "ab".repeat(32));
         add("invite", &format!("muster-invite:{}", data_encoding::BASE64URL_NOPAD.encode(json.as_bytes())));
         add("pool", "192.0.2.20-192.0.2.21, 192.0.2.10 - 192.0.2.11,192.0.2.30");
         add("host-name", "{model}-{serial}-{mac}-{n:03}");
         add("counters", "# of today\nmail.delivered 1200\nmail.queued\t7.5\nqueue/depth -3e2\n");
         add("words", "key_unknown");
+        let s = keys::settings6("mail-01");
+        let lines = [s.host_name, s.domain, s.address, s.netmask, s.gateway, s.dns1, s.dns2, s.address6, s.gateway6];
+        self.choose("texts", &names, "settings", "-ipv6", lines.join("\n").as_bytes());
     }
 
     fn tables(&mut self) {
@@ -302,6 +312,10 @@ impl Seeds {
             format!("uid,host_name,domain,address,netmask,gateway,dns1,dns2,problem\n{uid},'a,b,1,2,3,4,5,\n")
                 .as_bytes(),
         );
+        let line = format!("{uid},a,b,192.0.2.10,24,,,,2001:db8::10/64,2001:db8::1\n");
+        let header = "uid,host_name,domain,address,netmask,gateway,dns1,dns2,address6,gateway6\n";
+        self.choose("tables", &names, "plan", "-ipv6", (header.to_owned() + &line).as_bytes());
+        let mut add = |name: &str, bytes: &[u8]| self.choose("tables", &names, name, "", bytes);
         let ping = messages::ping(1).to_plain();
         let udp = [&[26, 222, 26, 222][..], &(ping.len() as u16 + 8).to_be_bytes(), &[0, 0], &ping].concat();
         let mut frame = vec![0; 12];

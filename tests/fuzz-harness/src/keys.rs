@@ -99,6 +99,16 @@ pub fn boot(n: u64) -> BootId {
     BootId(u128::from(n).to_be_bytes())
 }
 
+/// The same with IPv6.
+pub fn settings6(host_name: &str) -> RawSettings {
+    RawSettings {
+        dns2: "2001:db8::53".into(),
+        address6: "2001:db8::10/64".into(),
+        gateway6: "fe80::1".into(),
+        ..settings(host_name)
+    }
+}
+
 /// Settings that fit together.
 pub fn settings(host_name: &str) -> RawSettings {
     RawSettings {
@@ -109,6 +119,7 @@ pub fn settings(host_name: &str) -> RawSettings {
         gateway: "192.0.2.1".into(),
         dns1: "192.0.2.53".into(),
         dns2: "192.0.2.54".into(),
+        ..RawSettings::default()
     }
 }
 

@@ -14,5 +14,7 @@ pub(crate) mod manifest;
 pub(crate) mod pcap;
 #[path = "../../../noc/src/policy/pool.rs"]
 pub(crate) mod pool;
+#[path = "../../../noc/src/policy/pool6.rs"]
+pub(crate) mod pool6;
 #[path = "../../../console/src/cli/claims/table.rs"]
 pub(crate) mod table;

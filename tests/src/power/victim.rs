@@ -432,6 +432,7 @@ pub fn settings(host: u8) -> NetworkSettings {
         gateway: "10.20.0.1".into(),
         dns1: format!("10.20.0.{}", host ^ 1),
         dns2: String::new(),
+        ..RawSettings::default()
     };
     raw.validate().expect("valid settings")
 }

@@ -91,12 +91,11 @@ export class Fake implements Backend {
   constructor(options: Partial<FakeOptions> = {}) {
     this.options = { ...DEFAULTS, ...options }
     this.beatInterval = 5 / this.options.speed
-    const { appliances, seed, configured, unclaimed, unvouched } = this.options
-    this.world = makeWorld({ appliances, seed, configured, unclaimed, unvouched, beatInterval: 5 }, now())
+    this.world = makeWorld({ ...this.options, beatInterval: 5 }, now())
     if (this.options.awkward) makeAwkward(this.world)
     if (this.options.hostile) makeHostile(this.world)
     this.byUid = new Map(this.world.map((one) => [one.row.uid, one]))
-    this.random = random(seed + 1)
+    this.random = random(this.options.seed + 1)
     this.joined = !this.options.first
     const texts = this.options.hostile ? HOSTILE : []
     const all = this.world.map(({ row }) => row)
@@ -149,6 +148,8 @@ export class Fake implements Backend {
       domain: 'office.example.net',
       dns1: '192.0.2.1',
       dns2: '',
+      pool6: '',
+      gateway6: '',
       host_name: '{model}-{n:03}',
       noc_address: '192.0.2.5:8443',
       practice: true,
@@ -211,7 +212,7 @@ export class Fake implements Backend {
         const index = this.world.findIndex((one) => one.row.uid === uid)
         const isVouched = row.state !== 'no_voucher'
         const isOwned = isVouched && (row.state !== 'unclaimed' || (claim !== null && isCode(claim)))
-        const settings = isOwned ? settingsFor(index, row.model) : NO_SETTINGS
+        const settings = isOwned ? settingsFor(index, row.model, this.options.ipv6) : NO_SETTINGS
         return {
           uid,
           mac: row.mac,
@@ -232,6 +233,8 @@ export class Fake implements Backend {
                 domain: 'site domain',
                 dns1: 'site name servers',
                 dns2: 'site name servers',
+                address6: 'site IPv6 pool 2001:db8:14::/64',
+                gateway6: 'site gateway6',
               }
             : ({} as Record<string, string>),
           problem: isOwned

@@ -22,6 +22,8 @@ export interface FakeOptions {
   messages: number
   /** Every state and health there is, long names, conflicts. */
   awkward: boolean
+  /** The site has an IPv6 pool. */
+  ipv6: boolean
   /** Texts that would act if they were taken for more than texts. */
   hostile: boolean
 }
@@ -40,6 +42,7 @@ export const DEFAULTS: FakeOptions = {
   messages: 0,
   awkward: false,
   hostile: false,
+  ipv6: false,
 }
 
 /** The options of an address, as `?appliances=10000&heard=1`. */
@@ -62,5 +65,6 @@ export function optionsOf(search: string): FakeOptions {
     messages: number('messages', DEFAULTS.messages),
     awkward: flag('awkward', DEFAULTS.awkward),
     hostile: flag('hostile', DEFAULTS.hostile),
+    ipv6: flag('ipv6', DEFAULTS.ipv6),
   }
 }

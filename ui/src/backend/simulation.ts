@@ -23,6 +23,8 @@ export interface WorldOptions {
   unclaimed: number
   /** Share of the unconfigured that want a voucher which the NOC does not have. */
   unvouched?: number
+  /** The site has an IPv6 pool. */
+  ipv6?: boolean
   /** Seconds between beats. */
   beatInterval: number
 }
@@ -71,7 +73,7 @@ export function makeWorld(options: WorldOptions, now: number): Simulated[] {
     const isUnclaimed = !isConfigured && next() < options.unclaimed
     const wants = options.unvouched ?? 0
     const isUnvouched = wants > 0 && !isConfigured && !isUnclaimed && next() < wants
-    const settings = isConfigured ? settingsFor(i, model) : NO_SETTINGS
+    const settings = isConfigured ? settingsFor(i, model, options.ipv6) : NO_SETTINGS
     const row: ApplianceRow = {
       uid,
       mac: isLocal ? `02:00:00:${tail}` : `${prefix}:${tail}`,
@@ -147,8 +149,8 @@ export function makeHostile(world: readonly Simulated[]): void {
   })
 }
 
-/** What the site's policy gives the n-th appliance; 10.20.0.0/16. */
-export function settingsFor(n: number, model: string): Settings {
+/** What the site's policy gives the n-th appliance; 10.20.0.0/16, and 2001:db8:14::/64 where it has IPv6. */
+export function settingsFor(n: number, model: string, ipv6 = false): Settings {
   const base = 10 * 2 ** 24 + 20 * 2 ** 16
   const stem = (model || 'node').toLowerCase().replace(/[^a-z0-9]+/g, '-')
   return {
@@ -159,6 +161,8 @@ export function settingsFor(n: number, model: string): Settings {
     gateway: '10.20.0.1',
     dns1: '10.20.0.53',
     dns2: '10.20.0.54',
+    address6: ipv6 ? `2001:db8:14::${(256 + n).toString(16)}/64` : '',
+    gateway6: ipv6 ? '2001:db8:14::1' : '',
   }
 }
 

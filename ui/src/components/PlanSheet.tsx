@@ -1,11 +1,11 @@
 import { Trans, useLingui } from '@lingui/react/macro'
-import { Button, Kbd, Tooltip } from '@mantine/core'
+import { Button, Checkbox, Kbd, Tooltip } from '@mantine/core'
 import { useElementSize } from '@mantine/hooks'
 import { IconArrowBarDown, IconRestore } from '@tabler/icons-react'
-import { type Ref, useImperativeHandle, useLayoutEffect, useMemo, useRef } from 'react'
+import { type Ref, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import { type CellProps, type Column, DataSheetGrid, type DataSheetGridRef } from 'react-datasheet-grid'
 import type { CellError, EditedRow, PlanRowView } from '../bindings.ts'
-import { FIELDS, type Field } from '../domain/settings.ts'
+import { type Field, shownFields } from '../domain/settings.ts'
 import { cleanPasted, fillDown } from '../domain/sheet.ts'
 import { fieldName } from './fields.ts'
 import classes from './PlanSheet.module.css'
@@ -45,7 +45,10 @@ export function PlanSheet({ ref, plan, rows, errors, onChange, onReset }: Props)
     }),
     [plan, errors],
   )
-  const columns = useMemo(() => sheetColumns(around), [around])
+  const [wantsIpv6, setWantsIpv6] = useState(false)
+  const hasIpv6 = shownFields(settingsOf(plan, rows)).includes('address6')
+  const fields = useMemo(() => shownFields([], hasIpv6 || wantsIpv6), [hasIpv6, wantsIpv6])
+  const columns = useMemo(() => sheetColumns(fields, around), [fields, around])
 
   useImperativeHandle(ref, () => ({
     jumpTo: (uid, field) => {
@@ -60,7 +63,7 @@ export function PlanSheet({ ref, plan, rows, errors, onChange, onReset }: Props)
     const { min, max } = chosen
     const to = max.row > min.row ? max.row : rows.length - 1
     let filled = [...rows]
-    for (const field of FIELDS.slice(Math.max(0, min.col - READ_ONLY), Math.max(0, max.col - READ_ONLY + 1)))
+    for (const field of fields.slice(Math.max(0, min.col - READ_ONLY), Math.max(0, max.col - READ_ONLY + 1)))
       filled = fillDown(filled, field, min.row, to)
     onChange(filled)
   }
@@ -84,6 +87,16 @@ export function PlanSheet({ ref, plan, rows, errors, onChange, onReset }: Props)
         <Button variant="default" leftSection={<IconRestore size={15} aria-hidden />} onClick={onReset}>
           <Trans>Back to the plan</Trans>
         </Button>
+        {hasIpv6 ? null : (
+          <Checkbox
+            size="xs"
+            data-testid="with-ipv6"
+            label={t`IPv6`}
+            title={t`Shows the columns for an IPv6 address and gateway beside IPv4`}
+            checked={wantsIpv6}
+            onChange={(event) => setWantsIpv6(event.currentTarget.checked)}
+          />
+        )}
         <span className="quiet">
           <Trans>
             Type to change a cell, <Kbd size="xs">Ctrl</Kbd> <Kbd size="xs">V</Kbd> pastes from a spreadsheet,{' '}
@@ -129,9 +142,24 @@ export function PlanSheet({ ref, plan, rows, errors, onChange, onReset }: Props)
 }
 
 const READ_ONLY = 1
-const WIDTHS: Partial<Record<Field, number>> = { host_name: 172, domain: 172 }
+/** Of a cell, and the least when there are many columns. */
+const WIDTHS: Partial<Record<Field, [number, number]>> = {
+  host_name: [172, 150],
+  domain: [172, 150],
+  address6: [220, 190],
+  gateway6: [200, 160],
+}
+const WIDTH: [number, number] = [124, 112]
 
-function sheetColumns(around: Surroundings): Partial<Column<EditedRow, CellData, string>>[] {
+function* settingsOf(plan: readonly PlanRowView[], rows: readonly EditedRow[]) {
+  for (const { settings, current } of plan) yield* [settings, current]
+  for (const { settings } of rows) yield settings
+}
+
+function sheetColumns(
+  fields: readonly Field[],
+  around: Surroundings,
+): Partial<Column<EditedRow, CellData, string>>[] {
   const mac: Partial<Column<EditedRow, CellData, string>> = {
     id: 'mac',
     title: 'MAC',
@@ -144,7 +172,7 @@ function sheetColumns(around: Surroundings): Partial<Column<EditedRow, CellData,
     shrink: 0,
     copyValue: ({ rowData }) => around.plan.get(rowData.uid)?.mac ?? '',
   }
-  return [mac, ...FIELDS.map((field) => settingColumn(field, around))]
+  return [mac, ...fields.map((field) => settingColumn(field, around))]
 }
 
 interface CellData {
@@ -157,13 +185,14 @@ function settingColumn(field: Field, around: Surroundings): Partial<Column<Edite
     ...row,
     settings: { ...row.settings, [field]: value },
   })
+  const [basis, minWidth] = WIDTHS[field] ?? WIDTH
   return {
     id: field,
     title: fieldName(field),
     component: SettingCell,
     columnData: { around, field },
-    basis: WIDTHS[field] ?? 124,
-    minWidth: WIDTHS[field] ?? 124,
+    basis,
+    minWidth,
     cellClassName: ({ rowData }) =>
       around.errors.has(`${rowData.uid} ${field}`)
         ? classes.wrong

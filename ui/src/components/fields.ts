@@ -18,5 +18,9 @@ export function fieldName(field: Field): string {
       return t`DNS 1`
     case 'dns2':
       return t`DNS 2`
+    case 'address6':
+      return t`IPv6`
+    case 'gateway6':
+      return t`IPv6 gateway`
   }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { EditedRow, Settings } from '../bindings.ts'
-import { checkSettings, checkSheet, type Field, type Taken } from './settings.ts'
+import { checkSettings, checkSheet, type Field, shownFields, type Taken } from './settings.ts'
 
 const GOOD: Settings = {
   host_name: 'Mail-01',
@@ -10,6 +10,8 @@ const GOOD: Settings = {
   gateway: '192.0.2.1',
   dns1: '192.0.2.53',
   dns2: '',
+  address6: '',
+  gateway6: '',
 }
 
 test('good settings have no fault', () => {
@@ -30,7 +32,34 @@ const CASES: [Partial<Settings>, Field, string][] = [
   [{ gateway: '198.51.100.1' }, 'gateway', 'gateway_outside_network'],
   [{ gateway: '192.0.2.10' }, 'gateway', 'gateway_is_self'],
   [{ dns1: '', dns2: '192.0.2.54' }, 'dns2', 'dns2_without_dns1'],
+  [{ address: '', address6: '2001:db8::10/64' }, 'address', 'missing'],
+  [{ address6: '2001:db8::10' }, 'address6', 'bad_address'],
+  [{ address6: '192.0.2.10/24' }, 'address6', 'bad_address'],
+  [{ address6: '2001:db8::10/+64' }, 'address6', 'bad_address'],
+  [{ address6: '2001:db8::10/128' }, 'address6', 'unusable_prefix'],
+  [{ address6: '2001:db8::10/8' }, 'address6', 'unusable_prefix'],
+  [{ address6: 'fe80::10/64' }, 'address6', 'unusable_address'],
+  [{ address6: 'ff02::1/64' }, 'address6', 'unusable_address'],
+  [{ address6: '::ffff:192.0.2.10/96' }, 'address6', 'unusable_address'],
+  [{ address6: '2001:db8::/64' }, 'address6', 'edge_of_network'],
+  [{ address6: '2001:db8::10/64', gateway6: '2001:db8:1::1' }, 'gateway6', 'gateway_outside_network'],
+  [{ address6: '2001:db8::10/64', gateway6: '2001:db8::10' }, 'gateway6', 'gateway_is_self'],
+  [{ address6: '2001:db8::10/64', gateway6: '192.0.2.1' }, 'gateway6', 'bad_address'],
+  [{ address6: '2001:db8::10/64', gateway6: 'ff02::2' }, 'gateway6', 'unusable_address'],
+  [{ gateway6: '2001:db8::1' }, 'gateway6', 'gateway6_without_address6'],
+  [{ dns1: '2001:db8::g' }, 'dns1', 'bad_address'],
+  [{ dns1: 'fe80::53' }, 'dns1', 'unusable_address'],
+  [{ dns1: '::ffff:192.0.2.53' }, 'dns1', 'unusable_address'],
 ]
+
+test('IPv6 beside IPv4 has no fault', () => {
+  for (const part of [
+    { address6: '2001:DB8:0:0::10/64', gateway6: '2001:db8::1', dns1: '2001:db8::53', dns2: '192.0.2.53' },
+    { address6: ' fd00:1::1 / 48 ', gateway6: 'FE80::1' },
+    { address6: '2001:db8::/127', gateway6: '2001:db8::1' },
+  ])
+    expect(checkSettings({ ...GOOD, ...part })).toEqual([])
+})
 
 test.each(CASES)('%j is a fault of %s: %s', (part, field, code) => {
   expect(checkSettings({ ...GOOD, ...part }).map((fault) => [fault.field, fault.code])).toEqual([
@@ -75,6 +104,34 @@ test('what another appliance has is taken, unless that one is in the sheet itsel
   ])
   const swapped = [row('A'), row('B', { host_name: 'mail-02', address: '192.0.2.11' })]
   expect(checkSheet(swapped, [other])).toEqual([])
+})
+
+test('IPv6 has columns where somebody has it, or asks for them', () => {
+  const both = { ...GOOD, address6: '2001:db8::10/64' }
+  expect(shownFields([GOOD, GOOD])).not.toContain('address6')
+  expect(shownFields([GOOD, both])).toContain('gateway6')
+  expect(shownFields([], true)).toContain('address6')
+})
+
+test('an IPv6 address is one, however it is written', () => {
+  const rows = [
+    row('A', { address6: '2001:db8::10/64' }),
+    row('B', { host_name: 'b', address: '192.0.2.11', address6: '2001:DB8:0::0:10/64' }),
+    row('C', { host_name: 'c', address: '192.0.2.12', address6: '2001:db8::11/64' }),
+  ]
+  const other: Taken = {
+    uid: 'X',
+    name: 'x',
+    host_name: 'x',
+    domain: 'd',
+    address: '',
+    address6: '2001:db8:0::11/64',
+  }
+  expect(checkSheet(rows, [other]).map(({ uid, field, code }) => [uid, field, code])).toEqual([
+    ['A', 'address6', 'duplicate_address'],
+    ['B', 'address6', 'duplicate_address'],
+    ['C', 'address6', 'taken_address'],
+  ])
 })
 
 test('ten thousand rows are checked in well under a second', () => {

@@ -4,6 +4,9 @@
 import { plural, t } from '@lingui/core/macro'
 import type { CellError, EditedRow, Settings } from '../bindings.ts'
 import { broadcastOf, formatIp, isUnicast, networkOf, parseIp, parseNetmask } from './ipv4.ts'
+import { formatIp6, parseNetwork6 } from './ipv6.ts'
+import { checkIpv6, checkServer6 } from './settings6.ts'
+import { shown } from './shown.ts'
 
 export type Field = keyof Settings
 export const FIELDS: readonly Field[] = [
@@ -14,7 +17,18 @@ export const FIELDS: readonly Field[] = [
   'gateway',
   'dns1',
   'dns2',
+  'address6',
+  'gateway6',
 ]
+
+const IPV6: readonly Field[] = ['address6', 'gateway6']
+
+/** The settings that are worth a column: those of IPv6 only where somebody has them. */
+export function shownFields(all: Iterable<Settings>, withIpv6 = false): readonly Field[] {
+  if (withIpv6) return FIELDS
+  for (const settings of all) if (settings.address6 || settings.gateway6) return FIELDS
+  return FIELDS.filter((field) => !IPV6.includes(field))
+}
 
 export interface Fault {
   field: Field
@@ -29,6 +43,7 @@ export interface Taken {
   host_name: string
   domain: string
   address: string
+  address6?: string
 }
 
 /** Everything wrong with one appliance's settings. */
@@ -36,15 +51,16 @@ export function checkSettings(settings: Settings): Fault[] {
   const faults: Fault[] = []
   const report = (field: Field, code: string, message: string) => faults.push({ field, code, message })
   checkNames(settings, report)
-  const address = checkIp('address', settings.address, report)
+  const address = checkAddress(settings, report)
   const prefix = checkNetmask(settings.netmask, report)
   const gateway = settings.gateway.trim() ? checkIp('gateway', settings.gateway, report) : null
-  if (settings.dns1.trim()) checkIp('dns1', settings.dns1, report)
+  if (settings.dns1.trim()) checkServer('dns1', settings.dns1, report)
   if (settings.dns2.trim()) {
-    checkIp('dns2', settings.dns2, report)
+    checkServer('dns2', settings.dns2, report)
     if (!settings.dns1.trim())
       report('dns2', 'dns2_without_dns1', t`A secondary name server needs a primary one: fill DNS 1 first.`)
   }
+  checkIpv6(settings, report)
   if (address !== null && prefix !== null) checkNetwork(address, prefix, gateway, report)
   return faults
 }
@@ -55,12 +71,13 @@ export function checkSheet(rows: readonly EditedRow[], taken: Iterable<Taken>): 
   for (const row of rows)
     for (const fault of checkSettings(row.settings)) errors.push({ uid: row.uid, ...fault })
   errors.push(...duplicates(rows, 'address', 'duplicate_address', addressKey))
+  errors.push(...duplicates(rows, 'address6', 'duplicate_address', address6Key))
   errors.push(...duplicates(rows, 'host_name', 'duplicate_host_name', nameKey))
   errors.push(...conflicts(rows, taken))
   return errors
 }
 
-type Report = (field: Field, code: string, message: string) => void
+export type Report = (field: Field, code: string, message: string) => void
 
 function checkNames(settings: Settings, report: Report): void {
   const hostName = settings.host_name.trim()
@@ -75,6 +92,18 @@ function checkNames(settings: Settings, report: Report): void {
   if (!domain) report('domain', 'missing', t`The domain is missing.`)
   else if (domain.length > 190 || !domain.split('.').every(isLabel))
     report('domain', 'bad_domain', t`“${shown(domain)}” is not a domain: use labels like example.net.`)
+}
+
+function checkAddress(settings: Settings, report: Report): number | null {
+  if (settings.address.trim() || !settings.address6.trim())
+    return checkIp('address', settings.address, report)
+  report('address', 'missing', t`The IPv4 address is missing: IPv6 comes beside it, not in its place.`)
+  return null
+}
+
+function checkServer(field: Field, text: string, report: Report): void {
+  if (text.includes(':')) checkServer6(field, text, report)
+  else checkIp(field, text, report)
 }
 
 function checkIp(field: Field, text: string, report: Report): number | null {
@@ -150,6 +179,11 @@ function addressKey(settings: Settings): string | null {
   return ip === null ? null : formatIp(ip)
 }
 
+function address6Key(settings: Settings): string | null {
+  const network = parseNetwork6(settings.address6)
+  return network ? formatIp6(network.address) : null
+}
+
 function nameKey(settings: Settings): string | null {
   const hostName = settings.host_name.trim().toLowerCase()
   const domain = settings.domain.trim().replace(/\.+$/, '').toLowerCase()
@@ -171,7 +205,7 @@ function duplicates(rows: readonly EditedRow[], field: Field, code: string, keyO
     const others = same.length - 1
     for (const row of same) {
       const message =
-        field === 'address'
+        field !== 'host_name'
           ? t`${key} is given to ${plural(others, { one: '# other row', other: '# other rows' })} of this sheet: each appliance needs its own.`
           : t`${key} is the name of ${plural(others, { one: '# other row', other: '# other rows' })} of this sheet: each appliance needs its own.`
       errors.push({ uid: row.uid, field, code, message })
@@ -182,6 +216,7 @@ function duplicates(rows: readonly EditedRow[], field: Field, code: string, keyO
 
 function conflicts(rows: readonly EditedRow[], taken: Iterable<Taken>): CellError[] {
   const addresses = new Map<string, Taken>()
+  const addresses6 = new Map<string, Taken>()
   const names = new Map<string, Taken>()
   const inSheet = new Set(rows.map((row) => row.uid))
   for (const other of taken) {
@@ -190,20 +225,26 @@ function conflicts(rows: readonly EditedRow[], taken: Iterable<Taken>): CellErro
     const settings = { ...NO_SETTINGS, ...other }
     const address = addressKey(settings)
     if (address) addresses.set(address, other)
+    const address6 = address6Key(settings)
+    if (address6) addresses6.set(address6, other)
     const name = nameKey(settings)
     if (name) names.set(name, other)
   }
   const errors: CellError[] = []
   for (const { uid, settings } of rows) {
-    const address = addressKey(settings)
-    const hasAddress = address !== null && addresses.get(address)
-    if (hasAddress)
-      errors.push({
-        uid,
-        field: 'address',
-        code: 'taken_address',
-        message: t`${address} is already used by ${hasAddress.name}: choose another.`,
-      })
+    for (const [field, address, holders] of [
+      ['address', addressKey(settings), addresses],
+      ['address6', address6Key(settings), addresses6],
+    ] as const) {
+      const holder = address !== null && holders.get(address)
+      if (holder)
+        errors.push({
+          uid,
+          field,
+          code: 'taken_address',
+          message: t`${address} is already used by ${holder.name}: choose another.`,
+        })
+    }
     const name = nameKey(settings)
     const hasName = name !== null && names.get(name)
     if (hasName)
@@ -221,12 +262,6 @@ function isLabel(text: string): boolean {
   return text.length <= 63 && /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/.test(text)
 }
 
-/** Typed text inside a message: short, and without characters that could disturb it. */
-function shown(text: string): string {
-  const clean = [...text.trim()].map((c) => (/\p{C}/u.test(c) ? '�' : c))
-  return clean.length > 40 ? `${clean.slice(0, 40).join('')}…` : clean.join('')
-}
-
 export const NO_SETTINGS: Settings = {
   host_name: '',
   domain: '',
@@ -235,4 +270,6 @@ export const NO_SETTINGS: Settings = {
   gateway: '',
   dns1: '',
   dns2: '',
+  address6: '',
+  gateway6: '',
 }

@@ -22,6 +22,13 @@ test('names and addresses count on, everything else is copied', () => {
     '192.0.3.0',
   ])
   const first = rows[0] as EditedRow
+  const both = { ...first, settings: { ...first.settings, address6: '2001:db8::fe/64' } }
+  expect(fillDown([both, ...rows.slice(1)], 'address6', 0, 2).map((row) => row.settings.address6)).toEqual([
+    '2001:db8::fe/64',
+    '2001:db8::ff/64',
+    '2001:db8::100/64',
+    '',
+  ])
   const named = [{ ...first, settings: { ...first.settings, domain: 'b.net' } }, ...rows.slice(1)]
   expect(fillDown(named, 'domain', 0, 3).every((row) => row.settings.domain === 'b.net')).toBe(true)
 })
@@ -30,6 +37,8 @@ test('what cannot be counted is copied, and nothing overflows', () => {
   expect(successor('host_name', 'gateway', 1)).toBeNull()
   expect(successor('address', '255.255.255.255', 1)).toBeNull()
   expect(successor('address', 'nonsense', 1)).toBeNull()
+  expect(successor('address6', '2001:db8::1', 1)).toBeNull()
+  expect(successor('address6', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/64', 1)).toBeNull()
   expect(fillDown(rows, 'gateway', 0, 3).map((row) => row.settings.gateway)).toEqual(['', '', '', ''])
 })
 

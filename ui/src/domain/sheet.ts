@@ -2,6 +2,7 @@
 
 import type { EditedRow } from '../bindings.ts'
 import { formatIp, parseIp } from './ipv4.ts'
+import { formatIp6, parseNetwork6 } from './ipv6.ts'
 import type { Field } from './settings.ts'
 
 /**
@@ -18,13 +19,24 @@ export function fillDown<R extends EditedRow>(
   return rows.map((row, i) => {
     if (i <= from || i > to) return row
     const value =
-      field === 'host_name' || field === 'address' ? (successor(field, start, i - from) ?? start) : start
+      field === 'host_name' || field === 'address' || field === 'address6'
+        ? (successor(field, start, i - from) ?? start)
+        : start
     return { ...row, settings: { ...row.settings, [field]: value } }
   })
 }
 
 /** The value `steps` after `start`, or null when there is nothing to count. */
-export function successor(field: 'host_name' | 'address', start: string, steps: number): string | null {
+export function successor(
+  field: 'host_name' | 'address' | 'address6',
+  start: string,
+  steps: number,
+): string | null {
+  if (field === 'address6') {
+    const network = parseNetwork6(start)
+    const next = network && network.address + BigInt(steps)
+    return next === null || next >> 128n !== 0n ? null : `${formatIp6(next)}/${network?.prefix}`
+  }
   if (field === 'address') {
     const ip = parseIp(start)
     return ip === null || ip + steps >= 2 ** 32 ? null : formatIp(ip + steps)

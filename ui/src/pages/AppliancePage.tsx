@@ -147,6 +147,12 @@ function Details({ row }: { row: ApplianceRow }) {
                 [t`IP`, settings.address],
                 [t`Netmask`, settings.netmask],
                 [t`Gateway`, settings.gateway],
+                ...(settings.address6
+                  ? ([
+                      [t`IPv6`, settings.address6],
+                      [t`IPv6 gateway`, settings.gateway6],
+                    ] satisfies Fact[])
+                  : []),
                 [t`DNS 1`, settings.dns1],
                 [t`DNS 2`, settings.dns2],
               ]}

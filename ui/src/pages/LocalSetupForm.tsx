@@ -89,6 +89,10 @@ export function LocalSetupForm() {
         {field('dns1', t`DNS 1`, t`May stay empty`)}
         {field('dns2', t`DNS 2`, t`May stay empty`)}
       </div>
+      <div className={classes.pair}>
+        {field('pool6', t`IPv6 pool`, t`May stay empty`, '2001:db8::/64')}
+        {field('gateway6', t`IPv6 gateway`, t`May stay empty`, '2001:db8::1')}
+      </div>
       {field(
         'noc_address',
         t`Address of this computer for the appliances`,

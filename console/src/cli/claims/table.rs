@@ -37,21 +37,25 @@ impl Codes {
     }
 }
 
-const SETTINGS: [&str; 7] = ["host_name", "domain", "address", "netmask", "gateway", "dns1", "dns2"];
+const SETTINGS: [&str; 9] =
+    ["host_name", "domain", "address", "netmask", "gateway", "dns1", "dns2", "address6", "gateway6"];
+/// The seed's seven, without which a file is none of ours. Plans from before there was IPv6 have no more.
+const REQUIRED: usize = 7;
 
-/// The appliances of an edited plan and their seven settings, in the order of FIGURE 6.
-pub(crate) fn settings(table: &Table) -> Result<Vec<(Uid, [String; 7])>, LineError> {
+/// The appliances of an edited plan and their settings: the seven in the order of FIGURE 6, and IPv6.
+pub(crate) fn settings(table: &Table) -> Result<Vec<(Uid, [String; 9])>, LineError> {
     let column = |name: &str| table.column(name).ok_or_else(|| at(1, format!("it has no column `{name}`")));
     let uid = column("uid")?;
-    let mut columns = [0; 7];
+    let mut columns = [None; 9];
     for (i, name) in SETTINGS.iter().enumerate() {
-        columns[i] = column(name)?;
+        columns[i] = if i < REQUIRED { Some(column(name)?) } else { table.column(name) };
     }
     let mut rows = Vec::new();
     for (line, row) in &table.rows {
         let uid: Uid = row[uid].parse().map_err(|error| at(*line, error))?;
         // The apostrophe that keeps a spreadsheet from taking a cell for a formula.
-        rows.push((uid, columns.map(|at| row[at].trim_start_matches('\'').to_owned())));
+        let cell = |at: usize| row[at].trim_start_matches('\'').to_owned();
+        rows.push((uid, columns.map(|at| at.map(cell).unwrap_or_default())));
     }
     Ok(rows)
 }

@@ -111,6 +111,19 @@ fn those_who_share_a_mac_or_an_address_are_told_of_each_other() {
 }
 
 #[test]
+fn an_ipv6_address_is_shared_as_any_other() {
+    let both = |last| {
+        let raw = RawSettings { address6: "2001:db8::10/64".into(), ..settings(last).to_raw() };
+        raw.validate().expect("good settings")
+    };
+    let mut roster = Roster::default();
+    roster.heard(heard(1, State::Configured, Some(both(9)), "192.0.2.9:6878"), String::new());
+    roster.heard(heard(2, State::Configured, Some(both(8)), "192.0.2.8:6878"), String::new());
+    let conflicts = roster.row(&uid(1)).expect("known").conflicts;
+    assert_eq!(conflicts, [format!("address 2001:db8::10 with {}", uid(2).short())]);
+}
+
+#[test]
 fn the_practice_fleet_shares_loopback_without_a_conflict() {
     let mut roster = Roster::default();
     for n in 1..3 {

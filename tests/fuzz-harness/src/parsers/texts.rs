@@ -7,6 +7,7 @@ use crate::rooms::counters::{self, MAX_COUNTERS, MAX_NAME};
 use crate::rooms::host_name::{HostNameTemplate, NameFor};
 use crate::rooms::invite::Invite;
 use crate::rooms::pool::Pool;
+use crate::rooms::pool6::Pool6;
 use muster_protocol::crypto::claim::{ClaimError, ClaimSecret};
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::id::{BootId, Mac, PingId, RequestId, Uid};
@@ -22,7 +23,7 @@ use std::str::FromStr;
 const LIMIT: Limit = Limit { each: 64, base: 4_096 };
 
 /// What the first byte chooses. Seeds are named after these.
-pub const TEXTS: [(&str, fn(&str) -> bool); 12] = [
+pub const TEXTS: [(&str, fn(&str) -> bool); 13] = [
     ("uid", shown::<Uid>),
     ("mac", shown::<Mac>),
     ("request", shown::<RequestId>),
@@ -35,6 +36,7 @@ pub const TEXTS: [(&str, fn(&str) -> bool); 12] = [
     ("host-name", host_name),
     ("counters", application_counters),
     ("words", words),
+    ("pool6", pool6),
 ];
 
 /// The first byte chooses the kind of text.
@@ -77,7 +79,7 @@ fn claim(text: &str) -> bool {
     }
 }
 
-/// Seven lines.
+/// Nine lines.
 fn settings(text: &str) -> bool {
     let mut lines = text.split('\n').map(str::to_owned);
     let mut next = || lines.next().unwrap_or_default();
@@ -89,6 +91,8 @@ fn settings(text: &str) -> bool {
         gateway: next(),
         dns1: next(),
         dns2: next(),
+        address6: next(),
+        gateway6: next(),
     };
     match LIMIT.hold(text.len(), || raw.validate()) {
         Ok(settings) => {
@@ -130,6 +134,18 @@ fn pool(text: &str) -> bool {
         assert!(last.is_none_or(|next| next > pool.first() && pool.contains(next)));
     }
     accepted
+}
+
+fn pool6(text: &str) -> bool {
+    let pool = match LIMIT.hold(text.len(), || Pool6::parse(text)) {
+        Ok(pool) => pool,
+        Err(error) => return printable(&error),
+    };
+    let first = pool.next(0, |_| true).expect("no pool is empty");
+    assert!(pool.contains(first) && pool.network().contains(first.into()) && pool.len() >= 1);
+    let next = pool.next(first, |address| address != first);
+    assert!(next.is_none_or(|next| next > first && pool.contains(next) && pool.network().contains(next.into())));
+    true
 }
 
 fn host_name(text: &str) -> bool {

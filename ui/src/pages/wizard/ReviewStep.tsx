@@ -5,7 +5,7 @@ import type { PlanView, Settings } from '../../bindings.ts'
 import { fieldName } from '../../components/fields.ts'
 import { changeCell } from '../../components/grid/changeCell.ts'
 import { TableGrid } from '../../components/grid/TableGrid.tsx'
-import { FIELDS } from '../../domain/settings.ts'
+import { FIELDS, type Field, shownFields } from '../../domain/settings.ts'
 import { useFleet } from '../../store/context.tsx'
 import type { Draft } from '../../store/view.ts'
 import classes from '../WizardPage.module.css'
@@ -17,6 +17,8 @@ interface Change {
   current: Settings
   next: Settings
 }
+
+const WIDE: ReadonlySet<Field> = new Set(['host_name', 'domain', 'address6', 'gateway6'])
 
 /** What will be different, appliance by appliance, before anything is sent. */
 export function ReviewStep({ draft, plan }: { draft: Draft; plan: PlanView }) {
@@ -32,7 +34,7 @@ export function ReviewStep({ draft, plan }: { draft: Draft; plan: PlanView }) {
   const columns = useMemo<ColDef<Change>[]>(
     () => [
       { headerName: t`MAC`, field: 'mac', cellClass: 'mono', width: 150, pinned: 'left' },
-      ...FIELDS.map(
+      ...shownFields(changes.flatMap(({ current, next }) => [current, next])).map(
         (field): ColDef<Change> => ({
           colId: field,
           headerName: fieldName(field),
@@ -40,12 +42,12 @@ export function ReviewStep({ draft, plan }: { draft: Draft; plan: PlanView }) {
           cellRenderer: changeCell<Change>((row) => [row.current[field], row.next[field]]),
           tooltipValueGetter: ({ data }) =>
             data?.current[field] ? `${data.current[field]} → ${data.next[field]}` : data?.next[field],
-          flex: field === 'host_name' || field === 'domain' ? 3 : 2,
-          minWidth: 116,
+          flex: WIDE.has(field) ? 3 : 2,
+          minWidth: field.endsWith('6') ? 190 : 116,
         }),
       ),
     ],
-    [t],
+    [t, changes],
   )
   const fresh = changes.filter((row) => row.current.address === '').length
   const same = changes.filter(({ current, next }) =>
