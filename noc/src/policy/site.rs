@@ -9,9 +9,10 @@ use muster_protocol::parameters::{BEAT_INTERVAL_S, Confirm, Field, RawSettings, 
 use muster_protocol::text::misleads;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
+use utoipa::ToSchema;
 
 /// What an operator says about a site; the same words as [`Site`], without its number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SiteSpec {
     /// Its name, unique.
     pub name: String,
@@ -31,7 +32,8 @@ pub struct SiteSpec {
     pub host_name: String,
     /// Seconds between beats.
     pub beat_interval_s: u32,
-    /// What makes settings final.
+    /// What makes settings final: `kick_start` or `first_beat`.
+    #[schema(value_type = String, pattern = "^(kick_start|first_beat)$")]
     pub confirm: Confirm,
     /// Seconds until an unconfirmed configuration is rolled back.
     pub window_s: u16,

@@ -37,6 +37,8 @@ pub enum Purpose {
     ConsoleEnrolment,
     /// Vendor over a voucher.
     Voucher,
+    /// NOC root over the end of its audit log.
+    AuditAnchor,
 }
 
 impl Purpose {
@@ -54,6 +56,7 @@ impl Purpose {
             Purpose::Enrolment => b"muster/1 enrolment",
             Purpose::ConsoleEnrolment => b"muster/1 console enrolment",
             Purpose::Voucher => b"muster/1 voucher",
+            Purpose::AuditAnchor => b"muster/1 audit anchor",
         }
     }
 }
