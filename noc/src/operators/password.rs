@@ -140,19 +140,17 @@ mod tests {
     #[test]
     fn who_does_not_exist_costs_as_much_as_who_does() {
         let hashed = hash("anna", "correct horse battery").expect("good");
-        let median = |known: Option<&str>| {
-            let mut times: Vec<Duration> = (0..5)
-                .map(|_| {
-                    let start = Instant::now();
-                    assert!(!verify(known, "wrong, and long enough"));
-                    start.elapsed()
-                })
-                .collect();
-            times.sort();
-            times[2]
+        // The shortest of several times: whatever else this machine does only makes one longer.
+        let shortest = |known: Option<&str>| {
+            let time = |_| {
+                let start = Instant::now();
+                assert!(!verify(known, "wrong, and long enough"));
+                start.elapsed()
+            };
+            (0..9).map(time).min().unwrap_or(Duration::ZERO)
         };
         verify(None, "");
-        let (known, unknown) = (median(Some(&hashed)), median(None));
+        let (known, unknown) = (shortest(Some(&hashed)), shortest(None));
         // Without the comparison with nobody's hash, it would be a thousandth.
         assert!(unknown * 4 > known && known * 4 > unknown, "{known:?} {unknown:?}");
     }

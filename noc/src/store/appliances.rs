@@ -41,10 +41,17 @@ pub(crate) fn find(db: &Connection, uid: &Uid) -> Result<Option<Appliance>, Stor
     statement.query_row([uid.0], |row| Ok(read(row))).optional()?.transpose()
 }
 
-/// The appliances of the inventory with a MAC, and their sites.
-pub(crate) fn with_mac(db: &Connection, mac: Mac) -> Result<Vec<(Uid, Option<SiteId>)>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT uid, site FROM appliances WHERE mac = ?1")?;
-    let rows = statement.query_map([mac.0], |row| Ok((Uid(row.get(0)?), row.get::<_, Option<u32>>(1)?.map(SiteId))))?;
+/// The appliances with a MAC in the inventory of a console's organisation, and their sites.
+pub(crate) fn with_mac(
+    db: &Connection,
+    console: ConsoleId,
+    mac: Mac,
+) -> Result<Vec<(Uid, Option<SiteId>)>, StoreError> {
+    let sql = "SELECT uid, site FROM appliances WHERE mac = ?1
+               AND organisation = (SELECT organisation FROM consoles WHERE id = ?2)";
+    let mut statement = db.prepare_cached(sql)?;
+    let read = |row: &Row<'_>| Ok((Uid(row.get(0)?), row.get::<_, Option<u32>>(1)?.map(SiteId)));
+    let rows = statement.query_map(params![mac.0, console.0], read)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

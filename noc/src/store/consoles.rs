@@ -155,12 +155,18 @@ pub(crate) fn all(db: &Connection) -> Result<Vec<ConsoleRecord>, StoreError> {
     Ok(consoles)
 }
 
+/// Whose a console is.
+pub(crate) fn organisation(db: &Connection, id: ConsoleId) -> Result<Option<OrganisationId>, StoreError> {
+    let sql = "SELECT organisation FROM consoles WHERE id = ?1";
+    Ok(db.prepare_cached(sql)?.query_row([id.0], |row| row.get(0)).optional()?)
+}
+
 /// One console.
 pub(crate) fn find(db: &Connection, id: ConsoleId) -> Result<Option<ConsoleRecord>, StoreError> {
     let mut statement = db.prepare_cached("SELECT name, enrolled, revoked FROM consoles WHERE id = ?1")?;
     let found = statement.query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
     let Some((name, enrolled, revoked)) = found else { return Ok(None) };
-    Ok(Some(ConsoleRecord { id, name, enrolled, revoked, sites: site_ids(db, id)? }))
+    Ok(Some(ConsoleRecord { id, name, enrolled, revoked, sites: sites_of(db, id)? }))
 }
 
 /// Revokes a console; false when there is none of that number.

@@ -468,6 +468,12 @@ async fn consoles_see_nothing_of_another_organisation_either() {
     let claimed: muster_protocol::api::Plan = console.http.post("console/plans", &planned).await.expect("a plan");
     assert_eq!(words(&claimed.rows[0]), "claim_of_another", "the label moves nothing out of the other's inventory");
 
+    // Nor does it hear through a message who has a MAC address elsewhere.
+    let kick = muster_noc::NewOrder::Kick { mac: devices[1].mac };
+    noc.send(console.enrolled.console, kick, Duration::from_secs(60)).expect("sent");
+    let sent = noc.search_audit(None, Some("queue.send".into()), None, None, 1).expect("read").remove(0);
+    assert!(sent.detail.contains(&devices[1].mac.to_string()) && !sent.detail.contains(&devices[1].uid.to_string()));
+
     // A console that joined one organisation does not join another with the same key.
     let token = world.token(&[foreign], Duration::from_secs(60));
     let request = crate::world::NewConsole { key: console.key.clone(), ..crate::world::NewConsole::new() };

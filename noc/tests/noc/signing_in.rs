@@ -21,26 +21,25 @@ async fn who_does_not_exist_and_who_gives_a_wrong_password_get_the_same_answer_i
     let (world, anybody) = with_anna().await;
     world.operator("gone", None, role(None, None, Role::Viewer));
     world.noc.disable_operator("gone", true).expect("disabled");
-    let mut median = std::collections::BTreeMap::new();
+    let people = [("anna@acme", "wrong, and long enough"), ("nobody@acme", PASSWORD), ("gone", PASSWORD)];
+    // The shortest of several times, in turn: whatever else this machine does only makes one longer.
+    let mut shortest = [Duration::MAX; 3];
     let mut texts = std::collections::BTreeSet::new();
-    for (login, password) in [("anna@acme", "wrong, and long enough"), ("nobody@acme", PASSWORD), ("gone", PASSWORD)] {
-        let mut times = Vec::new();
-        for _ in 0..5 {
+    for _ in 0..9 {
+        for ((login, password), shortest) in people.iter().zip(&mut shortest) {
             let start = Instant::now();
             let reply = anybody.post("/v1/sessions", sign_in(login, password, "bearer")).await;
-            times.push(start.elapsed());
+            *shortest = start.elapsed().min(*shortest);
             assert_eq!((reply.status.as_u16(), reply.code().as_str()), (401, "sign_in_refused"));
             assert_eq!(reply.header("www-authenticate"), "Bearer");
             texts.insert(reply.text);
         }
-        times.sort();
-        median.insert(login, times[2]);
     }
     assert_eq!(texts.len(), 1, "{texts:?}");
-    let (least, most) = (median.values().min().expect("three"), median.values().max().expect("three"));
+    let (least, most) = (shortest.iter().min().expect("three"), shortest.iter().max().expect("three"));
     // Without a comparison it would be a tenth.
-    assert!(*least * 3 > *most, "{median:?}");
-    assert!(*least > Duration::from_millis(5), "Argon2 takes its time: {median:?}");
+    assert!(*least * 4 > *most, "{shortest:?}");
+    assert!(*least > Duration::from_millis(5), "Argon2 takes its time: {shortest:?}");
 }
 
 #[tokio::test]
