@@ -45,7 +45,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run practice test lint fmt ui rust fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-peers bench-agent agent model soak soak-power soak-agent simulate soak-simulate deny setup-run setup-test setup-bench setup-agent programs bindings icons oui clean
+.PHONY: help run practice test lint fmt ui rust contract fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-peers bench-agent agent model soak soak-power soak-agent simulate soak-simulate deny setup-run setup-test setup-bench setup-agent programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -61,7 +61,7 @@ practice: setup-run ## the same NOC and fleet without a window: a shell in which
 	@scripts/practice $(APPLIANCES)
 
 test: ## run every check and test below, and stop at the first that fails
-	@scripts/steps lint ui rust fuzz simulate doc lab attacks e2e bench
+	@scripts/steps lint ui rust contract fuzz simulate doc lab attacks e2e bench
 
 lint: setup-test ui/dist/index.html ## formatting, clippy, Biome, TypeScript, missing texts
 	cargo fmt --all --check
@@ -79,6 +79,9 @@ ui: setup-test ui/node_modules/.package-lock.json ## UI unit, accessibility and 
 rust: setup-test programs ## Rust tests of the workspace (some start the programs), architecture and bindings among them
 	$(NEXTEST) --workspace -E 'not ($(APART)) and not ($(DAEMONS))'
 	$(NEXTEST) --workspace --retries 2 -E '$(DAEMONS)'
+
+contract: setup-test programs ## the NOC's interface for operators against its own OpenAPI description, with schemathesis
+	.tools/contract/bin/python tests/contract/run.py $(TARGET)/debug/muster-noc
 
 fuzz: setup-test ## every fuzz target for FUZZ_SECONDS (10), or only FUZZ_TARGETS; 3600 for a long look
 	scripts/fuzz run $(FUZZ_SECONDS) $(FUZZ_TARGETS)

@@ -1,23 +1,38 @@
-//! The HTTPS interface: routes of [`muster_protocol::api`], who may use them, and how errors are told.
+//! The HTTPS interface: its routes, who may use them, and how errors are told.
+//!
+//! Consoles and appliances: [`muster_protocol::api`]. Operators: `operators`, described by what `openapi` makes of the table here.
 
+mod answer;
 mod appliances;
+mod caller;
 mod consoles;
+mod documentation;
+mod fault;
+mod openapi;
+mod operators;
 mod problem;
 mod public;
 mod queue;
 mod request;
+mod route;
 mod work;
 
+pub(crate) use answer::{Page, Window};
+pub(crate) use fault::{Fault, Refused};
 pub(crate) use problem::ApiError;
 pub(crate) use request::Uploads;
+pub use route::RouteInfo;
 
 use crate::noc::Inner;
+use crate::operators::limit::Attempts;
+use crate::operators::password::Comparisons;
 use crate::watch::Notice;
 use axum::Router;
 use axum::extract::Request;
+use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use route::{Audience, Route};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
@@ -34,6 +49,8 @@ pub(crate) struct App {
     /// Ends long polls when the NOC stops.
     pub(crate) stop: CancellationToken,
     pub(crate) uploads: Uploads,
+    pub(crate) attempts: Attempts,
+    pub(crate) comparisons: Comparisons,
 }
 
 impl App {
@@ -45,27 +62,54 @@ impl App {
     }
 }
 
-/// The routes.
+/// The table of routes. `tests/noc/isolation.rs` has an entry for each.
+fn routes() -> Vec<Route> {
+    use Audience::{Anybody, Appliances, Consoles};
+    let mut routes = vec![
+        Route::get("/v1/ca", Anybody, public::ca)
+            .says("documentation", "The NOC's certificate authority")
+            .sends("application/pem-certificate-chain"),
+        Route::get("/v1/openapi.json", Anybody, documentation::document)
+            .says("documentation", "This description")
+            .sends("application/json"),
+        Route::get("/v1/docs", Anybody, documentation::page)
+            .says("documentation", "This description, to be read by people")
+            .sends("text/html"),
+        Route::get("/v1/docs/style.css", Anybody, documentation::style)
+            .says("documentation", "How it looks")
+            .sends("text/css"),
+        Route::post("/v1/consoles/enrol", Anybody, public::enrol_console),
+        Route::post("/v1/appliances/enrol", Anybody, public::enrol_appliance),
+        Route::post("/v1/appliances/beats", Appliances, appliances::beats),
+        Route::post("/v1/appliances/logs", Appliances, work::logs),
+        Route::post("/v1/appliances/farewells", Appliances, work::farewells),
+        Route::get("/v1/console/sites", Consoles, consoles::sites),
+        Route::get("/v1/console/appliances", Consoles, consoles::appliances),
+        Route::get("/v1/console/appliances/{uid}/beats", Consoles, consoles::history),
+        Route::post("/v1/console/plans", Consoles, consoles::plan),
+        Route::post("/v1/console/grants", Consoles, consoles::grants),
+        Route::post("/v1/console/results", Consoles, consoles::results),
+        Route::get("/v1/console/alerts", Consoles, consoles::alerts),
+        Route::get("/v1/console/changes", Consoles, consoles::changes),
+        Route::get("/v1/console/queue", Consoles, queue::messages),
+        Route::post("/v1/console/queue/reports", Consoles, queue::reports),
+    ];
+    routes.extend(operators::routes());
+    routes
+}
+
+/// What the NOC serves, route by route.
+pub fn route_table() -> Vec<RouteInfo> {
+    routes().iter().map(Route::info).collect()
+}
+
+/// The routes, ready to serve.
 pub(crate) fn router(app: App) -> Router {
-    let v1 = Router::new()
-        .route("/ca", get(public::ca))
-        .route("/consoles/enrol", post(public::enrol_console))
-        .route("/appliances/enrol", post(public::enrol_appliance))
-        .route("/appliances/beats", post(appliances::beats))
-        .route("/appliances/logs", post(work::logs))
-        .route("/appliances/farewells", post(work::farewells))
-        .route("/console/sites", get(consoles::sites))
-        .route("/console/appliances", get(consoles::appliances))
-        .route("/console/appliances/{uid}/beats", get(consoles::history))
-        .route("/console/plans", post(consoles::plan))
-        .route("/console/grants", post(consoles::grants))
-        .route("/console/results", post(consoles::results))
-        .route("/console/alerts", get(consoles::alerts))
-        .route("/console/changes", get(consoles::changes))
-        .route("/console/queue", get(queue::messages))
-        .route("/console/queue/reports", post(queue::reports));
-    Router::new()
-        .nest("/v1", v1)
+    let mut router = Router::new();
+    for route in routes() {
+        router = router.route(route.path, route.handler);
+    }
+    router
         .fallback(async || ApiError::NoRoute)
         .method_not_allowed_fallback(async || ApiError::Method)
         .layer(middleware::from_fn(in_time))
@@ -73,8 +117,19 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST, next.run(request)).await {
+    let mut response = match tokio::time::timeout(REQUEST, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::Timeout.into_response(),
+    };
+    // Nothing here is for a browser to guess at, to keep, or to show inside of another page.
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
+    response
 }

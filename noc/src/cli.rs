@@ -1,19 +1,23 @@
 //! What can be typed.
 
 mod appliance;
+mod audit;
 mod handover;
+mod operator;
 mod queue;
 mod site;
 mod voucher;
 
 use anyhow::{Context, bail};
 use appliance::ApplianceCommand;
+use audit::AuditCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use handover::HandoverCommand;
 use muster_noc::{Noc, Options, SiteSpec};
 use muster_protocol::api::Site;
 use muster_protocol::id::{ConsoleId, Uid};
 use muster_protocol::text::printable;
+use operator::{OperatorCommand, OrganisationCommand};
 use queue::QueueCommand;
 use serde::Serialize;
 use site::DriftArg;
@@ -74,6 +78,15 @@ enum Command {
     /// Have a console discover, configure, kick-start or list appliances.
     #[command(subcommand)]
     Queue(QueueCommand),
+    /// Customers.
+    #[command(subcommand)]
+    Organisation(OrganisationCommand),
+    /// People who sign in.
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// Who did what.
+    #[command(subcommand)]
+    Audit(AuditCommand),
 }
 
 #[derive(Args)]
@@ -81,6 +94,13 @@ struct FolderArg {
     /// The NOC's data folder.
     #[arg(long, env = "MUSTER_NOC_DIR", value_name = "DIR")]
     dir: PathBuf,
+}
+
+#[derive(Args)]
+struct OrganisationArg {
+    /// Whose it is, by handle.
+    #[arg(long, default_value = "default")]
+    organisation: String,
 }
 
 #[derive(Args)]
@@ -97,7 +117,9 @@ enum SiteCommand {
         #[command(flatten)]
         folder: FolderArg,
         #[command(flatten)]
-        site: SiteArgs,
+        organisation: OrganisationArg,
+        #[command(flatten)]
+        site: Box<SiteArgs>,
         #[command(flatten)]
         output: Output,
     },
@@ -173,6 +195,8 @@ enum InventoryCommand {
         #[command(flatten)]
         folder: FolderArg,
         #[command(flatten)]
+        organisation: OrganisationArg,
+        #[command(flatten)]
         output: Output,
         /// The file, or - for standard input.
         file: PathBuf,
@@ -202,6 +226,9 @@ enum ConsoleCommand {
         /// A site the console may configure, by name or number. May be given several times.
         #[arg(long, required = true)]
         site: Vec<String>,
+        /// Whose sites these are, by handle.
+        #[arg(long)]
+        organisation: Option<String>,
         /// How long the invite is good, as 30m, 24h or 7d.
         #[arg(long, default_value = "24h", value_parser = duration)]
         valid: Duration,
@@ -229,15 +256,19 @@ impl Muster {
         match self.command {
             Command::Init { folder, address, listen } => init(&folder.dir, address, listen),
             Command::Serve { folder, listen } => serve(&folder.dir, listen),
-            Command::Site(SiteCommand::Add { folder, site, output }) => {
-                let site = Noc::open(&folder.dir)?.add_site(site.into())?;
+            Command::Site(SiteCommand::Add { folder, organisation, site, output }) => {
+                let noc = Noc::open(&folder.dir)?;
+                let organisation = operator::organisation(&noc, &organisation.organisation)?;
+                let site = noc.add_site_to(organisation, (*site).into())?;
                 answer(output, &site, |site| println!("Site {} is number {}.", printable(&site.name), site.id))
             }
             Command::Site(SiteCommand::Set(set)) => set.run(),
             Command::Site(SiteCommand::List { folder, output }) => {
                 answer(output, &Noc::open(&folder.dir)?.sites()?, |sites| sites.iter().for_each(print_site))
             }
-            Command::Inventory(InventoryCommand::Import { folder, output, file }) => import(&folder.dir, &file, output),
+            Command::Inventory(InventoryCommand::Import { folder, organisation, output, file }) => {
+                import(&folder.dir, &organisation.organisation, &file, output)
+            }
             Command::Inventory(InventoryCommand::Release { folder, uid }) => {
                 if !Noc::open(&folder.dir)?.release(&uid)? {
                     bail!("there is no appliance {uid}: list them with `muster-noc inventory list`");
@@ -250,8 +281,8 @@ impl Muster {
             Command::Handover(command) => command.run(),
             Command::Voucher(command) => command.run(),
             Command::Queue(command) => command.run(),
-            Command::Console(ConsoleCommand::Invite { folder, site, valid, output }) => {
-                invite(&folder.dir, &site, valid, output)
+            Command::Console(ConsoleCommand::Invite { folder, site, organisation, valid, output }) => {
+                invite(&folder.dir, &site, organisation.as_deref(), valid, output)
             }
             Command::Console(ConsoleCommand::List { folder, output }) => list_consoles(&folder.dir, output),
             Command::Console(ConsoleCommand::Revoke { folder, id }) => {
@@ -261,6 +292,9 @@ impl Muster {
                 println!("Console {id} is revoked.");
                 Ok(())
             }
+            Command::Organisation(command) => command.run(),
+            Command::Operator(command) => command.run(),
+            Command::Audit(command) => command.run(),
         }
     }
 }
@@ -291,7 +325,7 @@ fn init(dir: &Path, addresses: Vec<String>, listen: Option<SocketAddr>) -> anyho
     let noc = Noc::init(dir, &Options { addresses, listen: listen.unwrap_or(default.listen) })?;
     println!("The NOC is in {}. It will be reached at {}.", dir.display(), noc.noc_address());
     println!(
-        "Next: `muster-noc site add`, `muster-noc inventory import`, `muster-noc console invite`, `muster-noc serve`."
+        "Next: `muster-noc operator add`, `site add`, `inventory import`, `console invite`, and `muster-noc serve`."
     );
     Ok(())
 }
@@ -319,9 +353,11 @@ fn serve(dir: &Path, listen: Option<SocketAddr>) -> anyhow::Result<()> {
     })
 }
 
-fn import(dir: &Path, file: &Path, output: Output) -> anyhow::Result<()> {
+fn import(dir: &Path, organisation: &str, file: &Path, output: Output) -> anyhow::Result<()> {
     let csv = read_text(file)?;
-    answer(output, &Noc::open(dir)?.import_manifest(&csv)?, |report| {
+    let noc = Noc::open(dir)?;
+    let organisation = operator::organisation(&noc, organisation)?;
+    answer(output, &noc.import_manifest_to(organisation, &csv)?, |report| {
         println!("{} added, {} updated, {} unchanged.", report.added, report.updated, report.unchanged);
     })
 }
@@ -364,17 +400,21 @@ fn list_consoles(dir: &Path, output: Output) -> anyhow::Result<()> {
     })
 }
 
-fn invite(dir: &Path, names: &[String], valid: Duration, output: Output) -> anyhow::Result<()> {
+fn invite(
+    dir: &Path,
+    names: &[String],
+    organisation: Option<&str>,
+    valid: Duration,
+    output: Output,
+) -> anyhow::Result<()> {
     #[derive(Serialize)]
     struct Invite {
         invite: String,
     }
     let noc = Noc::open(dir)?;
-    let known = noc.sites()?;
-    let mut sites = Vec::new();
-    for name in names {
-        sites.push(site::find(&known, name)?.id);
-    }
+    let organisation = organisation.map(|handle| operator::organisation(&noc, handle)).transpose()?;
+    let known = noc.sites_of(organisation)?;
+    let sites = names.iter().map(|name| Ok(site::find(&known, name)?.id)).collect::<anyhow::Result<Vec<_>>>()?;
     let invite = noc.invite(&sites, valid)?;
     answer(output, &Invite { invite }, |shown| println!("{}", shown.invite))
 }

@@ -350,6 +350,17 @@ fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     create_private(path, contents)
 }
 
+/// Writes a file that only its owner can read over another one: whoever reads it finds the one or the other, whole.
+pub(crate) fn write_over(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    write_private(&beside, contents)?;
+    fs::rename(&beside, path)?;
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
 /// The same for a file that must not be there yet.
 pub(crate) fn create_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();

@@ -26,6 +26,9 @@ pub enum InviteError {
         /// Its number.
         site: SiteId,
     },
+    /// Sites of several organisations.
+    #[error("an invite is for sites of one organisation")]
+    Organisations,
     /// The operating system gave no random bytes.
     #[error("no random bytes for the invite")]
     NoEntropy,
@@ -48,6 +51,9 @@ impl AsProblem for InviteError {
             }
             InviteError::UnknownSite { .. } => {
                 problem(404, "unknown_site", self, "List the sites with `muster-noc site list`.")
+            }
+            InviteError::Organisations => {
+                problem(422, "invite_organisations", self, "Make an invite for each organisation.")
             }
             InviteError::NoEntropy => {
                 problem(500, "no_entropy", self, "Try again once the machine has finished starting.")

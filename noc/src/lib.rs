@@ -8,12 +8,15 @@
 //! - `store`: SQLite, one writer thread with group commit. An answer means that it is on disk.
 //! - `handover`: appliances to another address or NOC, and from another one.
 //! - `work`: what the NOC gives to appliances with the answers to beats. `queue`: what it has consoles do.
-//!   `signer`: grants, instructions, hand-overs, messages and credentials. `watch`: the status daemon. `api`: the routes of [`muster_protocol::api`].
+//!   `signer`: grants, instructions, hand-overs, messages and credentials. `watch`: the status daemon. `api`: the routes of
+//!   [`muster_protocol::api`], and those of operators.
+//! - `operators`: people, organisations, roles, passwords. `audit`: who did what, hash-chained.
 //!
 //! # Deliberately absent
 //! No plain HTTP, no TLS below 1.3, no route that lists appliances to anybody but the consoles of their site.
 
 mod api;
+mod audit;
 mod clock;
 mod config;
 mod error;
@@ -21,6 +24,7 @@ mod handover;
 mod inventory;
 mod invite;
 mod noc;
+mod operators;
 mod policy;
 mod queue;
 mod random;
@@ -32,12 +36,15 @@ mod vouchers;
 mod watch;
 mod work;
 
+pub use api::{RouteInfo, route_table};
+pub use audit::{Anchor, AnchorError, Broken, Format, Record, Verdict};
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
 pub use error::{AsProblem, StoreError};
 pub use handover::{HandoverError, HandoverView, StuckView, TransferReport};
 pub use inventory::{ImportError, ImportReport, LineError};
 pub use invite::InviteError;
 pub use noc::{ConsoleRecord, Noc};
+pub use operators::{NewOperator, Operator, OperatorId, Organisation, OrganisationId, PeopleError, Role, RoleAt};
 pub use policy::site::{SiteError, SiteFault, SiteSpec};
 pub use queue::{MessageView, NewOrder, QueueError, Standing};
 pub use server::{Running, ServeError};

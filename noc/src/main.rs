@@ -55,6 +55,8 @@ fn problem(error: &anyhow::Error) -> Option<Problem> {
         .or_else(|| of::<muster_noc::QueueError>(error))
         .or_else(|| of::<muster_noc::HandoverError>(error))
         .or_else(|| of::<muster_noc::StoreError>(error))
+        .or_else(|| of::<muster_noc::PeopleError>(error))
+        .or_else(|| of::<muster_noc::AnchorError>(error))
         .or_else(|| of::<muster_noc::VoucherToolError>(error))
         .or_else(|| of::<ImportError>(error))
 }

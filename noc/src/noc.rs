@@ -1,14 +1,17 @@
 //! A NOC: its data folder, opened.
 
+use crate::audit::By;
 use crate::clock;
 use crate::config::{self, Config, Folder, InitError, OpenError, Options};
 use crate::error::StoreError;
 use crate::inventory::{self, ImportError, ImportReport};
 use crate::invite::{InviteError, Token};
+use crate::operators::OrganisationId;
+use crate::operators::access::DEFAULT_ORGANISATION;
 use crate::policy::site::{Policy, SiteError, SiteSpec};
 use crate::server::{self, Running, ServeError};
 use crate::signer::Signer;
-use crate::store::{self, Store, appliances, consoles, sites};
+use crate::store::{self, Store, appliances, changes, consoles, sites};
 use crate::tls::Authority;
 use muster_protocol::api::{ApplianceRecord, Site};
 use muster_protocol::beat_watch::Rules;
@@ -114,15 +117,19 @@ impl Noc {
 
     /// Adds a site.
     pub fn add_site(&self, spec: SiteSpec) -> Result<Site, SiteError> {
+        self.add_site_to(DEFAULT_ORGANISATION, spec)
+    }
+
+    /// Adds a site to an organisation.
+    pub fn add_site_to(&self, organisation: OrganisationId, spec: SiteSpec) -> Result<Site, SiteError> {
         let policy = Policy::of(spec.into_site(SiteId(0)))?;
-        self.inner.store.write_now(move |db| sites::add(db, &policy))
+        self.inner.store.write_now(move |db| changes::add_site(db, &By::local(), organisation, &policy))
     }
 
     /// Replaces a site's values. Settings in force stay as they are.
     pub fn update_site(&self, id: SiteId, spec: SiteSpec) -> Result<Site, SiteError> {
         let policy = Policy::of(spec.into_site(id))?;
-        let site = policy.site.clone();
-        self.inner.store.write_now(move |db| sites::update(db, &policy)).map(|()| site)
+        self.inner.store.write_now(move |db| changes::change_site(db, &By::local(), &policy))
     }
 
     /// Every site, by number.
@@ -130,11 +137,35 @@ impl Noc {
         self.inner.store.read_now(sites::all)
     }
 
+    /// The sites of one organisation, or all.
+    pub fn sites_of(&self, organisation: Option<OrganisationId>) -> Result<Vec<Site>, StoreError> {
+        self.inner.store.read_now(move |db| {
+            let mut sites = sites::all(db)?;
+            if let Some(organisation) = organisation {
+                let mut own = Vec::new();
+                for site in sites {
+                    if store::organisations::of_site(db, site.id)? == Some(organisation) {
+                        own.push(site);
+                    }
+                }
+                sites = own;
+            }
+            Ok(sites)
+        })
+    }
+
     /// Takes in a vendor's manifest (CSV of serial, mac, uid, claim, model, voucher): every line, or none.
     pub fn import_manifest(&self, csv: &str) -> Result<ImportReport, ImportError> {
+        self.import_manifest_to(DEFAULT_ORGANISATION, csv)
+    }
+
+    /// [`Noc::import_manifest`] for an organisation. What another one has is refused.
+    pub fn import_manifest_to(&self, organisation: OrganisationId, csv: &str) -> Result<ImportReport, ImportError> {
         let rows = inventory::parse(csv)?;
-        let root = self.root();
-        self.inner.store.write_now(move |db| store::inventory::import(db, clock::now(), &root, &rows))
+        let (root, now) = (self.root(), clock::now());
+        self.inner
+            .store
+            .write_now(move |db| store::inventory::import(db, now, &By::local(), &root, organisation, &rows))
     }
 
     /// Every appliance of the inventory.
@@ -147,7 +178,7 @@ impl Noc {
     /// is set to until it is configured anew. Its beats are no longer expected.
     pub fn release(&self, uid: &Uid) -> Result<bool, StoreError> {
         let uid = *uid;
-        self.inner.store.write_now(move |db| store::inventory::release(db, &uid))
+        self.inner.store.write_now(move |db| store::inventory::release(db, clock::now(), &By::local(), &uid))
     }
 
     /// A new invite for one console to some sites, as text to paste. It is shown this once.
@@ -158,7 +189,7 @@ impl Noc {
         let token = Token::generate()?;
         let (now, hash, sites) = (clock::now(), token.hash(), sites.to_vec());
         let expires = now.saturating_add(ttl.as_secs());
-        self.inner.store.write_now(move |db| consoles::invite(db, now, &hash, expires, &sites))?;
+        self.inner.store.write_now(move |db| consoles::invite(db, now, &By::local(), &hash, expires, &sites))?;
         Ok(token.text(&self.noc_address(), &self.ca_pin(), expires))
     }
 
@@ -169,7 +200,7 @@ impl Noc {
 
     /// Revokes a console, from its next request on; false when there is none of that number.
     pub fn revoke_console(&self, id: ConsoleId) -> Result<bool, StoreError> {
-        self.inner.store.write_now(move |db| consoles::revoke(db, clock::now(), id))
+        self.inner.store.write_now(move |db| consoles::revoke(db, clock::now(), &By::local(), id))
     }
 
     /// Sets the largest size of the database until the NOC is opened again; `None` for no limit but the disk's.

@@ -1,9 +1,11 @@
 //! What operators have consoles do, by the message queue (seed, FIGURE 2, message queue 38; decision 0027).
 
+use crate::audit::{By, Event};
 use crate::clock;
 use crate::error::{AsProblem, StoreError, problem};
 use crate::noc::Noc;
-use crate::store::{appliances, consoles, queue};
+use crate::operators::access::Place;
+use crate::store::{appliances, audit, consoles, queue};
 use muster_protocol::api::Problem;
 use muster_protocol::id::{ConsoleId, Mac, SiteId};
 use muster_protocol::parameters::{InvalidSettings, RawSettings};
@@ -216,7 +218,9 @@ impl Noc {
             }
             let order = resolve(db, console, &sites, order)?;
             let sign = |message: &_| noc.signer.message(message);
+            let said = serde_json::json!(order);
             let number = queue::add(db, now_ms, console, order, now + seconds, sign)?;
+            record(db, console, number, "queue.send", said)?;
             found(db, console, number)
         })
     }
@@ -238,9 +242,22 @@ impl Noc {
             if !queue::cancel(db, console, number)? && message.state != Standing::Cancelled {
                 return Err(QueueError::Taken { console, number });
             }
+            record(db, console, number, "queue.cancel", serde_json::Value::Null)?;
             found(db, console, number)
         })
     }
+}
+
+fn record(
+    db: &Connection,
+    console: ConsoleId,
+    number: MessageNumber,
+    action: &'static str,
+    detail: serde_json::Value,
+) -> Result<(), StoreError> {
+    let place = consoles::organisation(db, console)?.map_or(Place::NOC, Place::organisation);
+    let event = Event::new(place, action, format!("console:{console} message:{number}"));
+    audit::record(db, clock::now(), &By::local(), event.with(detail))
 }
 
 fn found(db: &Connection, console: ConsoleId, number: MessageNumber) -> Result<MessageView, QueueError> {
@@ -258,9 +275,9 @@ fn resolve(db: &Connection, console: ConsoleId, sites: &[SiteId], order: NewOrde
         NewOrder::Refresh => Ok(Order::Refresh),
         NewOrder::List { filter } => Ok(Order::List { filter }),
         NewOrder::Status => Ok(Order::Status),
-        NewOrder::Kick { mac } => Ok(Order::Kick { target: target(db, mac)?.0 }),
+        NewOrder::Kick { mac } => Ok(Order::Kick { target: target(db, console, mac)?.0 }),
         NewOrder::Config { mac, site, settings } => {
-            let (target, own) = target(db, mac)?;
+            let (target, own) = target(db, console, mac)?;
             let site = match (site.or(own), sites) {
                 (Some(site), _) => site,
                 (None, [only]) => *only,
@@ -275,8 +292,8 @@ fn resolve(db: &Connection, console: ConsoleId, sites: &[SiteId], order: NewOrde
     }
 }
 
-fn target(db: &Connection, mac: Mac) -> Result<(Target, Option<SiteId>), QueueError> {
-    match appliances::with_mac(db, mac)?.as_slice() {
+fn target(db: &Connection, console: ConsoleId, mac: Mac) -> Result<(Target, Option<SiteId>), QueueError> {
+    match appliances::with_mac(db, console, mac)?.as_slice() {
         [] => Ok((Target { mac, uid: None }, None)),
         [(uid, site)] => Ok((Target { mac, uid: Some(*uid) }, *site)),
         several => Err(QueueError::Ambiguous { mac, count: several.len() }),

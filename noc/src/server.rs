@@ -1,9 +1,12 @@
 //! Serving: the listener, the status daemon and housekeeping, started and stopped together.
 
 use crate::api::{self, App, Uploads};
+use crate::audit;
 use crate::clock;
 use crate::error::{AsProblem, StoreError, problem};
 use crate::noc::Inner;
+use crate::operators::limit::Attempts;
+use crate::operators::password::Comparisons;
 use crate::store::{self, beats};
 use crate::tls::ServerConfigError;
 use crate::watch::{Daemon, Notice};
@@ -35,6 +38,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const FOREIGN: Duration = Duration::from_millis(250);
 /// Between rounds of deleting old history.
 const PRUNE: Duration = Duration::from_secs(600);
+/// Between signatures over the end of the audit log.
+const ANCHOR: Duration = Duration::from_secs(60);
 /// Between new server certificates.
 const RENEW: Duration = Duration::from_secs(30 * 86_400);
 
@@ -140,7 +145,14 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
     let handle = Handle::new();
     let mut tasks = JoinSet::new();
     let (notices, inbox) = unbounded_channel();
-    let app = App { noc: noc.clone(), notices, stop: stop.clone(), uploads: Uploads::default() };
+    let app = App {
+        noc: noc.clone(),
+        notices,
+        stop: stop.clone(),
+        uploads: Uploads::default(),
+        attempts: Attempts::default(),
+        comparisons: Comparisons::default(),
+    };
     let acceptor = RustlsAcceptor::new(tls.clone()).handshake_timeout(HANDSHAKE);
     let mut server = axum_server::from_tcp(listener)
         .map_err(|source| ServeError::Listen { address: listen, source })?
@@ -157,7 +169,7 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
         .keep_alive_timeout(Duration::from_secs(20));
     let router = api::router(app.clone());
     tasks.spawn(async move {
-        if let Err(error) = server.serve(router.into_make_service()).await {
+        if let Err(error) = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await {
             tracing::error!(%error, "the listener stopped");
         }
     });
@@ -220,15 +232,31 @@ async fn look_around(app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Has the root sign the end of the audit log.
+async fn hold_audit(noc: &Arc<Inner>) {
+    let noc = noc.clone();
+    let held = tokio::task::spawn_blocking(move || audit::checkpoint(&noc.store, &noc.signer, &noc.path, clock::now()));
+    match held.await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the audit log's end was not signed")
+        }
+        Err(error) => tracing::error!(%error, "the audit log's end was not signed"),
+    }
+}
+
 async fn keep_house(app: App, tls: RustlsConfig) {
     let (noc, stop) = (&app.noc, &app.stop);
     let mut foreign = tokio::time::interval(FOREIGN);
     let mut prune = tokio::time::interval(PRUNE);
+    let mut anchor = tokio::time::interval(ANCHOR);
+    anchor.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut renewed = clock::now();
     foreign.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return hold_audit(noc).await,
+            _ = anchor.tick() => hold_audit(noc).await,
             _ = foreign.tick() => {
                 if let Err(error) = look_around(&app).await {
                     tracing::debug!(%error, "changes of other processes could not be read");

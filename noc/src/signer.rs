@@ -54,6 +54,11 @@ impl Signer {
         sign(&self.root, Purpose::Transfer, transfer)
     }
 
+    /// COSE_Sign1 over the end of the audit log.
+    pub(crate) fn anchor(&self, payload: Vec<u8>) -> Vec<u8> {
+        sign(&self.root, Purpose::AuditAnchor, payload)
+    }
+
     /// COSE_Sign1 over a console credential.
     pub(crate) fn credential(&self, credential: &Credential) -> Vec<u8> {
         sign(&self.root, Purpose::Credential, to_cbor(credential))

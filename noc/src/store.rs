@@ -5,24 +5,35 @@
 
 pub(crate) mod alerts;
 pub(crate) mod appliances;
+pub(crate) mod audit;
 pub(crate) mod beats;
+pub(crate) mod changes;
 pub(crate) mod consoles;
 mod drift;
+pub(crate) mod fleet;
 pub(crate) mod given;
 pub(crate) mod grants;
 pub(crate) mod handover;
 pub(crate) mod holdings;
+pub(crate) mod idempotency;
 pub(crate) mod instructions;
 pub(crate) mod inventory;
+pub(crate) mod invites;
 mod late;
 pub(crate) mod logs;
+pub(crate) mod operators;
+pub(crate) mod organisations;
 pub(crate) mod plans;
 pub(crate) mod queue;
 pub(crate) mod results;
 pub(crate) mod retirement;
+pub(crate) mod sessions;
 pub(crate) mod sites;
 mod sqlite;
 pub(crate) mod transfer;
+pub(crate) mod tokens;
+#[cfg(test)]
+mod upgrade;
 mod words;
 pub(crate) mod work;
 mod writer;
@@ -31,7 +42,7 @@ pub(crate) use sqlite::{Store, limit_size};
 pub(crate) use words::{from_word, word};
 
 use crate::error::StoreError;
-use rusqlite::Connection;
+use rusqlite::{Connection, Params, Row};
 
 /// The next number of the log of changes; given to every row that consoles follow.
 pub(crate) fn next_revision(db: &Connection) -> Result<u64, StoreError> {
@@ -42,4 +53,21 @@ pub(crate) fn next_revision(db: &Connection) -> Result<u64, StoreError> {
 /// The number of the last change.
 pub(crate) fn revision(db: &Connection) -> Result<u64, StoreError> {
     Ok(db.prepare_cached("SELECT revision FROM noc")?.query_row([], |row| row.get(0))?)
+}
+
+/// Every row of a question.
+pub(crate) fn rows<T, E: From<StoreError>>(
+    db: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl Fn(&Row<'_>) -> Result<T, E>,
+) -> Result<Vec<T>, E> {
+    let failed = |error: rusqlite::Error| E::from(error.into());
+    let mut statement = db.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query(params).map_err(failed)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        found.push(read(row)?);
+    }
+    Ok(found)
 }

@@ -1,12 +1,14 @@
 //! What operators have the NOC give to appliances with the answers to beats: new settings, and instructions (decision 0020).
 
 use crate::api::ApiError;
+use crate::audit::{By, Event};
 use crate::clock;
 use crate::error::{AsProblem, StoreError, problem};
-use crate::noc::Noc;
+use crate::noc::{Inner, Noc};
+use crate::operators::access::Place;
 use crate::store::appliances::{self, Appliance};
 use crate::store::grants::{self, Asked, Bearer, Issuer};
-use crate::store::{given, instructions, logs, retirement};
+use crate::store::{audit, fleet, given, instructions, logs, retirement};
 use muster_protocol::api::{ApplianceRecord, Problem};
 use muster_protocol::id::{Seq, Uid};
 use muster_protocol::instruction::{Act, Serial};
@@ -237,50 +239,20 @@ impl Noc {
     /// applied commit-confirmed, and are rolled back unless the appliance reaches this NOC under them.
     pub fn change(&self, uid: &Uid, edit: Edit) -> Result<ApplianceDetail, WorkError> {
         let (uid, noc) = (*uid, self.inner.clone());
-        let issuer = Issuer { root: noc.signer.root(), noc: noc.public_address(), ca_pin: noc.authority.pin() };
-        self.inner.store.write_now(move |db| {
-            let now = clock::now();
-            let appliance = configured(db, &uid)?;
-            let (Some(site), Some(settings)) = (appliance.record.site, &appliance.record.settings) else {
-                return Err(WorkError::NotConfigured { uid });
-            };
-            let wanted = edit.of(settings);
-            let is_same = match (wanted.validate(), settings.validate()) {
-                (Ok(wanted), Ok(settings)) => wanted == settings,
-                _ => false,
-            };
-            if is_same {
-                return Err(WorkError::NoChange { uid });
-            }
-            let asked = [Asked { uid, settings: wanted, stored: None }];
-            for decision in grants::decide_for(db, now, Bearer::Noc, &issuer, site, &asked)? {
-                let mut unsigned = decision.outcome.map_err(invalid)?;
-                // There is no console that could kick-start it.
-                unsigned.grant.parameters.confirm = Confirm::FirstBeat;
-                given::keep(db, appliance.id, unsigned.grant.seq, &noc.signer.grant(&unsigned.grant))?;
-            }
-            detail(db, now, &uid)
-        })
+        self.inner.store.write_now(move |db| change(db, &noc, &By::local(), &uid, edit))
     }
 
     /// Gives an instruction to an appliance that is configured and beats.
     pub fn instruct(&self, uid: &Uid, act: Act) -> Result<InstructionView, WorkError> {
         let uid = *uid;
-        self.inner.store.write_now(move |db| {
-            let appliance = configured(db, &uid)?;
-            Ok(instructions::add(db, clock::now(), &appliance, act)?)
-        })
+        self.inner.store.write_now(move |db| instruct(db, &By::local(), &uid, act))
     }
 
     /// Takes back settings and instructions that no appliance has said to have accepted; how many. What went out already may
     /// be carried out all the same.
     pub fn take_back(&self, uid: &Uid) -> Result<usize, WorkError> {
         let uid = *uid;
-        self.inner.store.write_now(move |db| {
-            let appliance = known(db, &uid)?;
-            let settings = given::cancel(db, clock::now(), &appliance)?;
-            Ok(usize::from(settings) + instructions::cancel(db, appliance.id)?)
-        })
+        self.inner.store.write_now(move |db| take_back(db, &By::local(), &uid))
     }
 
     /// Gives the role of one appliance, which is dead, to another: its site, address, host name and settings are what the new
@@ -302,7 +274,14 @@ impl Noc {
             if heir.applied.0 > 0 || elsewhere {
                 return Err(WorkError::InUse { uid: new });
             }
+            if fleet::place_of(db, &old)?.map(|place| place.organisation)
+                != fleet::place_of(db, &new)?.map(|place| place.organisation)
+            {
+                return Err(WorkError::InUse { uid: new });
+            }
             retirement::replace(db, clock::now(), &dead, &heir)?;
+            let with = serde_json::json!({ "by": new });
+            record(db, &By::local(), &old, "appliance.replace", with)?;
             detail(db, clock::now(), &new)
         })
     }
@@ -321,6 +300,67 @@ impl Noc {
             logs::newest(db, appliance.id)?.ok_or(WorkError::NoLog { uid })
         })
     }
+}
+
+/// [`Noc::change`], in the transaction that has found that it is allowed.
+pub(crate) fn change(
+    db: &Connection,
+    noc: &Inner,
+    by: &By,
+    uid: &Uid,
+    edit: Edit,
+) -> Result<ApplianceDetail, WorkError> {
+    let (uid, now) = (*uid, clock::now());
+    let issuer = Issuer { root: noc.signer.root(), noc: noc.public_address(), ca_pin: noc.authority.pin() };
+    let appliance = configured(db, &uid)?;
+    let (Some(site), Some(settings)) = (appliance.record.site, &appliance.record.settings) else {
+        return Err(WorkError::NotConfigured { uid });
+    };
+    let wanted = edit.of(settings);
+    let is_same = match (wanted.validate(), settings.validate()) {
+        (Ok(wanted), Ok(settings)) => wanted == settings,
+        _ => false,
+    };
+    if is_same {
+        return Err(WorkError::NoChange { uid });
+    }
+    let asked = [Asked { uid, settings: wanted, stored: None }];
+    for decision in grants::decide_for(db, now, Bearer::Noc(by), &issuer, site, &asked)? {
+        let mut unsigned = decision.outcome.map_err(invalid)?;
+        // There is no console that could kick-start it.
+        unsigned.grant.parameters.confirm = Confirm::FirstBeat;
+        given::keep(db, appliance.id, unsigned.grant.seq, &noc.signer.grant(&unsigned.grant))?;
+    }
+    detail(db, now, &uid)
+}
+
+/// [`Noc::instruct`], likewise.
+pub(crate) fn instruct(db: &Connection, by: &By, uid: &Uid, act: Act) -> Result<InstructionView, WorkError> {
+    let appliance = configured(db, uid)?;
+    let view = instructions::add(db, clock::now(), &appliance, act)?;
+    record(db, by, uid, "appliance.instruct", serde_json::json!({ "act": act, "serial": view.serial }))?;
+    Ok(view)
+}
+
+/// [`Noc::take_back`], likewise.
+pub(crate) fn take_back(db: &Connection, by: &By, uid: &Uid) -> Result<usize, WorkError> {
+    let appliance = known(db, uid)?;
+    let settings = given::cancel(db, clock::now(), by, &appliance)?;
+    let count = usize::from(settings) + instructions::cancel(db, appliance.id)?;
+    record(db, by, uid, "appliance.take_back", serde_json::json!({ "count": count }))?;
+    Ok(count)
+}
+
+fn record(
+    db: &Connection,
+    by: &By,
+    uid: &Uid,
+    action: &'static str,
+    with: serde_json::Value,
+) -> Result<(), StoreError> {
+    let place = fleet::place_of(db, uid)?.unwrap_or(Place::NOC);
+    let event = Event::new(place, action, format!("appliance:{uid}"));
+    audit::record(db, clock::now(), by, event.with(with))
 }
 
 fn invalid(errors: Vec<FieldError>) -> WorkError {
@@ -342,7 +382,7 @@ fn configured(db: &Connection, uid: &Uid) -> Result<Appliance, WorkError> {
     Ok(appliance)
 }
 
-fn detail(db: &Connection, now: u64, uid: &Uid) -> Result<ApplianceDetail, WorkError> {
+pub(crate) fn detail(db: &Connection, now: u64, uid: &Uid) -> Result<ApplianceDetail, WorkError> {
     let appliance = known(db, uid)?;
     let (planned, successor) = retirement::of(db, appliance.id)?;
     Ok(ApplianceDetail {

@@ -1,8 +1,13 @@
 //! Every error the interface answers with: a stable code, what happened, what to do.
 
+use super::Fault;
+use super::fault::Refused;
 use crate::error::{AsProblem, StoreError, problem};
+use crate::invite::InviteError;
+use crate::policy::site::SiteError;
 use crate::random::NoEntropy;
 use crate::tls::CsrError;
+use crate::work::WorkError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use muster_protocol::api::Problem;
@@ -74,6 +79,16 @@ pub(crate) enum ApiError {
     Method,
     #[error("the NOC did not finish in time")]
     Timeout,
+    #[error("the invite is for another organisation than this console's")]
+    InviteOfOther,
+    #[error(transparent)]
+    Operators(#[from] Fault),
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    #[error(transparent)]
+    Invite(#[from] InviteError),
     #[error("the operating system gave no random bytes")]
     NoEntropy(#[from] NoEntropy),
     #[error("the NOC failed inside")]
@@ -85,6 +100,15 @@ pub(crate) enum ApiError {
 impl From<rusqlite::Error> for ApiError {
     fn from(error: rusqlite::Error) -> Self {
         ApiError::Store(error.into())
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Fault(fault) => ApiError::Operators(fault),
+            Refused::Store(error) => ApiError::Store(error),
+        }
     }
 }
 
@@ -123,6 +147,11 @@ impl AsProblem for ApiError {
             InviteUnknown => (403, "invite_unknown", "Paste the whole invite, and check that it is from this NOC."),
             InviteUsed { .. } => (410, "invite_used", new_invite),
             InviteExpired { .. } => (410, "invite_expired", new_invite),
+            InviteOfOther => (
+                409,
+                "invite_of_another_organisation",
+                "Join with another key, or ask this console's organisation for an invite.",
+            ),
             BadKey { .. } => (422, "bad_key", "Send an Ed25519 public key, base64."),
             BadName => (422, "bad_name", "Give the console a name of 1 to 64 characters."),
             Csr(CsrError::Malformed) => (422, "csr_malformed", "Send a PKCS #10 request in PEM."),
@@ -154,6 +183,10 @@ impl AsProblem for ApiError {
             Method => (405, "wrong_method", "Use programs of the same version at both ends."),
             Timeout => (503, "timeout", "Try again in a few seconds."),
             NoEntropy(_) => (503, "no_entropy", "Try again once the NOC's machine has finished starting."),
+            Operators(fault) => return fault.problem(),
+            Site(error) => return error.problem(),
+            Work(error) => return error.problem(),
+            Invite(error) => return error.problem(),
             Store(error) => return error.problem(),
         };
         problem(status, code, self, remedy)
@@ -171,8 +204,22 @@ impl IntoResponse for ApiError {
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let headers = response.headers_mut();
+        match &self {
+            ApiError::Operators(Fault::TooManySignIns { wait }) => {
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                headers.insert(header::RETRY_AFTER, seconds.into());
+            }
+            ApiError::Operators(Fault::NotSignedIn | Fault::SessionEnded | Fault::SignInRefused) => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            ApiError::Operators(Fault::SecretShownOnce { location }) => {
+                headers.extend(HeaderValue::from_str(location).map(|location| (header::LOCATION, location)));
+            }
+            _ if status == StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
         }
         response
     }

@@ -104,12 +104,27 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<App> for Json<T, LIMIT
             _ => None,
         };
         let bytes = read(body, LIMIT).await?;
-        let value = serde_json::from_slice(&bytes).map_err(|e| ApiError::Malformed { why: describe(&e) })?;
-        Ok(Json(value, upload))
+        Ok(Json(parse(&bytes)?, upload))
     }
 }
 
-async fn read(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+/// A time that somebody asks about.
+pub(super) fn time(name: &str, asked: Option<u64>) -> Result<Option<u64>, ApiError> {
+    match asked {
+        Some(time) if i64::try_from(time).is_err() => {
+            Err(ApiError::Malformed { why: format!("`{name}` is a time that will never be") })
+        }
+        asked => Ok(asked),
+    }
+}
+
+/// Reads JSON.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes).map_err(|e| ApiError::Malformed { why: describe(&e) })
+}
+
+/// A body of at most `limit` bytes.
+pub(super) async fn read(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
     loop {

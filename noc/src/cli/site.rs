@@ -84,6 +84,12 @@ struct Values {
     /// Secondary name server; empty for none.
     #[arg(long)]
     dns2: Option<String>,
+    /// IPv6 addresses to give out; empty for none.
+    #[arg(long)]
+    pool6: Option<String>,
+    /// IPv6 default gateway; empty for none.
+    #[arg(long)]
+    gateway6: Option<String>,
     /// Host-name template.
     #[arg(long)]
     host_name: Option<String>,
@@ -112,6 +118,8 @@ impl Values {
             domain: self.domain.unwrap_or(site.domain),
             dns1: self.dns1.unwrap_or(site.dns1),
             dns2: self.dns2.unwrap_or(site.dns2),
+            pool6: self.pool6.unwrap_or(site.pool6),
+            gateway6: self.gateway6.unwrap_or(site.gateway6),
             host_name: self.host_name.unwrap_or(site.host_name),
             beat_interval_s: self.beat_interval.unwrap_or(site.beat_interval_s),
             confirm: self.confirm.map_or(site.confirm, Confirm::from),
@@ -134,8 +142,10 @@ impl SetArgs {
 
 /// A site by its name or number.
 pub(super) fn find<'a>(sites: &'a [Site], name: &str) -> anyhow::Result<&'a Site> {
-    match sites.iter().find(|site| site.name == name || site.id.to_string() == name) {
-        Some(site) => Ok(site),
-        None => bail!("there is no site `{name}`: list the sites with `muster-noc site list`"),
+    let mut found = sites.iter().filter(|site| site.name == name || site.id.to_string() == name);
+    match (found.next(), found.next()) {
+        (Some(site), None) => Ok(site),
+        (None, _) => bail!("there is no site `{name}`: list the sites with `muster-noc site list`"),
+        _ => bail!("several sites are called `{name}`: name the organisation, or give the site's number"),
     }
 }

@@ -11,9 +11,10 @@ use muster_protocol::parameters::{BEAT_INTERVAL_S, Confirm, DriftPolicy, Field, 
 use muster_protocol::text::misleads;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use utoipa::ToSchema;
 
 /// What an operator says about a site; the same words as [`Site`], without its number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SiteSpec {
     /// Its name, unique.
     pub name: String,
@@ -39,7 +40,8 @@ pub struct SiteSpec {
     pub host_name: String,
     /// Seconds between beats.
     pub beat_interval_s: u32,
-    /// What makes settings final.
+    /// What makes settings final: `kick_start` or `first_beat`.
+    #[schema(value_type = String, pattern = "^(kick_start|first_beat)$")]
     pub confirm: Confirm,
     /// Seconds until an unconfirmed configuration is rolled back.
     pub window_s: u16,
@@ -58,6 +60,8 @@ impl From<Site> for SiteSpec {
             domain: site.domain,
             dns1: site.dns1,
             dns2: site.dns2,
+            pool6: site.pool6,
+            gateway6: site.gateway6,
             host_name: site.host_name,
             beat_interval_s: site.beat_interval_s,
             confirm: site.confirm,

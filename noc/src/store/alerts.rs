@@ -129,7 +129,7 @@ fn members(db: &Connection, alert: u64) -> Result<Vec<Uid>, StoreError> {
     Ok(uids.collect::<Result<_, _>>()?)
 }
 
-fn read(db: &Connection, row: &Row<'_>) -> Result<Alert, StoreError> {
+pub(super) fn read(db: &Connection, row: &Row<'_>) -> Result<Alert, StoreError> {
     let id = row.get(0)?;
     Ok(Alert {
         id,

@@ -2,11 +2,13 @@
 
 use super::{from_word, word};
 use crate::error::StoreError;
+use crate::operators::OrganisationId;
+use crate::operators::access::DEFAULT_ORGANISATION;
 use muster_protocol::api::{ApplianceRecord, Health, Provisioning};
 use muster_protocol::id::{ConsoleId, Mac, Seq, SiteId, Uid};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-const COLUMNS: &str = "id, uid, mac, serial, model, claim, site, seq, applied, pinned, settings, interval_s, \
+pub(super) const COLUMNS: &str = "id, uid, mac, serial, model, claim, site, seq, applied, pinned, settings, interval_s, \
                        provisioning, health, last_beat, beat, voucher";
 
 /// A row, with what is for the NOC alone.
@@ -42,10 +44,17 @@ pub(crate) fn find(db: &Connection, uid: &Uid) -> Result<Option<Appliance>, Stor
     statement.query_row([uid.0], |row| Ok(read(row))).optional()?.transpose()
 }
 
-/// The appliances of the inventory with a MAC, and their sites.
-pub(crate) fn with_mac(db: &Connection, mac: Mac) -> Result<Vec<(Uid, Option<SiteId>)>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT uid, site FROM appliances WHERE mac = ?1")?;
-    let rows = statement.query_map([mac.0], |row| Ok((Uid(row.get(0)?), row.get::<_, Option<u32>>(1)?.map(SiteId))))?;
+/// The appliances with a MAC in the inventory of a console's organisation, and their sites.
+pub(crate) fn with_mac(
+    db: &Connection,
+    console: ConsoleId,
+    mac: Mac,
+) -> Result<Vec<(Uid, Option<SiteId>)>, StoreError> {
+    let sql = "SELECT uid, site FROM appliances WHERE mac = ?1
+               AND organisation = (SELECT organisation FROM consoles WHERE id = ?2)";
+    let mut statement = db.prepare_cached(sql)?;
+    let read = |row: &Row<'_>| Ok((Uid(row.get(0)?), row.get::<_, Option<u32>>(1)?.map(SiteId)));
+    let rows = statement.query_map(params![mac.0, console.0], read)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -60,7 +69,8 @@ pub(crate) fn all(db: &Connection) -> Result<Vec<Appliance>, StoreError> {
     Ok(found)
 }
 
-/// The appliances of a console's sites that changed after a revision, oldest change first, at most `limit`.
+/// The appliances of a console's sites, and those of its organisation that are at none, which changed after a revision; oldest
+/// change first, at most `limit`. The `+` keeps the search on the index of revisions.
 pub(crate) fn of_console(
     db: &Connection,
     console: ConsoleId,
@@ -69,6 +79,7 @@ pub(crate) fn of_console(
 ) -> Result<Vec<(u64, ApplianceRecord)>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS}, revision FROM appliances WHERE revision > ?2
+         AND +organisation = (SELECT organisation FROM consoles WHERE id = ?1)
          AND (site IS NULL OR site IN (SELECT site FROM console_sites WHERE console = ?1)) ORDER BY revision LIMIT ?3"
     );
     let mut statement = db.prepare_cached(&sql)?;
@@ -95,7 +106,8 @@ pub(crate) struct NewAppliance<'a> {
 pub(crate) fn insert(db: &Connection, new: &NewAppliance<'_>) -> Result<(), StoreError> {
     let revision = super::next_revision(db)?;
     let sql =
-        "INSERT INTO appliances (uid, mac, serial, model, claim, site, revision) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        "INSERT INTO appliances (uid, mac, serial, model, claim, site, revision, organisation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,
+         coalesce((SELECT organisation FROM sites WHERE id = ?6), ?8))";
     db.prepare_cached(sql)?.execute(params![
         new.uid.0,
         new.mac.0,
@@ -103,8 +115,16 @@ pub(crate) fn insert(db: &Connection, new: &NewAppliance<'_>) -> Result<(), Stor
         new.model,
         new.claim,
         new.site.map(|site| site.0),
-        revision
+        revision,
+        DEFAULT_ORGANISATION
     ])?;
+    Ok(())
+}
+
+/// Gives an appliance that is at no site to an organisation.
+pub(crate) fn set_organisation(db: &Connection, uid: &Uid, organisation: OrganisationId) -> Result<(), StoreError> {
+    let sql = "UPDATE appliances SET organisation = ?2 WHERE uid = ?1 AND site IS NULL";
+    db.prepare_cached(sql)?.execute(params![uid.0, organisation])?;
     Ok(())
 }
 
@@ -163,7 +183,7 @@ pub(super) fn from_json<T: serde::de::DeserializeOwned>(what: &'static str, text
     serde_json::from_str(text).map_err(|_| StoreError::Corrupt { what })
 }
 
-fn read(row: &Row<'_>) -> Result<Appliance, StoreError> {
+pub(super) fn read(row: &Row<'_>) -> Result<Appliance, StoreError> {
     let settings: Option<String> = row.get(10)?;
     let beat: Option<String> = row.get(15)?;
     let voucher: Option<Vec<u8>> = row.get(16)?;

@@ -4,6 +4,7 @@ use super::appliances::{self, from_json, json};
 use super::work::{self, Due};
 use super::{late, results};
 use crate::api::ApiError;
+use crate::audit::By;
 use crate::error::StoreError;
 use crate::watch::Notice;
 use muster_protocol::api::{Beat, BeatRecord};
@@ -48,8 +49,11 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
         return Ok(Kept { interval_s, notices: Vec::new(), due: work::due(db, now, &appliance, standing)? });
     }
     // A console can die between kick-start and report. A beat under a grant proves that it is in force.
-    let proven =
-        if beat.seq > appliance.applied { results::keep(db, now, &appliance, beat.seq, true, "")? } else { None };
+    let proven = if beat.seq > appliance.applied {
+        results::keep(db, now, &By::appliance(uid), &appliance, beat.seq, true, "")?
+    } else {
+        None
+    };
     let mut notices: Vec<Notice> = proven.into_iter().collect();
     let expected = appliance.applied.0 > 0 || !notices.is_empty();
     if let (true, Some(site)) = (expected && interval_s != appliance.interval_s, appliance.record.site) {
@@ -89,7 +93,11 @@ pub(crate) fn history(db: &Connection, console: ConsoleId, uid: &Uid, since: u64
     let sql =
         "SELECT id FROM appliances WHERE uid = ?1 AND site IN (SELECT site FROM console_sites WHERE console = ?2)";
     let id: Option<i64> = db.prepare_cached(sql)?.query_row(params![uid.0, console.0], |row| row.get(0)).optional()?;
-    let id = id.ok_or(ApiError::UnknownAppliance { uid: *uid })?;
+    Ok(of_appliance(db, id.ok_or(ApiError::UnknownAppliance { uid: *uid })?, since)?)
+}
+
+/// One appliance's history since a time, oldest first.
+pub(crate) fn of_appliance(db: &Connection, id: i64, since: u64) -> Result<Vec<BeatRecord>, StoreError> {
     // The newest rows matter when there are too many.
     let sql = "SELECT time, report FROM beats WHERE appliance = ?1 AND time >= ?2 ORDER BY time DESC, id DESC LIMIT ?3";
     let mut statement = db.prepare_cached(sql)?;

@@ -2,6 +2,7 @@
 
 use super::appliances::{Appliance, from_json};
 use super::results;
+use crate::audit::By;
 use crate::error::StoreError;
 use crate::watch::Notice;
 use crate::work::{GivenState, GivenView};
@@ -44,7 +45,7 @@ pub(super) fn due(
         return Ok(None);
     }
     if expires < now {
-        results::keep(db, now, appliance, seq, false, Reason::Expired.code())?;
+        results::keep(db, now, &By::noc(), appliance, seq, false, Reason::Expired.code())?;
         return Ok(None);
     }
     if given.is_none() {
@@ -69,7 +70,8 @@ pub(super) fn failed(
     }
     let detail: String = failure.detail.chars().filter(|c| !misleads(*c)).take(MAX_DETAIL).collect();
     tracing::warn!(uid = %appliance.record.uid, seq = %failure.seq, reason = %printable(&failure.reason), "new settings were not taken");
-    let notice = results::keep(db, now, appliance, failure.seq, false, &failure.reason)?;
+    let by = By::appliance(&appliance.record.uid);
+    let notice = results::keep(db, now, &by, appliance, failure.seq, false, &failure.reason)?;
     db.prepare_cached("UPDATE grants SET detail = ?3 WHERE appliance = ?1 AND seq = ?2")?.execute(params![
         appliance.id,
         failure.seq.0,
@@ -112,10 +114,10 @@ pub(crate) fn view(db: &Connection, now: u64, appliance: &Appliance) -> Result<O
 }
 
 /// Takes back a grant that is not over. An appliance that has got it already may apply it all the same.
-pub(crate) fn cancel(db: &Connection, now: u64, appliance: &Appliance) -> Result<bool, StoreError> {
+pub(crate) fn cancel(db: &Connection, now: u64, by: &By, appliance: &Appliance) -> Result<bool, StoreError> {
     let open = view(db, now, appliance)?
         .filter(|view| matches!(view.state, GivenState::Waiting | GivenState::Given | GivenState::Expired));
     let Some(open) = open else { return Ok(false) };
-    results::keep(db, now, appliance, open.seq, false, "cancelled")?;
+    results::keep(db, now, by, appliance, open.seq, false, "cancelled")?;
     Ok(true)
 }

@@ -4,9 +4,11 @@ use super::appliances::{self, Appliance, json};
 use super::consoles::Console;
 use super::holdings::{self, Holdings, Wish};
 use super::plans::policy;
-use super::word;
+use super::{audit, organisations, word};
 use crate::api::ApiError;
+use crate::audit::{By, Event};
 use crate::error::StoreError;
+use crate::operators::access::Place;
 use crate::policy::allocation::Allocation;
 use crate::policy::site::Policy;
 use muster_protocol::api::Provisioning;
@@ -57,28 +59,33 @@ pub(crate) struct Decision {
     pub(crate) outcome: Result<Unsigned, Vec<FieldError>>,
 }
 
-/// Who brings a grant to its appliance.
+/// Who brings a grant to its appliance, and who asked for it.
 #[derive(Clone, Copy)]
 pub(crate) enum Bearer<'a> {
     /// A console, by datagram.
-    Console(&'a Console),
+    Console(&'a Console, &'a By),
     /// The NOC itself, with the answer to a beat.
-    Noc,
+    Noc(&'a By),
 }
 
 impl Bearer<'_> {
     fn console(self) -> Option<ConsoleId> {
         match self {
-            Bearer::Console(console) => Some(console.id),
-            Bearer::Noc => None,
+            Bearer::Console(console, _) => Some(console.id),
+            Bearer::Noc(_) => None,
         }
+    }
+
+    fn by(&self) -> &By {
+        let (Bearer::Console(_, by) | Bearer::Noc(by)) = self;
+        by
     }
 
     /// What the grant says of who may deliver it.
     fn key(self, issuer: &Issuer) -> PublicKey {
         match self {
-            Bearer::Console(console) => console.key,
-            Bearer::Noc => issuer.root,
+            Bearer::Console(console, _) => console.key,
+            Bearer::Noc(_) => issuer.root,
         }
     }
 }
@@ -93,7 +100,7 @@ pub(crate) fn decide(
     items: &[Asked],
 ) -> Result<Vec<Decision>, ApiError> {
     console.may_use(site)?;
-    decide_for(db, now, Bearer::Console(console), issuer, site, items)
+    decide_for(db, now, Bearer::Console(console, &By::console(console.id)), issuer, site, items)
 }
 
 /// Decides a batch.
@@ -368,6 +375,10 @@ fn grant(
     let revision = super::next_revision(db)?;
     db.prepare_cached("UPDATE appliances SET seq = ?2, provisioning = ?3, revision = ?4 WHERE id = ?1")?
         .execute(params![appliance.id, seq.0, word(&Provisioning::Granted), revision])?;
+    let detail = serde_json::json!({ "seq": seq, "settings": settings.to_raw(), "expires": expires });
+    let place = Place { organisation: organisations::of_site(db, site.id)?, site: Some(site.id) };
+    let event = Event::new(place, "grant.sign", format!("appliance:{}", appliance.record.uid));
+    audit::record(db, now, bearer.by(), event.with(detail))?;
     let unpinned = !appliance.pinned && !appliance.claim.is_empty();
     Ok(Unsigned {
         claim: unpinned.then_some(appliance.claim),

@@ -1,8 +1,12 @@
 //! The inventory: appliances that a vendor's manifest names.
 
 use super::appliances::{self, Appliance, NewAppliance};
+use super::{audit, fleet};
+use crate::audit::{By, Event};
 use crate::error::StoreError;
 use crate::inventory::{ImportError, ImportReport, LineError, ManifestRow, at};
+use crate::operators::OrganisationId;
+use crate::operators::access::Place;
 use muster_protocol::crypto::claim::ClaimSecret;
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::id::Uid;
@@ -12,14 +16,17 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub(crate) fn import(
     db: &Connection,
     now: u64,
+    by: &By,
     root: &PublicKey,
+    organisation: OrganisationId,
     rows: &[ManifestRow],
 ) -> Result<ImportReport, ImportError> {
     let mut report = ImportReport::default();
     let mut errors = Vec::new();
     for row in rows {
         let known = appliances::find(db, &row.uid)?;
-        if let Some(error) = conflict(db, row)?.or_else(|| voucher_fault(now, root, row, known.as_ref())) {
+        let foreign = foreign(db, organisation, row)?;
+        if let Some(error) = foreign.or(conflict(db, row)?).or_else(|| voucher_fault(now, root, row, known.as_ref())) {
             errors.push(error);
             continue;
         }
@@ -31,6 +38,7 @@ pub(crate) fn import(
                 let claim = claim.as_deref().unwrap_or_default();
                 let new = NewAppliance { uid: row.uid, mac: row.mac, serial, model, claim, site: None };
                 appliances::insert(db, &new)?;
+                appliances::set_organisation(db, &row.uid, organisation)?;
                 if let Some((voucher, known)) = voucher.zip(appliances::find(db, &row.uid)?) {
                     appliances::set_voucher(db, known.id, voucher)?;
                 }
@@ -60,15 +68,33 @@ pub(crate) fn import(
             }
         }
     }
-    if errors.is_empty() { Ok(report) } else { Err(ImportError::lines(errors)) }
+    if !errors.is_empty() {
+        return Err(ImportError::lines(errors));
+    }
+    let event =
+        Event::new(Place::organisation(organisation), "inventory.import", format!("organisation:{organisation}"));
+    audit::record(db, now, by, event.with(serde_json::json!(report)))?;
+    Ok(report)
+}
+
+/// Nobody imports what another organisation has.
+fn foreign(db: &Connection, organisation: OrganisationId, row: &ManifestRow) -> Result<Option<LineError>, StoreError> {
+    let place = fleet::place_of(db, &row.uid)?;
+    let is_foreign = place.is_some_and(|place| place.organisation != Some(organisation));
+    Ok(is_foreign.then(|| {
+        let message = format!("appliance {} belongs to another organisation: import it there", row.uid.short());
+        at(row.line, "other_organisation", message)
+    }))
 }
 
 /// Takes an appliance out of its site: nothing is granted, held or expected any more. False when it is not known.
 ///
 /// Its number of the last grant stays, since the appliance itself remembers it, and so does its history of beats. Its grants
 /// go, so that neither a late result nor a beat puts them in force again. `health` is left to [`released`].
-pub(crate) fn release(db: &Connection, uid: &Uid) -> Result<bool, StoreError> {
+pub(crate) fn release(db: &Connection, now: u64, by: &By, uid: &Uid) -> Result<bool, StoreError> {
     let Some(known) = appliances::find(db, uid)? else { return Ok(false) };
+    let place = fleet::place_of(db, uid)?.unwrap_or(Place::NOC);
+    audit::record(db, now, by, Event::new(place, "appliance.release", format!("appliance:{uid}")))?;
     for sql in [
         "DELETE FROM grants WHERE appliance = ?1",
         "DELETE FROM addresses WHERE appliance = ?1",

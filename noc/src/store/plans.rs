@@ -5,6 +5,7 @@ use super::consoles::Console;
 use super::holdings::{self, Holdings};
 use super::retirement;
 use super::sites;
+use super::{fleet, organisations};
 use crate::api::ApiError;
 use crate::error::{StoreError, problem};
 use crate::policy::allocation::{Allocation, AllocationError};
@@ -71,6 +72,21 @@ type Owned = (Ownership, Option<Appliance>, Option<Problem>);
 /// Whether the site may configure an appliance; takes it over when it is free.
 fn own(db: &Connection, now: u64, site: SiteId, asked: &Asked) -> Result<Owned, ApiError> {
     let known = appliances::find(db, &asked.uid)?;
+    if known.is_some()
+        && fleet::place_of(db, &asked.uid)?.and_then(|place| place.organisation) != organisations::of_site(db, site)?
+    {
+        // Nothing of what the other one knows is said. That it is not free is all that whoever holds the appliance learns.
+        let problem = match asked.claim {
+            None => unclaimed(asked),
+            Some(_) => problem(
+                409,
+                "claim_of_another",
+                format!("appliance {} cannot be claimed here", asked.uid.short()),
+                "Ask who runs the NOC: it is in another inventory.",
+            ),
+        };
+        return Ok((Ownership::Unclaimed, None, Some(problem)));
+    }
     if known.as_ref().is_some_and(Appliance::is_retired) {
         let problem = problem(
             409,
@@ -118,15 +134,7 @@ fn own(db: &Connection, now: u64, site: SiteId, asked: &Asked) -> Result<Owned, 
             return Ok((Ownership::Unclaimed, None, Some(problem)));
         }
         (None, Some(_)) => None,
-        (None, None) => {
-            let problem = problem(
-                404,
-                "unclaimed",
-                format!("appliance {} is not in the inventory", asked.uid.short()),
-                "Type the code from its label, or import the vendor's manifest.",
-            );
-            return Ok((Ownership::Unclaimed, None, Some(problem)));
-        }
+        (None, None) => return Ok((Ownership::Unclaimed, None, Some(unclaimed(asked)))),
     };
     match (known, claim) {
         (None, claim) => {
@@ -151,6 +159,15 @@ fn own(db: &Connection, now: u64, site: SiteId, asked: &Asked) -> Result<Owned, 
     }
     let appliance = appliances::find(db, &asked.uid)?;
     Ok((Ownership::Owned, appliance, None))
+}
+
+fn unclaimed(asked: &Asked) -> Problem {
+    problem(
+        404,
+        "unclaimed",
+        format!("appliance {} is not in the inventory", asked.uid.short()),
+        "Type the code from its label, or import the vendor's manifest.",
+    )
 }
 
 /// Why there is no voucher for an appliance that wants one.

@@ -4,8 +4,10 @@ use super::appliances::{self, Appliance, from_json};
 use super::consoles::Console;
 use super::holdings::{self, Wish};
 use super::plans::LEASE_S;
-use super::word;
+use super::{audit, organisations, word};
+use crate::audit::{By, Event};
 use crate::error::StoreError;
+use crate::operators::access::Place;
 use crate::watch::Notice;
 use muster_protocol::api::{Health, Provisioning, ResultItem};
 use muster_protocol::id::{Seq, SiteId};
@@ -33,7 +35,7 @@ pub(crate) fn report(
         if !appliance.record.site.is_some_and(|site| console.sites.contains(&site)) {
             continue;
         }
-        notices.extend(keep(db, now, &appliance, item.seq, item.configured, &item.reason)?);
+        notices.extend(keep(db, now, &By::console(console.id), &appliance, item.seq, item.configured, &item.reason)?);
     }
     Ok(notices)
 }
@@ -42,6 +44,7 @@ pub(crate) fn report(
 pub(super) fn keep(
     db: &Connection,
     now: u64,
+    by: &By,
     appliance: &Appliance,
     seq: Seq,
     configured: bool,
@@ -64,6 +67,10 @@ pub(super) fn keep(
         "UPDATE grants SET configured = ?3, reason = ?4, reported = ?5 WHERE appliance = ?1 AND seq = ?2",
     )?
     .execute(params![appliance.id, seq.0, configured, reason, now])?;
+    let action = if configured { "appliance.configured" } else { "appliance.failed" };
+    let place = Place { organisation: organisations::of_site(db, SiteId(site))?, site: Some(SiteId(site)) };
+    let detail = serde_json::json!({ "seq": seq, "reason": reason, "settings": settings });
+    audit::record(db, now, by, Event::new(place, action, format!("appliance:{}", appliance.record.uid)).with(detail))?;
     match configured {
         true if seq > appliance.applied => {
             let in_force = InForce { seq, site: SiteId(site), settings, interval_s };

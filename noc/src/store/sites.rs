@@ -1,7 +1,10 @@
 //! Sites.
 
-use super::{drift, from_word, word};
+use super::{drift, from_word, organisations, word};
 use crate::error::StoreError;
+use crate::operators::OrganisationId;
+#[cfg(test)]
+use crate::operators::access::DEFAULT_ORGANISATION;
 use crate::policy::site::{Policy, SiteError};
 use muster_protocol::api::Site;
 use muster_protocol::id::{ConsoleId, SiteId};
@@ -10,13 +13,20 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 const COLUMNS: &str = "id, name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s, \
                        drift, pool6, gateway6";
 
-/// Adds a site whose values were checked; the number in `policy` is ignored.
+/// Adds a site to the default organisation.
+#[cfg(test)]
 pub(crate) fn add(db: &Connection, policy: &Policy) -> Result<Site, SiteError> {
+    add_to(db, DEFAULT_ORGANISATION, policy)
+}
+
+/// Adds a site whose values were checked; the number in `policy` is ignored.
+pub(crate) fn add_to(db: &Connection, organisation: OrganisationId, policy: &Policy) -> Result<Site, SiteError> {
     let s = &policy.site;
-    name_is_free(db, s)?;
+    name_is_free(db, organisation, s)?;
     db.execute(
         "INSERT INTO sites (name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s,
-         drift, pool6, gateway6) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+         drift, pool6, gateway6, organisation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         params![
             s.name,
             s.pool,
@@ -31,7 +41,8 @@ pub(crate) fn add(db: &Connection, policy: &Policy) -> Result<Site, SiteError> {
             s.window_s,
             s.drift.as_ref().map(word),
             s.pool6,
-            s.gateway6
+            s.gateway6,
+            organisation
         ],
     )?;
     super::next_revision(db)?;
@@ -41,7 +52,8 @@ pub(crate) fn add(db: &Connection, policy: &Policy) -> Result<Site, SiteError> {
 /// Replaces a site's values.
 pub(crate) fn update(db: &Connection, policy: &Policy) -> Result<(), SiteError> {
     let s = &policy.site;
-    name_is_free(db, s)?;
+    let organisation = organisations::of_site(db, s.id)?.ok_or(SiteError::UnknownSite { site: s.id })?;
+    name_is_free(db, organisation, s)?;
     let changed = db.execute(
         "UPDATE sites SET name = ?2, pool = ?3, netmask = ?4, gateway = ?5, domain = ?6, dns1 = ?7, dns2 = ?8,
          host_name = ?9, beat_interval_s = ?10, confirm = ?11, window_s = ?12, drift = ?13, pool6 = ?14, gateway6 = ?15
@@ -94,9 +106,9 @@ pub(crate) fn find(db: &Connection, id: SiteId) -> Result<Option<Site>, StoreErr
     statement.query_row([id.0], |row| Ok(read(row))).optional()?.transpose()
 }
 
-fn name_is_free(db: &Connection, site: &Site) -> Result<(), SiteError> {
-    let other: Option<u32> =
-        db.query_row("SELECT id FROM sites WHERE name = ?1", [&site.name], |row| row.get(0)).optional()?;
+fn name_is_free(db: &Connection, organisation: OrganisationId, site: &Site) -> Result<(), SiteError> {
+    let sql = "SELECT id FROM sites WHERE organisation = ?1 AND name = ?2";
+    let other: Option<u32> = db.query_row(sql, params![organisation, site.name], |row| row.get(0)).optional()?;
     match other {
         Some(id) if id != site.id.0 => Err(SiteError::NameTaken { name: site.name.clone() }),
         _ => Ok(()),

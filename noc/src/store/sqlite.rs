@@ -155,6 +155,15 @@ fn connect(path: &Path, limit_mib: Option<u32>) -> Result<Connection, OpenError>
     Ok(db)
 }
 
+/// Makes the tables as a former version had them.
+#[cfg(test)]
+pub(super) fn connect_at(path: &Path, version: i32) -> Connection {
+    let mut db = Connection::open(path).expect("opens");
+    let target = refinery::Target::Version(version);
+    migrations::runner().set_target(target).run(&mut db).expect("tables");
+    db
+}
+
 /// Sets the largest size of the database; `None` for no limit of our own.
 pub(crate) fn limit_size(db: &Connection, limit_mib: Option<u32>) -> Result<(), StoreError> {
     let page: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;

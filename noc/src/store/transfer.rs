@@ -4,6 +4,7 @@ use super::appliances::{self, Appliance, NewAppliance, json};
 use super::{handover, holdings, sites, word};
 use crate::error::StoreError;
 use crate::handover::{HandoverError, TransferReport, TransferredAppliance};
+use crate::operators::access::DEFAULT_ORGANISATION;
 use crate::policy::allocation::Allocation;
 use crate::policy::site::Policy;
 use muster_protocol::api::{Provisioning, Site};
@@ -67,7 +68,7 @@ fn accept_site(db: &Connection, site: &Site) -> Result<bool, HandoverError> {
         }
         return Err(HandoverError::SiteTaken { site: site.id, ours: known.name, theirs: site.name.clone() });
     }
-    let added = sites::add(db, &Policy::of(site.clone())?)?;
+    let added = sites::add_to(db, DEFAULT_ORGANISATION, &Policy::of(site.clone())?)?;
     db.execute("UPDATE sites SET id = ?2 WHERE id = ?1", params![added.id.0, site.id.0])?;
     Ok(true)
 }

@@ -181,3 +181,79 @@ fn a_hand_over_is_typed_at_both_nocs_and_says_what_to_do_next() {
     assert!(good(&old, &["handover", "show"]).contains("Called off"));
     assert!(good(&old, &["handover", "start"]).contains("another address of this NOC"));
 }
+
+/// With something on standard input.
+fn told(dir: &Path, words: &[&str], input: &str) -> Output {
+    let mut command = muster_noc(dir, words);
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().expect("runs");
+    std::io::Write::write_all(&mut child.stdin.take().expect("piped"), input.as_bytes()).expect("written");
+    child.wait_with_output().expect("ends")
+}
+
+#[test]
+fn organisations_operators_and_the_audit_log() {
+    install_provider();
+    let dir = tempfile::TempDir::new().expect("folder");
+    let dir = dir.path().join("noc");
+    good(&dir, &["init", "--address", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
+    assert!(bad(&dir, &["audit", "anchor"]).contains("nothing to sign"));
+
+    assert!(good(&dir, &["organisation", "add", "--handle", "acme", "--name", "Acme"]).contains("number 2"));
+    assert!(bad(&dir, &["organisation", "add", "--handle", "ACME", "--name", "x"]).contains("[handle_taken]"));
+    assert!(bad(&dir, &["organisation", "add", "--handle", "a b", "--name", "x"]).contains("[invalid]"));
+    assert!(good(&dir, &["organisation", "list"]).contains("acme  Acme"));
+    good(&dir, &SITE);
+    let of_acme = [&SITE[..], &["--organisation", "acme"]].concat();
+    assert!(good(&dir, &of_acme).contains("number 2"), "the same name, in another organisation");
+    assert!(bad(&dir, &of_acme).contains("[site_name_taken]"));
+    assert!(bad(&dir, &["console", "invite", "--site", "Bern"]).contains("several sites"));
+    assert!(bad(&dir, &["console", "invite", "--site", "1", "--site", "2"]).contains("[invite_organisations]"));
+    assert!(
+        good(&dir, &["console", "invite", "--site", "Bern", "--organisation", "acme"]).starts_with("muster-invite:")
+    );
+    assert!(bad(&dir, &["console", "invite", "--site", "1", "--organisation", "nobody"]).contains("no organisation"));
+
+    let add = ["operator", "add", "--login", "anna", "--role", "administrator", "--organisation", "acme"];
+    let short = told(&dir, &add, "short\n");
+    assert!(String::from_utf8_lossy(&short.stderr).contains("[password_refused]"));
+    let added = told(&dir, &add, "correct horse battery\n");
+    assert_eq!(String::from_utf8_lossy(&added.stdout), "anna@acme may sign in.\n");
+    let again = told(&dir, &add, "correct horse battery\n");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("[login_taken]"));
+    assert!(
+        bad(&dir, &["operator", "add", "--login", "x", "--role", "viewer", "--site", "Bern"])
+            .contains("--organisation")
+    );
+    let role = ["operator", "role", "anna@acme", "--role", "viewer", "--organisation", "acme", "--site", "Bern"];
+    assert!(good(&dir, &role).contains("Viewer organisation 2 site 2"));
+    assert!(bad(&dir, &["operator", "role", "anna@acme", "--role", "viewer"]).contains("[invalid]"), "beyond her own");
+    assert!(told(&dir, &["operator", "password", "anna@acme"], "another good password").status.success());
+    assert!(good(&dir, &["operator", "disable", "anna@acme"]).contains("disabled"));
+    assert!(good(&dir, &["operator", "enable", "anna@acme"]).contains("enabled"));
+    assert!(bad(&dir, &["operator", "disable", "nobody"]).contains("[not_found]"));
+    assert!(good(&dir, &["operator", "list"]).contains("anna@acme"));
+
+    assert!(good(&dir, &["audit", "verify"]).contains("records are as they were written"));
+    let found = good(&dir, &["audit", "search", "--action", "operator.", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&found).expect("JSON");
+    assert_eq!((found[0]["action"].as_str(), found[0]["actor"].as_str()), (Some("operator.change"), Some("local")));
+    let exported = good(&dir, &["audit", "export", "--format", "jsonl"]);
+    let lines: Vec<serde_json::Value> =
+        exported.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(lines.iter().zip(1..).all(|(line, n)| line["seq"] == n) && lines.len() > 8);
+    assert!(!exported.contains("battery") && !exported.contains("good password"));
+    let syslog = good(&dir, &["audit", "export", "--format", "syslog", "--after", "1"]);
+    assert_eq!(syslog.lines().count(), lines.len() - 1);
+    assert!(syslog.lines().all(|line| line.starts_with("<110>1 20") && line.contains(" 127.0.0.1 muster-noc - ")));
+
+    let anchor = dir.join("elsewhere.json");
+    std::fs::write(&anchor, good(&dir, &["audit", "anchor"])).expect("kept");
+    let anchor = anchor.to_str().expect("text");
+    let held = format!("signed up to {}", lines.len());
+    assert!(good(&dir, &["audit", "verify", "--anchor", anchor]).contains(&held));
+    assert!(bad(&dir, &["audit", "verify", "--anchor", "/dev/null"]).contains("[not_an_anchor]"));
+    let db = rusqlite::Connection::open(dir.join("noc.sqlite")).expect("opens");
+    db.execute("UPDATE audit SET actor = 'noc' WHERE seq = 3", []).expect("forged");
+    assert!(bad(&dir, &["audit", "verify"]).contains("record 3 is not as it was written"));
+}

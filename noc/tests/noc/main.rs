@@ -1,14 +1,19 @@
 //! The NOC over real TLS and a real database: every client here has the keys and certificates a real one has.
 
+mod api;
+mod audit;
 mod client;
 mod command;
 mod drift;
 mod handover;
 mod ipv6;
+mod interface;
+mod isolation;
 mod journey;
 mod many;
 mod queue;
 mod refusals;
+mod signing_in;
 mod vouchers;
 mod watching;
 mod work;

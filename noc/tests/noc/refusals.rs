@@ -310,9 +310,10 @@ async fn sites_and_invites_are_checked() {
     let wrong = muster_noc::SiteSpec { pool: "x".into(), ..crate::world::spec() };
     assert_eq!(world.noc.add_site(wrong).expect_err("wrong pool").problem().code, "site_invalid");
     let missing = world.noc.update_site(SiteId(9), crate::world::spec());
-    assert_eq!(missing.expect_err("taken or missing").problem().code, "site_name_taken");
-    let missing = muster_noc::SiteSpec { name: "Thun".into(), ..crate::world::spec() };
-    assert_eq!(world.noc.update_site(SiteId(9), missing).expect_err("missing").problem().code, "unknown_site");
+    assert_eq!(missing.expect_err("missing").problem().code, "unknown_site");
+    let thun = world.noc.add_site(muster_noc::SiteSpec { name: "Thun".into(), ..crate::world::spec() }).expect("added");
+    let taken = world.noc.update_site(thun.id, crate::world::spec());
+    assert_eq!(taken.expect_err("taken").problem().code, "site_name_taken");
     let moved = muster_noc::SiteSpec { pool: "192.0.2.200-192.0.2.201".into(), ..crate::world::spec() };
     assert_eq!(world.noc.update_site(site.id, moved).expect("good").pool, "192.0.2.200-192.0.2.201");
     assert!(matches!(world.noc.invite(&[], HOUR), Err(InviteError::Sites { count: 0 })));

@@ -43,6 +43,8 @@ pub enum Purpose {
     HandoverOffer,
     /// NOC root over what it knows of appliances, for the NOC that takes them over.
     Transfer,
+    /// NOC root over the end of its audit log.
+    AuditAnchor,
 }
 
 impl Purpose {
@@ -63,6 +65,7 @@ impl Purpose {
             Purpose::Handover => b"muster/1 hand-over",
             Purpose::HandoverOffer => b"muster/1 hand-over offer",
             Purpose::Transfer => b"muster/1 transfer",
+            Purpose::AuditAnchor => b"muster/1 audit anchor",
         }
     }
 }

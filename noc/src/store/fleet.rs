@@ -1,0 +1,250 @@
+//! What operators see of sites, appliances, consoles and alerts: pages of what is theirs.
+
+use super::{alerts, appliances, rows, sites};
+use crate::api::{Page, Window};
+use crate::error::StoreError;
+use crate::operators::access::{OperatorId, OrganisationId, Place, visible};
+use muster_protocol::api::{Alert, ApplianceRecord, Site};
+use muster_protocol::id::{ConsoleId, SiteId, Uid};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// A site, and whose it is.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedSite {
+    pub(crate) organisation: OrganisationId,
+    pub(crate) site: Site,
+}
+
+/// Which appliances are looked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ApplianceFilter {
+    pub(crate) organisation: Option<OrganisationId>,
+    pub(crate) site: Option<SiteId>,
+    pub(crate) health: Option<String>,
+    pub(crate) provisioning: Option<String>,
+    pub(crate) model: Option<String>,
+    /// A part of the serial number, host name, address or MAC address, in whatever case.
+    pub(crate) text: Option<String>,
+}
+
+/// An appliance, and whose it is.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedAppliance {
+    pub(crate) row: i64,
+    pub(crate) organisation: OrganisationId,
+    pub(crate) record: ApplianceRecord,
+}
+
+/// A console as an operator sees it: with those of its sites that they see.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedConsole {
+    pub(crate) id: ConsoleId,
+    pub(crate) organisation: OrganisationId,
+    pub(crate) name: String,
+    pub(crate) enrolled: u64,
+    pub(crate) revoked: Option<u64>,
+    pub(crate) sites: Vec<SiteId>,
+}
+
+/// An alert, and what was said of it.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedAlert {
+    pub(crate) organisation: OrganisationId,
+    pub(crate) alert: Alert,
+    pub(crate) acknowledged: Option<u64>,
+    pub(crate) acknowledged_by: String,
+    pub(crate) note: String,
+}
+
+/// Sites, by number.
+pub(crate) fn sites(
+    db: &Connection,
+    reader: OperatorId,
+    organisation: Option<OrganisationId>,
+    window: Window,
+) -> Result<Page<OwnedSite>, StoreError> {
+    let seen = visible("sites.organisation", "sites.id");
+    let sql = format!(
+        "SELECT id, organisation FROM sites WHERE {seen} AND (?2 IS NULL OR organisation = ?2) AND id > ?3
+         ORDER BY id LIMIT ?4"
+    );
+    let asked = params![reader, organisation, window.after.unwrap_or(0), window.rows()];
+    let found = rows(db, &sql, asked, |row| Ok::<_, StoreError>((SiteId(row.get(0)?), row.get(1)?)))?;
+    let mut owned = Vec::with_capacity(found.len());
+    for (id, organisation) in found {
+        owned.extend(sites::find(db, id)?.map(|site| OwnedSite { organisation, site }));
+    }
+    Ok(Page::of(owned, window.limit, |owned| i64::from(owned.site.id.0)))
+}
+
+/// One site.
+pub(crate) fn site(db: &Connection, id: SiteId) -> Result<Option<OwnedSite>, StoreError> {
+    let organisation = super::organisations::of_site(db, id)?;
+    Ok(organisation.zip(sites::find(db, id)?).map(|(organisation, site)| OwnedSite { organisation, site }))
+}
+
+/// Appliances, in the order in which they became known.
+pub(crate) fn appliances(
+    db: &Connection,
+    reader: OperatorId,
+    filter: &ApplianceFilter,
+    window: Window,
+) -> Result<Page<OwnedAppliance>, StoreError> {
+    let seen = visible("appliances.organisation", "appliances.site");
+    let sql = format!(
+        "SELECT {}, organisation FROM appliances WHERE {seen} AND id > ?2 AND (?3 IS NULL OR organisation = ?3)
+         AND (?4 IS NULL OR site = ?4) AND (?5 IS NULL OR health = ?5) AND (?6 IS NULL OR provisioning = ?6)
+         AND (?7 IS NULL OR model = ?7) AND (?8 IS NULL OR instr(lower(serial), ?8)
+         OR instr(lower(coalesce(json_extract(settings, '$.host_name'), '')), ?8)
+         OR instr(coalesce(json_extract(settings, '$.address'), ''), ?8)
+         OR (?9 <> '' AND instr(lower(hex(mac)), ?9)))
+         ORDER BY id LIMIT ?10",
+        appliances::COLUMNS
+    );
+    let text = filter.text.as_deref().map(str::to_lowercase);
+    // Digits of a MAC address, however they are grouped.
+    let digits: String = text.iter().flat_map(|text| text.chars()).filter(|c| !matches!(c, ':' | '-' | '.')).collect();
+    let digits = if digits.chars().all(|c| c.is_ascii_hexdigit()) { digits } else { String::new() };
+    let asked = params![
+        reader,
+        window.after.unwrap_or(0),
+        filter.organisation,
+        filter.site.map(|site| site.0),
+        filter.health,
+        filter.provisioning,
+        filter.model,
+        text,
+        digits,
+        window.rows()
+    ];
+    let found = rows(db, &sql, asked, owned_appliance)?;
+    Ok(Page::of(found, window.limit, |owned| owned.row))
+}
+
+/// One appliance.
+pub(crate) fn appliance(db: &Connection, uid: &Uid) -> Result<Option<OwnedAppliance>, StoreError> {
+    let sql = format!("SELECT {}, organisation FROM appliances WHERE uid = ?1", appliances::COLUMNS);
+    Ok(rows(db, &sql, [uid.0], owned_appliance)?.into_iter().next())
+}
+
+impl OwnedAppliance {
+    pub(crate) fn place(&self) -> Place {
+        Place { organisation: Some(self.organisation), site: self.record.site }
+    }
+}
+
+fn owned_appliance(row: &rusqlite::Row<'_>) -> Result<OwnedAppliance, StoreError> {
+    let appliance = appliances::read(row)?;
+    Ok(OwnedAppliance { row: appliance.id, organisation: row.get(17)?, record: appliance.record })
+}
+
+/// The condition that operator `?1` has a role in a console's organisation or at one of its sites.
+fn console_seen() -> &'static str {
+    "EXISTS (SELECT 1 FROM operator_roles r WHERE r.operator = ?1 AND (r.organisation IS NULL
+     OR (r.organisation = consoles.organisation AND (r.site IS NULL
+         OR r.site IN (SELECT site FROM console_sites WHERE console = consoles.id)))))"
+}
+
+/// Consoles, by number.
+pub(crate) fn consoles(
+    db: &Connection,
+    reader: OperatorId,
+    organisation: Option<OrganisationId>,
+    window: Window,
+) -> Result<Page<OwnedConsole>, StoreError> {
+    let sql = format!(
+        "SELECT id, organisation, name, enrolled, revoked FROM consoles WHERE {} AND (?2 IS NULL OR organisation = ?2)
+         AND id > ?3 ORDER BY id LIMIT ?4",
+        console_seen()
+    );
+    let asked = params![reader, organisation, window.after.unwrap_or(0), window.rows()];
+    let found = rows(db, &sql, asked, |row| owned_console(db, reader, row))?;
+    Ok(Page::of(found, window.limit, |console| i64::from(console.id.0)))
+}
+
+/// One console, if the reader sees it.
+pub(crate) fn console(db: &Connection, reader: OperatorId, id: ConsoleId) -> Result<Option<OwnedConsole>, StoreError> {
+    let sql =
+        format!("SELECT id, organisation, name, enrolled, revoked FROM consoles WHERE {} AND id = ?2", console_seen());
+    let found = rows(db, &sql, params![reader, id.0], |row| owned_console(db, reader, row))?;
+    Ok(found.into_iter().next())
+}
+
+fn owned_console(db: &Connection, reader: OperatorId, row: &rusqlite::Row<'_>) -> Result<OwnedConsole, StoreError> {
+    let (id, organisation) = (ConsoleId(row.get(0)?), row.get(1)?);
+    let seen = visible("sites.organisation", "sites.id");
+    let sql = format!(
+        "SELECT site FROM console_sites JOIN sites ON sites.id = site WHERE console = ?2 AND {seen} ORDER BY site"
+    );
+    let sites = rows(db, &sql, params![reader, id.0], |row| Ok::<_, StoreError>(SiteId(row.get(0)?)))?;
+    Ok(OwnedConsole { id, organisation, name: row.get(2)?, enrolled: row.get(3)?, revoked: row.get(4)?, sites })
+}
+
+/// Whether the alerts that are looked for are open, and where.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AlertFilter {
+    pub(crate) organisation: Option<OrganisationId>,
+    pub(crate) site: Option<SiteId>,
+    pub(crate) open: Option<bool>,
+}
+
+const ALERT: &str =
+    "a.id, a.site, a.kind, a.opened, a.closed, a.acknowledged, a.acknowledged_by, a.note, s.organisation";
+
+/// Alerts, newest first.
+pub(crate) fn alerts(
+    db: &Connection,
+    reader: OperatorId,
+    filter: AlertFilter,
+    window: Window,
+) -> Result<Page<OwnedAlert>, StoreError> {
+    let seen = visible("s.organisation", "s.id");
+    let sql = format!(
+        "SELECT {ALERT} FROM alerts a JOIN sites s ON s.id = a.site WHERE {seen} AND a.id < ?2
+         AND (?3 IS NULL OR s.organisation = ?3) AND (?4 IS NULL OR a.site = ?4) AND (?5 IS NULL OR (a.closed IS NULL) = ?5)
+         ORDER BY a.id DESC LIMIT ?6"
+    );
+    let after = window.after.unwrap_or(i64::MAX);
+    let site = filter.site.map(|site| site.0);
+    let asked = params![reader, after, filter.organisation, site, filter.open, window.rows()];
+    let found = rows(db, &sql, asked, |row| owned_alert(db, row))?;
+    Ok(Page::of(found, window.limit, |owned| i64::try_from(owned.alert.id).unwrap_or(i64::MAX)))
+}
+
+/// One alert.
+pub(crate) fn alert(db: &Connection, id: u32) -> Result<Option<OwnedAlert>, StoreError> {
+    let sql = format!("SELECT {ALERT} FROM alerts a JOIN sites s ON s.id = a.site WHERE a.id = ?1");
+    Ok(rows(db, &sql, [id], |row| owned_alert(db, row))?.into_iter().next())
+}
+
+/// Notes who has seen an alert, and what they say of it. Consoles need not follow that.
+pub(crate) fn acknowledge(db: &Connection, now: u64, id: u64, who: &str, note: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE alerts SET acknowledged = ?2, acknowledged_by = ?3, note = ?4 WHERE id = ?1";
+    db.execute(sql, params![id, now, who, note])?;
+    Ok(())
+}
+
+impl OwnedAlert {
+    pub(crate) fn place(&self) -> Place {
+        Place::site(self.organisation, self.alert.site)
+    }
+}
+
+fn owned_alert(db: &Connection, row: &rusqlite::Row<'_>) -> Result<OwnedAlert, StoreError> {
+    Ok(OwnedAlert {
+        alert: alerts::read(db, row)?,
+        acknowledged: row.get(5)?,
+        acknowledged_by: row.get(6)?,
+        note: row.get(7)?,
+        organisation: row.get(8)?,
+    })
+}
+
+/// The place of an appliance, whoever looks; none when it is not known.
+pub(crate) fn place_of(db: &Connection, uid: &Uid) -> Result<Option<Place>, StoreError> {
+    let sql = "SELECT organisation, site FROM appliances WHERE uid = ?1";
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Place { organisation: row.get(0)?, site: row.get::<_, Option<u32>>(1)?.map(SiteId) })
+    };
+    Ok(db.prepare_cached(sql)?.query_row([uid.0], read).optional()?)
+}
