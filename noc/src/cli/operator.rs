@@ -183,7 +183,7 @@ impl RoleArgs {
         let mut roles = Vec::new();
         for name in &self.site {
             let sites = noc.sites_of(organisation)?;
-            let site = super::site_named(&sites, name)?;
+            let site = super::site::find(&sites, name)?.id;
             roles.push(RoleAt { organisation, site: Some(site), role });
         }
         Ok((organisation, roles))

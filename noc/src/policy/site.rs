@@ -47,6 +47,7 @@ pub struct SiteSpec {
     pub window_s: u16,
     /// What appliances do about settings that are changed by hand; absent: what the image of each says.
     #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^(report|restore)$")]
     pub drift: Option<DriftPolicy>,
 }
 

@@ -143,11 +143,14 @@ fn announce(
     let valid = settings.validate().map_err(corrupt)?;
     let address = u32::from(valid.address());
     let sql = "SELECT 1 FROM addresses WHERE site = ?1 AND address = ?2 AND appliance <> ?3
+               UNION SELECT 1 FROM addresses6 WHERE site = ?1 AND address = ?5 AND appliance <> ?3
                UNION SELECT 1 FROM host_names WHERE site = ?1 AND host_name = ?4 AND appliance <> ?3";
-    let held = db.query_row(sql, params![site.0, address, id, valid.host_name()], |_| Ok(())).optional()?;
+    let address6 = valid.ipv6().map(|ipv6| ipv6.address().to_bits());
+    let by = params![site.0, address, id, valid.host_name(), address6.map(u128::to_be_bytes)];
+    let held = db.query_row(sql, by, |_| Ok(())).optional()?;
     if held.is_some() {
         return Err(HandoverError::Held { uid: one.uid, address: settings.address.clone() });
     }
-    let pair = Allocation { address, host_name: valid.host_name().to_owned(), number: None };
+    let pair = Allocation { address, address6, host_name: valid.host_name().to_owned(), number: None };
     Ok(holdings::lease(db, site, id, &pair, until)?)
 }

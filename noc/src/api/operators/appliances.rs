@@ -193,6 +193,8 @@ struct SettingsChange {
     gateway: Option<String>,
     dns1: Option<String>,
     dns2: Option<String>,
+    address6: Option<String>,
+    gateway6: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -293,8 +295,8 @@ async fn configure(
     version: IfMatch,
     form: Form<SettingsChange>,
 ) -> Result<Answer, ApiError> {
-    let SettingsChange { host_name, domain, address, netmask, gateway, dns1, dns2 } = form.value;
-    let edit = Edit { host_name, domain, address, netmask, gateway, dns1, dns2 };
+    let SettingsChange { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = form.value;
+    let edit = Edit { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 };
     let noc = app.noc.clone();
     let changed = change(&app, caller, WRITE, move |db, access| {
         let uid = seen(db, access, &uid, Role::Operator)?.record.uid;
