@@ -110,6 +110,7 @@ struct Output {
     json: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one command is read, once")]
 #[derive(Subcommand)]
 enum SiteCommand {
     /// Add a site.

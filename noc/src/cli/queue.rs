@@ -10,6 +10,7 @@ use muster_protocol::queue::{Filter, MessageNumber, Order};
 use muster_protocol::text::printable;
 use std::time::{Duration, Instant};
 
+#[expect(clippy::large_enum_variant, reason = "one command is read, once")]
 #[derive(Subcommand)]
 pub(super) enum QueueCommand {
     /// sendRefresh(): have the console discover.

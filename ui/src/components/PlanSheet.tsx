@@ -116,6 +116,8 @@ export function PlanSheet({ ref, plan, rows, errors, onChange, onReset }: Props)
         }}
       >
         <DataSheetGrid<EditedRow>
+          // It measures its columns once.
+          key={fields.length}
           ref={sheet}
           value={rows as EditedRow[]}
           columns={columns}
