@@ -109,7 +109,7 @@ function Result({ message }: { message: MessageRow }) {
       ) : null}
       {found === null ? null : <Plural value={found} one="# appliance" other="# appliances" />}{' '}
       {job === null ? null : (
-        <Anchor component={Link} to={`/jobs/${job}`} size="sm">
+        <Anchor component={Link} to={`/jobs/${job}`} size="sm" underline="always">
           <Trans>Job {job}</Trans>
         </Anchor>
       )}

@@ -9,6 +9,7 @@ use muster_protocol::queue::{MessageHead, Order, SignedMessage};
 use serde::Deserialize;
 
 /// A message of our NOC to this console.
+#[derive(Debug)]
 pub(super) struct Opened {
     pub(super) head: MessageHead,
     /// The order as it was signed.
@@ -92,7 +93,7 @@ mod tests {
         let refused = |message: &SignedMessage| open(&root.public(), CONSOLE, message).err();
 
         let good = signed(&root, Purpose::Message, &json, 9);
-        let opened = open(&root.public(), CONSOLE, &good).ok().expect("opens");
+        let opened = open(&root.public(), CONSOLE, &good).expect("opens");
         assert_eq!((opened.head, opened.order), (head, Ok(Order::Refresh)));
         assert_eq!(opened.said, r#"{"kind":"refresh"}"#);
 
@@ -110,7 +111,7 @@ mod tests {
     fn an_order_of_a_later_version_keeps_its_head() {
         let root = SecretKey::from_seed(&[1; 32]);
         let json = r#"{"console":3,"number":9,"issued":1,"expires":2,"order":{"kind":"dance"}}"#;
-        let opened = open(&root.public(), CONSOLE, &signed(&root, Purpose::Message, json, 9)).ok().expect("opens");
+        let opened = open(&root.public(), CONSOLE, &signed(&root, Purpose::Message, json, 9)).expect("opens");
         assert_eq!(opened.head.number, MessageNumber(9));
         assert!(opened.order.expect_err("unknown").contains("dance"));
     }
