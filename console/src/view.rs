@@ -3,9 +3,14 @@
 //! The engine pushes these; a user interface keeps no truth of its own and asks for a replay when it starts.
 //! 64-bit numbers that may exceed 2^53 cross as text; times are Unix seconds.
 
+mod job;
+mod message;
+
+pub use job::{JobItemView, JobStep, JobView};
+pub use message::{MessageRow, RowMessageState};
+
 use muster_protocol::api::{AlertKind, Health, Ownership};
 use muster_protocol::parameters::RawSettings;
-use muster_protocol::queue::MessageState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
@@ -218,64 +223,6 @@ pub struct DiscoveryView {
     pub problem: Option<ProblemView>,
 }
 
-/// A configuration job: the durable list of appliances that shall get settings.
-#[derive(Clone, Debug, PartialEq, Serialize, TS)]
-pub struct JobView {
-    /// Job number.
-    pub id: u32,
-    /// The site.
-    pub site: u32,
-    /// When it was started.
-    pub started: u32,
-    /// When the last appliance was done.
-    pub finished: Option<u32>,
-    /// True once the administrator cancelled it; appliances in the middle are finished first.
-    pub cancelled: bool,
-    /// One entry an appliance.
-    pub items: Vec<JobItemView>,
-}
-
-/// One appliance of a job.
-#[derive(Clone, Debug, PartialEq, Serialize, TS)]
-pub struct JobItemView {
-    /// The appliance.
-    pub uid: String,
-    /// Its MAC.
-    pub mac: String,
-    /// What it shall have.
-    pub settings: Settings,
-    /// How far it is.
-    pub step: JobStep,
-    /// Percent, for `installing`.
-    pub percent: u8,
-    /// Config packets sent so far.
-    pub attempts: u32,
-    /// Why it failed, if it did.
-    pub problem: Option<ProblemView>,
-}
-
-/// How far one appliance of a job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum JobStep {
-    /// Not begun.
-    Waiting,
-    /// Config packet sent, no result yet.
-    Sending,
-    /// The appliance said UNCONFIGURED: still installing.
-    Installing,
-    /// SUCCESS received; kick-start sent.
-    KickStarting,
-    /// Kick-started; waits for the first beat that makes the settings final.
-    Confirming,
-    /// Done.
-    Configured,
-    /// FAILED for good, or rolled back; retry is possible.
-    Failed,
-    /// Cancelled before anything was sent.
-    Cancelled,
-}
-
 /// What a plan proposes for the chosen appliances.
 #[derive(Clone, Debug, PartialEq, Serialize, TS)]
 pub struct PlanView {
@@ -394,51 +341,6 @@ impl From<AlertKind> for RowAlertKind {
             AlertKind::Silent => Self::Silent,
             AlertKind::NeverReported => Self::NeverReported,
             AlertKind::Site => Self::Site,
-        }
-    }
-}
-
-/// What the NOC had this console do: a message of its queue.
-#[derive(Clone, Debug, PartialEq, Serialize, TS)]
-pub struct MessageRow {
-    /// Its number at the NOC, as text.
-    pub number: String,
-    /// The seed's name of it, as `sendConfig`; empty for one that this console does not understand.
-    pub name: String,
-    /// The appliance's MAC, or empty.
-    pub mac: String,
-    /// The appliance, if the NOC named it.
-    pub uid: Option<String>,
-    /// When it came.
-    pub received: u32,
-    /// When it ended.
-    pub finished: Option<u32>,
-    /// How it stands.
-    pub state: RowMessageState,
-    /// The job that a configuration became.
-    pub job: Option<u32>,
-    /// How many appliances were found or listed.
-    pub found: Option<u32>,
-    /// Why it failed.
-    pub problem: Option<ProblemView>,
-}
-
-/// [`MessageState`] for TypeScript.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "named and documented in muster_protocol::queue::MessageState")]
-pub enum RowMessageState {
-    Taken,
-    Done,
-    Failed,
-}
-
-impl From<MessageState> for RowMessageState {
-    fn from(state: MessageState) -> Self {
-        match state {
-            MessageState::Taken => Self::Taken,
-            MessageState::Done => Self::Done,
-            MessageState::Failed => Self::Failed,
         }
     }
 }

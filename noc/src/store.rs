@@ -30,8 +30,8 @@ pub(crate) mod retirement;
 pub(crate) mod sessions;
 pub(crate) mod sites;
 mod sqlite;
-pub(crate) mod transfer;
 pub(crate) mod tokens;
+pub(crate) mod transfer;
 #[cfg(test)]
 mod upgrade;
 mod words;

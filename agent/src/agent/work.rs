@@ -41,12 +41,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         });
         // The newer one is what the NOC waits for.
         let failed = refused.into_iter().chain(failed).max_by_key(|failure| failure.seq);
-        WorkReport {
-            failed,
-            instruction,
-            handover: self.handover_report(),
-            drift: self.appliance.drift(),
-        }
+        WorkReport { failed, instruction, handover: self.handover_report(), drift: self.appliance.drift() }
     }
 
     /// What came with the answer to a beat.

@@ -35,11 +35,7 @@ pub(super) fn due(
     if grant.is_none() {
         drift::settle(db, now, appliance, obeys)?;
     }
-    Ok(Due {
-        grant,
-        instruction: instructions::due(db, now, appliance)?,
-        handover: handover::due(db, now, appliance)?,
-    })
+    Ok(Due { grant, instruction: instructions::due(db, now, appliance)?, handover: handover::due(db, now, appliance)? })
 }
 
 /// Keeps what a beat says of earlier work.
