@@ -109,7 +109,7 @@ async fn a_site_without_anybody_is_discovered_and_configured_from_the_noc() {
 
     // The console shows what it was made to do.
     let rows = engine.messages();
-    assert_eq!(rows.len(), 14);
+    assert_eq!(rows.len(), 13);
     assert_eq!((rows[0].name.as_str(), rows[0].state), ("getStatus", RowMessageState::Done));
     let done = rows.iter().find(|row| row.number == typed.to_string()).expect("shown");
     assert_eq!((done.mac.clone(), done.job.is_some()), (macs[1].to_string(), true));
