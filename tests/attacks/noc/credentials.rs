@@ -35,6 +35,8 @@ fn routes() -> Vec<(Method, &'static str, For, Value)> {
         (Method::POST, "/console/results", For::Consoles, json!({ "items": [] })),
         (Method::GET, "/console/alerts", For::Consoles, Value::Null),
         (Method::GET, "/console/changes", For::Consoles, Value::Null),
+        (Method::GET, "/console/queue", For::Consoles, Value::Null),
+        (Method::POST, "/console/queue/reports", For::Consoles, json!({ "items": [] })),
     ]
 }
 
@@ -66,6 +68,8 @@ async fn every_address_refuses_whom_it_is_not_for() {
     let (uid, appliance) = (world.devices[0].uid, &world.appliances[0]);
     let revoked = world.noc.console(world.site).await;
     world.noc.run(&["console", "revoke", &revoked.enrolled.console.to_string()]);
+    // Something to answer a long poll with.
+    world.noc.run(&["queue", "refresh", "--console", &world.console.enrolled.console.to_string()]);
     // A certificate of another NOC at the same kind of address.
     let elsewhere = Noc::start();
     let request = NewConsole::new();
