@@ -98,9 +98,8 @@ simulate: setup-test programs ## SIMULATIONS (100,000) simulated provisionings o
 soak-simulate: setup-test programs ## other worlds for SOAK_MINUTES (60), from a seed that it prints
 	$(TARGET)/debug/muster-simulator --minutes $(SOAK_MINUTES)
 
-doc: setup-test ## examples in the documentation of the protocol, and links in that of all rooms
+doc: setup-test ## examples in the documentation of the protocol
 	cargo test --locked --doc -p muster-protocol
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --workspace
 
 architecture: setup-test ## only the tests of the rules between rooms
 	$(NEXTEST) -p system-tests --test architecture
