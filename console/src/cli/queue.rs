@@ -1,7 +1,8 @@
 //! `muster run` and `muster queue`: a console that nobody sits at, and what the NOC had it do.
 
 use super::status::time;
-use super::{CommandError, Context, Exit, Streams, table, wait, write_json};
+use super::{CommandError, Context, Exit, Streams, table, write_json};
+use crate::engine::EngineError;
 use crate::view::{Event, MessageRow, RowMessageState};
 use std::collections::BTreeMap;
 
@@ -9,13 +10,9 @@ use std::collections::BTreeMap;
 pub(super) async fn run(context: &Context, streams: &mut Streams<'_>) -> Result<Exit, CommandError> {
     let engine = context.working().await?;
     // Without a NOC there is nobody to stand by for.
-    let waiting = match engine.has_joined() {
-        true => None,
-        false => Some(wait::connected(&engine).await),
-    };
-    if let Some(not_joined) = waiting {
+    if !engine.has_joined() {
         engine.shutdown().await;
-        return not_joined.map(|()| Exit::Success);
+        return Err(EngineError::NotJoined.into());
     }
     let (_, mut events) = engine.subscribe();
     let mut told: BTreeMap<String, RowMessageState> =

@@ -27,7 +27,7 @@ use std::time::Duration;
 /// Most appliances in one request.
 const MAX_BATCH: usize = 10_000;
 /// Longest wait of a long poll.
-const POLL: Duration = Duration::from_secs(25);
+pub(super) const POLL: Duration = Duration::from_secs(25);
 /// Changes that come within this time are answered together.
 const GATHER: Duration = Duration::from_millis(250);
 /// Most rows of each kind in one answer of a long poll.
@@ -198,7 +198,7 @@ pub(super) async fn alerts(
 #[derive(Deserialize)]
 pub(super) struct After {
     #[serde(default)]
-    after: u64,
+    pub(super) after: u64,
 }
 
 /// `GET /v1/console/changes?after=N`

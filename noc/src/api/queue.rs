@@ -1,5 +1,6 @@
 //! For consoles: their messages, and what became of them.
 
+use super::consoles::{After, POLL};
 use super::request::{AsConsole, Asked, Json as Body, LARGE};
 use super::{ApiError, App};
 use crate::clock;
@@ -9,19 +10,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use muster_protocol::queue::{MOST_MESSAGES, MessageNumber, MessageReports, Messages};
-use serde::Deserialize;
 use std::time::Duration;
 
-/// Longest wait of a long poll.
-const POLL: Duration = Duration::from_secs(25);
 /// Looks into the queue are at least so far apart, however much else changes at the NOC.
 const PAUSE: Duration = Duration::from_millis(100);
-
-#[derive(Deserialize)]
-pub(super) struct After {
-    #[serde(default)]
-    after: u64,
-}
 
 /// `GET /v1/console/queue?after=N`
 pub(super) async fn messages(
