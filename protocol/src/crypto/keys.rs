@@ -25,9 +25,10 @@ impl PublicKey {
         BASE64.encode(&self.0)
     }
 
-    /// From base64, as in JSON.
+    /// From base64, as in JSON. A key has one form: parts that are padded one by one are refused.
     pub fn from_base64(text: &str) -> Option<PublicKey> {
-        BASE64.decode(text.as_bytes()).ok()?.try_into().ok().map(PublicKey)
+        let key = PublicKey(BASE64.decode(text.as_bytes()).ok()?.try_into().ok()?);
+        (key.to_base64() == text).then_some(key)
     }
 }
 
