@@ -267,6 +267,8 @@ mod tests {
             confirm: Confirm::KickStart,
             window_s: 90,
             drift: None,
+            exclude: String::new(),
+            inherit: Vec::new(),
         }
     }
 

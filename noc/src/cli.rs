@@ -4,7 +4,9 @@ mod appliance;
 mod audit;
 mod handover;
 mod operator;
+mod policy;
 mod queue;
+mod reservation;
 mod site;
 mod voucher;
 
@@ -18,7 +20,9 @@ use muster_protocol::api::Site;
 use muster_protocol::id::{ConsoleId, Uid};
 use muster_protocol::text::printable;
 use operator::{OperatorCommand, OrganisationCommand};
+use policy::{InheritArg, PolicyCommand};
 use queue::QueueCommand;
+use reservation::ReservationCommand;
 use serde::Serialize;
 use site::DriftArg;
 use std::io::IsTerminal;
@@ -60,6 +64,12 @@ enum Command {
     /// Sites and their policy.
     #[command(subcommand)]
     Site(SiteCommand),
+    /// What organisations and sites say to appliances, and what it comes to.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// What is kept in a site for single appliances.
+    #[command(subcommand)]
+    Reservation(ReservationCommand),
     /// Appliances that may be configured.
     #[command(subcommand)]
     Inventory(InventoryCommand),
@@ -150,7 +160,7 @@ struct SiteArgs {
     #[arg(long, default_value = "")]
     gateway: String,
     /// Domain.
-    #[arg(long)]
+    #[arg(long, default_value = "")]
     domain: String,
     /// Primary name server.
     #[arg(long, default_value = "")]
@@ -164,7 +174,7 @@ struct SiteArgs {
     /// IPv6 default gateway, in the network of the IPv6 pool or link-local.
     #[arg(long, default_value = "")]
     gateway6: String,
-    /// Host-name template of {n}, {n:03}, {model}, {serial}, {mac}.
+    /// Host-name template of {n}, {n:03}, {site}, {model}, {serial}, {mac}.
     #[arg(long, default_value = "{model}-{n:03}")]
     host_name: String,
     /// Seconds between beats.
@@ -179,6 +189,12 @@ struct SiteArgs {
     /// What appliances do about settings that are changed by hand.
     #[arg(long, value_enum, default_value_t = DriftArg::Image)]
     drift: DriftArg,
+    /// Addresses inside the pools that are not given out, as 192.0.2.20-192.0.2.29,2001:db8::5.
+    #[arg(long, default_value = "")]
+    exclude: String,
+    /// Which values it has from its organisation, separated by commas, or all.
+    #[arg(long, value_name = "VALUES")]
+    inherit: Option<InheritArg>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -280,6 +296,8 @@ impl Muster {
             Command::Inventory(InventoryCommand::List { folder, output }) => list_inventory(&folder.dir, output),
             Command::Appliance(command) => command.run(),
             Command::Handover(command) => command.run(),
+            Command::Policy(command) => command.run(),
+            Command::Reservation(command) => command.run(),
             Command::Voucher(command) => command.run(),
             Command::Queue(command) => command.run(),
             Command::Console(ConsoleCommand::Invite { folder, site, organisation, valid, output }) => {
@@ -317,6 +335,8 @@ impl From<SiteArgs> for SiteSpec {
             confirm: args.confirm.into(),
             window_s: args.window,
             drift: args.drift.into(),
+            exclude: args.exclude,
+            inherit: args.inherit.unwrap_or_default().0,
         }
     }
 }

@@ -8,15 +8,20 @@ use crate::inventory::{self, ImportError, ImportReport};
 use crate::invite::{InviteError, Token};
 use crate::operators::OrganisationId;
 use crate::operators::access::DEFAULT_ORGANISATION;
-use crate::policy::site::{Policy, SiteError, SiteSpec};
+use crate::policy::effective::{EffectivePolicy, effective};
+use crate::policy::layers::Layers;
+use crate::policy::site::{SiteError, SiteSpec};
+use crate::policy::values::{OrganisationPolicy, Profile};
 use crate::server::{self, Running, ServeError};
 use crate::signer::Signer;
-use crate::store::{self, Store, appliances, changes, consoles, sites};
+use crate::store::preview::{self, PreviewRow};
+use crate::store::{self, Store, appliances, changes, consoles, policies, sites};
 use crate::tls::Authority;
 use muster_protocol::api::{ApplianceRecord, Site};
 use muster_protocol::beat_watch::Rules;
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::id::{ConsoleId, SiteId, Uid};
+use rusqlite::Connection;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -122,14 +127,14 @@ impl Noc {
 
     /// Adds a site to an organisation.
     pub fn add_site_to(&self, organisation: OrganisationId, spec: SiteSpec) -> Result<Site, SiteError> {
-        let policy = Policy::of(spec.into_site(SiteId(0)))?;
-        self.inner.store.write_now(move |db| changes::add_site(db, &By::local(), organisation, &policy))
+        let site = spec.into_site(SiteId(0));
+        self.inner.store.write_now(move |db| changes::add_site(db, &By::local(), organisation, site))
     }
 
     /// Replaces a site's values. Settings in force stay as they are.
     pub fn update_site(&self, id: SiteId, spec: SiteSpec) -> Result<Site, SiteError> {
-        let policy = Policy::of(spec.into_site(id))?;
-        self.inner.store.write_now(move |db| changes::change_site(db, &By::local(), &policy))
+        let site = spec.into_site(id);
+        self.inner.store.write_now(move |db| changes::change_site(db, &By::local(), site))
     }
 
     /// Every site, by number.
@@ -140,18 +145,45 @@ impl Noc {
     /// The sites of one organisation, or all.
     pub fn sites_of(&self, organisation: Option<OrganisationId>) -> Result<Vec<Site>, StoreError> {
         self.inner.store.read_now(move |db| {
-            let mut sites = sites::all(db)?;
-            if let Some(organisation) = organisation {
-                let mut own = Vec::new();
-                for site in sites {
-                    if store::organisations::of_site(db, site.id)? == Some(organisation) {
-                        own.push(site);
-                    }
-                }
-                sites = own;
-            }
-            Ok(sites)
+            organisation.map_or_else(|| sites::all(db), |organisation| sites::of_organisation(db, organisation))
         })
+    }
+
+    /// What an organisation says to its sites.
+    pub fn organisation_policy(&self, organisation: OrganisationId) -> Result<OrganisationPolicy, StoreError> {
+        self.inner.store.read_now(move |db| policies::of_organisation(db, organisation))
+    }
+
+    /// Replaces that. Settings in force stay as they are.
+    pub fn set_organisation_policy(
+        &self,
+        organisation: OrganisationId,
+        policy: OrganisationPolicy,
+    ) -> Result<OrganisationPolicy, SiteError> {
+        self.inner
+            .store
+            .write_now(move |db| changes::change_organisation_policy(db, &By::local(), organisation, policy))
+    }
+
+    /// What a site says of single models.
+    pub fn site_profiles(&self, site: SiteId) -> Result<Vec<Profile>, StoreError> {
+        self.inner.store.read_now(move |db| policies::profiles(db, site))
+    }
+
+    /// Replaces that.
+    pub fn set_site_profiles(&self, site: SiteId, profiles: Vec<Profile>) -> Result<Vec<Profile>, SiteError> {
+        self.inner.store.write_now(move |db| changes::change_profiles(db, &By::local(), site, profiles))
+    }
+
+    /// What a site's policy comes to, and which rule gives each value.
+    pub fn effective_policy(&self, site: SiteId) -> Result<Vec<EffectivePolicy>, SiteError> {
+        self.inner.store.read_now(move |db| Ok(effective(&layers_of(db, site)?.policies()?)))
+    }
+
+    /// What a site's appliances would get if they were all configured now. Nothing is held for them.
+    pub fn preview(&self, site: SiteId) -> Result<Vec<PreviewRow>, SiteError> {
+        let now = clock::now();
+        self.inner.store.read_now(move |db| preview::of_site(db, &layers_of(db, site)?, now))
     }
 
     /// Takes in a vendor's manifest (CSV of serial, mac, uid, claim, model, voucher): every line, or none.
@@ -207,4 +239,9 @@ impl Noc {
     pub fn limit_database(&self, mib: Option<u32>) -> Result<(), StoreError> {
         self.inner.store.write_now(move |db| store::limit_size(db, mib))
     }
+}
+
+fn layers_of(db: &Connection, site: SiteId) -> Result<Layers, SiteError> {
+    let found = sites::find(db, site)?.ok_or(SiteError::UnknownSite { site })?;
+    Ok(policies::layers(db, found)?)
 }

@@ -61,6 +61,8 @@ impl World {
             confirm: Confirm::KickStart,
             window_s: 60,
             drift: None,
+            exclude: String::new(),
+            inherit: Vec::new(),
         };
         let site = noc.add_site(site).expect("a site");
         let running = noc.serve(loopback).await.expect("serves");

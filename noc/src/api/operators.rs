@@ -11,6 +11,8 @@ mod forms;
 mod invites;
 mod organisations;
 mod people;
+mod policy;
+mod reservations;
 mod sessions;
 mod sign_in;
 mod sites;
@@ -39,6 +41,8 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(tokens::routes());
     routes.extend(organisations::routes());
     routes.extend(sites::routes());
+    routes.extend(policy::routes());
+    routes.extend(reservations::routes());
     routes.extend(people::routes());
     routes.extend(appliances::routes());
     routes.extend(consoles::routes());
@@ -123,13 +127,13 @@ async fn make<T: Serialize + 'static>(
 }
 
 /// A JSON body that says nothing unknown.
-struct Form<T> {
+struct Form<T, const LIMIT: usize = SMALL> {
     value: T,
     hash: [u8; 32],
     headers: HeaderMap,
 }
 
-impl<T> Form<T> {
+impl<T, const LIMIT: usize> Form<T, LIMIT> {
     /// The request as one to be carried out once, if it has a key.
     fn keyed(&self, route: &'static str) -> Result<Option<Keyed>, ApiError> {
         let Some(value) = self.headers.get("idempotency-key") else { return Ok(None) };
@@ -143,7 +147,7 @@ impl<T> Form<T> {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
+impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<App> for Form<T, LIMIT> {
     type Rejection = ApiError;
     async fn from_request(request: Request, _: &App) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
@@ -151,7 +155,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
         if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
             return Err(Fault::NotJson.into());
         }
-        let bytes = read(body, SMALL).await?;
+        let bytes = read(body, LIMIT).await?;
         // An array of values in their order would read as well; what they mean would depend on it.
         if bytes.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
             return Err(ApiError::Malformed { why: "the body is no JSON object".to_owned() });

@@ -1,10 +1,11 @@
 //! `muster-noc site set`.
 
+use super::policy::InheritArg;
 use super::{ConfirmArg, FolderArg, Output, answer};
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use muster_noc::{Noc, SiteSpec};
-use muster_protocol::api::Site;
+use muster_protocol::api::{Inheritable, Site};
 use muster_protocol::parameters::{Confirm, DriftPolicy};
 use muster_protocol::text::printable;
 
@@ -105,11 +106,29 @@ struct Values {
     /// What appliances do about settings that are changed by hand. They hear of it with the answers to their beats.
     #[arg(long, value_enum)]
     drift: Option<DriftArg>,
+    /// Addresses inside the pools that are not given out; empty for none.
+    #[arg(long)]
+    exclude: Option<String>,
+    /// Which values it has from its organisation, separated by commas, or all or none. What is set here is its own.
+    #[arg(long, value_name = "VALUES")]
+    inherit: Option<InheritArg>,
 }
 
 impl Values {
     fn of(self, site: Site) -> SiteSpec {
         let site = SiteSpec::from(site);
+        let said = [
+            (Inheritable::Domain, self.domain.is_some()),
+            (Inheritable::Dns1, self.dns1.is_some()),
+            (Inheritable::Dns2, self.dns2.is_some()),
+            (Inheritable::HostName, self.host_name.is_some()),
+            (Inheritable::BeatIntervalS, self.beat_interval.is_some()),
+            (Inheritable::Confirm, self.confirm.is_some()),
+            (Inheritable::WindowS, self.window.is_some()),
+            (Inheritable::Drift, self.drift.is_some()),
+        ];
+        let mut inherit = self.inherit.map_or(site.inherit, |inherit| inherit.0);
+        inherit.retain(|value| !said.contains(&(*value, true)));
         SiteSpec {
             name: self.name.unwrap_or(site.name),
             pool: self.pool.unwrap_or(site.pool),
@@ -125,6 +144,8 @@ impl Values {
             confirm: self.confirm.map_or(site.confirm, Confirm::from),
             window_s: self.window.unwrap_or(site.window_s),
             drift: self.drift.map_or(site.drift, Into::into),
+            exclude: self.exclude.unwrap_or(site.exclude),
+            inherit,
         }
     }
 }

@@ -2,25 +2,35 @@
 
 use super::host_name::{NameFor, RenderError};
 use super::pool6::Pool6;
+use super::reservation::{Named, Reservations};
 use super::site::Policy;
 use muster_protocol::parameters::{Network6, RawSettings};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// An appliance as the store numbers it.
 pub(crate) type Holder = i64;
 
-/// What is taken in a site.
+/// What is taken in a site, and what is kept for whom.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Book {
+    reservations: Reservations,
     addresses: BTreeMap<u32, Holder>,
     addresses6: BTreeMap<u128, Holder>,
     names: BTreeMap<String, Holder>,
     numbers: BTreeSet<u32>,
-    /// Below these everything is taken; keeps a batch of thousands linear.
-    next_address: u32,
-    next_address6: u128,
+    /// Below these everything of a pool, by its text, is taken; keeps a batch of thousands linear.
+    next_address: BTreeMap<String, u32>,
+    next_address6: BTreeMap<String, u128>,
     next_number: u32,
+}
+
+/// Who wants something: as the store numbers it, as reservations name it, and as templates do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Applicant<'a> {
+    pub(crate) holder: Holder,
+    pub(crate) named: Named<'a>,
+    pub(crate) model: &'a str,
 }
 
 /// Addresses and a name for one appliance.
@@ -39,8 +49,10 @@ pub(crate) enum AllocationError {
     PoolExhausted { pool: String, size: u64 },
     #[error(transparent)]
     Name(#[from] RenderError),
-    #[error("the host name {host_name} that the template makes is held by another appliance")]
+    #[error("the host name {host_name} that the template makes is held by or reserved for another appliance")]
     NameTaken { host_name: String },
+    #[error("{what}, reserved for this appliance, is held by another one")]
+    ReservedHeld { what: String },
 }
 
 impl Allocation {
@@ -54,6 +66,11 @@ impl Allocation {
 }
 
 impl Book {
+    /// An empty one in which something is reserved.
+    pub(crate) fn with(reservations: Reservations) -> Book {
+        Book { reservations, ..Book::default() }
+    }
+
     /// Everything of one appliance.
     pub(crate) fn hold(&mut self, held: &Allocation, holder: Holder) {
         self.hold_address(held.address, holder);
@@ -63,6 +80,11 @@ impl Book {
 
     pub(crate) fn hold_address6(&mut self, address: Option<u128>, holder: Holder) {
         self.addresses6.extend(address.map(|address| (address, holder)));
+    }
+
+    /// What is reserved for whom.
+    pub(crate) fn reservations(&self) -> &Reservations {
+        &self.reservations
     }
 
     /// Who holds an IPv6 address.
@@ -89,76 +111,121 @@ impl Book {
         self.names.get(name).copied()
     }
 
-    /// Allocates by policy. What the appliance holds already and the policy still allows, it keeps.
+    /// Allocates by policy: what is reserved for the appliance; else what it holds already, while the policy still allows it;
+    /// else what is free.
     pub(crate) fn allocate(
         &mut self,
         policy: &Policy,
-        holder: Holder,
+        applicant: Applicant<'_>,
         held: Option<&Allocation>,
-        appliance: NameFor<'_>,
     ) -> Result<Allocation, AllocationError> {
-        let address = match held.map(|held| held.address) {
-            Some(address) if policy.pool.contains(address) && policy.is_usable(address) => address,
-            _ => self.free_address(policy)?,
+        let Applicant { holder, named, .. } = applicant;
+        let reserved = self.reservations.of(named).cloned();
+        let address = match (reserved.as_ref().and_then(|one| one.address), held.map(|held| held.address)) {
+            (Some(address), _) => self.own(self.address_holder(address), holder, ip(address)).map(|()| address)?,
+            (None, Some(address)) if self.may_keep(policy, address, named) => address,
+            (None, _) => self.free_address(policy, named)?,
         };
-        let address6 = match (&policy.pool6, held.and_then(|held| held.address6)) {
-            (None, _) => None,
-            (Some(pool), Some(address)) if pool.contains(address) && policy.is_usable6(address) => Some(address),
-            (Some(pool), _) => Some(self.free_address6(policy, pool)?),
+        let reserved6 = reserved.as_ref().and_then(|one| one.address6);
+        let address6 = match (&policy.pool6, reserved6, held.and_then(|held| held.address6)) {
+            (None, _, _) => None,
+            (Some(_), Some(address), _) => {
+                let text = Ipv6Addr::from_bits(address);
+                self.own(self.address6_holder(address), holder, text).map(|()| Some(address))?
+            }
+            (Some(pool), None, Some(address)) if self.may_keep6(policy, pool, address, named) => Some(address),
+            (Some(pool), None, _) => Some(self.free_address6(policy, pool, named)?),
         };
-        let (host_name, number) = match held {
-            Some(held) if self.name_fits(policy, held, appliance) => (held.host_name.clone(), held.number),
-            _ => self.free_name(policy, holder, appliance)?,
+        let (host_name, number) = match (reserved.and_then(|one| one.host_name), held) {
+            (Some(name), _) => self.own(self.name_holder(&name), holder, &name).map(|()| (name, None))?,
+            (None, Some(held)) if self.name_fits(policy, held, applicant) => (held.host_name.clone(), held.number),
+            (None, _) => self.free_name(policy, applicant)?,
         };
         let allocation = Allocation { address, address6, host_name, number };
         self.hold(&allocation, holder);
         Ok(allocation)
     }
 
-    fn free_address(&mut self, policy: &Policy) -> Result<u32, AllocationError> {
-        let free = |address| !self.addresses.contains_key(&address) && policy.is_usable(address);
-        let Some(address) = policy.pool.next(self.next_address, free) else {
-            return Err(AllocationError::PoolExhausted { pool: policy.site.pool.clone(), size: policy.pool.len() });
+    /// What is reserved is had only from nobody.
+    fn own(&self, other: Option<Holder>, holder: Holder, what: impl ToString) -> Result<(), AllocationError> {
+        match other {
+            Some(other) if other != holder => Err(AllocationError::ReservedHeld { what: what.to_string() }),
+            _ => Ok(()),
+        }
+    }
+
+    fn may_keep(&self, policy: &Policy, address: u32, named: Named<'_>) -> bool {
+        policy.pool.contains(address)
+            && policy.is_usable(address)
+            && self.reservations.bars_address(address, named).is_none()
+    }
+
+    fn may_keep6(&self, policy: &Policy, pool: &Pool6, address: u128, named: Named<'_>) -> bool {
+        pool.contains(address)
+            && policy.is_usable6(address)
+            && self.reservations.bars_address6(address, named).is_none()
+    }
+
+    fn free_address(&mut self, policy: &Policy, named: Named<'_>) -> Result<u32, AllocationError> {
+        let pool = &policy.site.pool;
+        let free = |address| {
+            !self.addresses.contains_key(&address)
+                && policy.is_usable(address)
+                && self.reservations.bars_address(address, named).is_none()
         };
-        self.next_address = address.saturating_add(1);
+        let from = self.next_address.get(pool).copied().unwrap_or_default();
+        let Some(address) = policy.pool.next(from, free) else {
+            return Err(AllocationError::PoolExhausted { pool: pool.clone(), size: policy.pool.len() });
+        };
+        self.next_address.insert(pool.clone(), address.saturating_add(1));
         Ok(address)
     }
 
-    fn free_address6(&mut self, policy: &Policy, pool: &Pool6) -> Result<u128, AllocationError> {
-        let free = |address| !self.addresses6.contains_key(&address) && policy.is_usable6(address);
-        let Some(address) = pool.next(self.next_address6, free) else {
-            return Err(AllocationError::PoolExhausted { pool: policy.site.pool6.clone(), size: pool.len() });
+    fn free_address6(&mut self, policy: &Policy, pool: &Pool6, named: Named<'_>) -> Result<u128, AllocationError> {
+        let text = &policy.site.pool6;
+        let free = |address| {
+            !self.addresses6.contains_key(&address)
+                && policy.is_usable6(address)
+                && self.reservations.bars_address6(address, named).is_none()
         };
-        self.next_address6 = address.saturating_add(1);
+        let from = self.next_address6.get(text).copied().unwrap_or_default();
+        let Some(address) = pool.next(from, free) else {
+            return Err(AllocationError::PoolExhausted { pool: text.clone(), size: pool.len() });
+        };
+        self.next_address6.insert(text.clone(), address.saturating_add(1));
         Ok(address)
     }
 
     /// A held name is kept while the template would still make it; else a change of template would never take effect.
-    fn name_fits(&self, policy: &Policy, held: &Allocation, appliance: NameFor<'_>) -> bool {
+    fn name_fits(&self, policy: &Policy, held: &Allocation, applicant: Applicant<'_>) -> bool {
         let number = held.number.unwrap_or_default();
         held.number.is_some() == policy.template.is_numbered()
-            && policy.template.render(appliance, number).as_deref() == Ok(&held.host_name)
+            && self.reservations.bars_name(&held.host_name, applicant.named).is_none()
+            && policy.template.render(name_for(policy, applicant), number).as_deref() == Ok(&held.host_name)
     }
 
     fn free_name(
         &mut self,
         policy: &Policy,
-        holder: Holder,
-        appliance: NameFor<'_>,
+        applicant: Applicant<'_>,
     ) -> Result<(String, Option<u32>), AllocationError> {
+        let name_for = name_for(policy, applicant);
+        let Applicant { holder, named, .. } = applicant;
         if !policy.template.is_numbered() {
-            let host_name = policy.template.render(appliance, 0)?;
+            let host_name = policy.template.render(name_for, 0)?;
+            let is_reserved = self.reservations.bars_name(&host_name, named).is_some();
             return match self.name_holder(&host_name) {
                 Some(other) if other != holder => Err(AllocationError::NameTaken { host_name }),
+                _ if is_reserved => Err(AllocationError::NameTaken { host_name }),
                 _ => Ok((host_name, None)),
             };
         }
         let mut n = self.next_number.max(1);
         loop {
             if !self.numbers.contains(&n) {
-                let host_name = policy.template.render(appliance, n)?;
+                let host_name = policy.template.render(name_for, n)?;
                 // An edited name may look like one of the template's without holding its number.
-                if !self.names.contains_key(&host_name) {
+                if !self.names.contains_key(&host_name) && self.reservations.bars_name(&host_name, named).is_none() {
                     self.next_number = n + 1;
                     return Ok((host_name, Some(n)));
                 }
@@ -166,6 +233,11 @@ impl Book {
             n += 1;
         }
     }
+}
+
+fn name_for<'a>(policy: &'a Policy, applicant: Applicant<'a>) -> NameFor<'a> {
+    let Named { mac, serial, .. } = applicant.named;
+    NameFor { site: &policy.site.name, model: applicant.model, serial, mac }
 }
 
 /// The address as text.
@@ -178,9 +250,13 @@ mod tests {
     use super::super::site::SiteSpec;
     use super::super::site::tests::{spec, spec6};
     use super::*;
-    use muster_protocol::id::{Mac, SiteId};
+    use muster_protocol::id::{Mac, SiteId, Uid};
 
-    const MAIL: NameFor<'static> = NameFor { model: "Mail", serial: "", mac: Mac([0; 6]) };
+    const UID: Uid = Uid([0; 20]);
+
+    fn mail(holder: Holder) -> Applicant<'static> {
+        Applicant { holder, named: Named { uid: &UID, mac: Mac([0; 6]), serial: "" }, model: "Mail" }
+    }
 
     fn policy(pool: &str) -> Policy {
         let mut spec = spec();
@@ -195,10 +271,10 @@ mod tests {
         book.hold_address(0xc000_020b, 9);
         book.hold_name("mail-002", Some(2), 9);
         book.hold_name("mail-003", None, 8);
-        let got: Vec<_> = (1..=3).map(|id| book.allocate(&policy, id, None, MAIL).expect("free")).collect();
+        let got: Vec<_> = (1..=3).map(|id| book.allocate(&policy, mail(id), None).expect("free")).collect();
         let short: Vec<_> = got.iter().map(|a| (a.address & 0xff, a.host_name.as_str(), a.number)).collect();
         assert_eq!(short, [(10, "mail-001", Some(1)), (12, "mail-004", Some(4)), (13, "mail-005", Some(5))]);
-        let full = book.allocate(&policy, 4, None, MAIL);
+        let full = book.allocate(&policy, mail(4), None);
         assert!(matches!(full, Err(AllocationError::PoolExhausted { size: 4, .. })));
     }
 
@@ -206,9 +282,9 @@ mod tests {
     fn what_is_held_is_kept_while_the_policy_allows_it() {
         let held = Allocation { address: 0xc000_020c, address6: None, host_name: "mail-007".into(), number: Some(7) };
         let mut book = Book::default();
-        let same = book.allocate(&policy("192.0.2.10-192.0.2.13"), 1, Some(&held), MAIL).expect("held");
+        let same = book.allocate(&policy("192.0.2.10-192.0.2.13"), mail(1), Some(&held)).expect("held");
         assert_eq!(same, held);
-        let moved = book.allocate(&policy("192.0.2.20-192.0.2.23"), 1, Some(&held), MAIL).expect("free");
+        let moved = book.allocate(&policy("192.0.2.20-192.0.2.23"), mail(1), Some(&held)).expect("free");
         assert_eq!((moved.address & 0xff, moved.host_name.as_str()), (20, "mail-007"));
     }
 
@@ -223,7 +299,7 @@ mod tests {
         let base = u128::from(0x2001_0db8_0007_u64) << 80;
         let mut book = Book::default();
         book.hold_address6(Some(base + 3), 9);
-        let mut give = |holder, held: Option<&Allocation>| book.allocate(&policy, holder, held, MAIL);
+        let mut give = |holder, held: Option<&Allocation>| book.allocate(&policy, mail(holder), held);
         // 1 is the gateway's, 3 is held.
         let first = give(1, None).expect("free");
         assert_eq!(first.address6, Some(base + 2));
@@ -235,9 +311,9 @@ mod tests {
         assert_eq!((settings.address6.as_str(), settings.gateway6.as_str()), ("2001:db8:7::2/64", "2001:db8:7::1"));
         assert!(first.is_of(&settings) && !Allocation { address6: None, ..first.clone() }.is_of(&settings));
         // A pool that moved gives another; without a pool there is none.
-        let moved = Book::default().allocate(&policy6("2001:db8:7::80/64"), 1, Some(&first), MAIL).expect("free");
+        let moved = Book::default().allocate(&policy6("2001:db8:7::80/64"), mail(1), Some(&first)).expect("free");
         assert_eq!(moved.address6, Some(base + 0x80));
         let without = Policy::of(spec().into_site(SiteId(1))).expect("good");
-        assert_eq!(Book::default().allocate(&without, 1, Some(&first), MAIL).expect("free").address6, None);
+        assert_eq!(Book::default().allocate(&without, mail(1), Some(&first)).expect("free").address6, None);
     }
 }

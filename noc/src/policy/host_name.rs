@@ -15,12 +15,13 @@ enum Part {
     Model,
     Serial,
     Mac,
+    Site,
 }
 
 /// Why a template is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TemplateError {
-    #[error("`{{{0}}}` is no placeholder: use {{n}}, {{n:03}}, {{model}}, {{serial}} or {{mac}}")]
+    #[error("`{{{0}}}` is no placeholder: use {{n}}, {{n:03}}, {{site}}, {{model}}, {{serial}} or {{mac}}")]
     Placeholder(String),
     #[error("a brace is not closed")]
     Open,
@@ -33,6 +34,7 @@ pub(crate) enum TemplateError {
 /// What a template needs to know about an appliance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NameFor<'a> {
+    pub(crate) site: &'a str,
     pub(crate) model: &'a str,
     pub(crate) serial: &'a str,
     pub(crate) mac: Mac,
@@ -77,13 +79,15 @@ impl HostNameTemplate {
         self.parts.iter().any(|part| matches!(part, Part::Number { .. }))
     }
 
-    /// The name with number `n`; what is no letter or digit in model and serial becomes a dash.
+    /// The name with number `n`; what is no letter or digit in site, model and serial becomes a dash.
     pub(crate) fn render(&self, appliance: NameFor<'_>, n: u32) -> Result<String, RenderError> {
         let mut name = String::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => name.push_str(text),
                 Part::Number { width } => name.push_str(&format!("{n:0width$}")),
+                Part::Site if slug(appliance.site).is_empty() => name.push_str("site"),
+                Part::Site => name.push_str(&slug(appliance.site)),
                 Part::Model if slug(appliance.model).is_empty() => name.push_str("appliance"),
                 Part::Model => name.push_str(&slug(appliance.model)),
                 Part::Serial if slug(appliance.serial).is_empty() => return Err(RenderError::NoSerial),
@@ -103,6 +107,7 @@ impl Part {
             "model" => return Ok(Part::Model),
             "serial" => return Ok(Part::Serial),
             "mac" => return Ok(Part::Mac),
+            "site" => return Ok(Part::Site),
             _ => {}
         }
         let width =
@@ -123,7 +128,7 @@ mod tests {
     use super::*;
 
     const APPLIANCE: NameFor<'static> =
-        NameFor { model: "Mail Guard/2 ", serial: "SN_001", mac: Mac([0xaa, 0xbb, 0xcc, 0, 0x11, 0x22]) };
+        NameFor { site: "Zürich 1", model: "Mail Guard/2 ", serial: "SN_001", mac: Mac([0xaa, 0xbb, 0xcc, 0, 0x11, 0x22]) };
 
     #[test]
     fn every_placeholder_is_filled() {
@@ -132,6 +137,7 @@ mod tests {
         assert_eq!(name("GW{n}"), "gw7");
         assert_eq!(name("a-{serial}"), "a-sn-001");
         assert_eq!(name("a-{mac}"), "a-001122");
+        assert_eq!(name("{site}-{n}"), "z-rich-1-7");
         let template = HostNameTemplate::parse("{model}-{n}").expect("good");
         assert_eq!(template.render(NameFor { model: "", ..APPLIANCE }, 1).expect("good"), "appliance-1");
     }

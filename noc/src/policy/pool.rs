@@ -1,12 +1,15 @@
 //! The addresses a site gives out.
 
+use super::exclusion::Exclusion;
 use muster_protocol::parameters::netmask;
 use std::net::Ipv4Addr;
 
-/// Ranges of addresses, as `192.0.2.10-192.0.2.99`; several are separated by commas, so a gap is an exclusion.
+/// Ranges of addresses, as `192.0.2.10-192.0.2.99`; several are separated by commas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pool {
     ranges: Vec<(u32, u32)>,
+    /// An address of its network.
+    network: u32,
 }
 
 /// Why a pool is refused.
@@ -49,11 +52,17 @@ impl Pool {
                 return Err(PoolError::Outside { first: first.into(), prefix, address: address.into() });
             }
         }
-        Ok(Pool { ranges })
+        Ok(Pool { ranges, network: first })
     }
 
-    pub(crate) fn first(&self) -> u32 {
-        self.ranges[0].0
+    /// The same without some addresses; there may be none left.
+    pub(crate) fn without(self, excluded: &Exclusion) -> Pool {
+        Pool { ranges: excluded.of_v4(&self.ranges), ..self }
+    }
+
+    /// An address of the network that it lies in.
+    pub(crate) fn network(&self) -> u32 {
+        self.network
     }
 
     pub(crate) fn contains(&self, address: u32) -> bool {
@@ -86,7 +95,7 @@ mod tests {
         }
         assert_eq!(found, [10, 11, 20, 21, 30]);
         assert_eq!(pool.len(), 5);
-        assert!(pool.contains(pool.first()) && !pool.contains(pool.first() + 2));
+        assert!(pool.contains(pool.network()) && !pool.contains(pool.network() + 2));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The IPv6 addresses a site gives out.
 
+use super::exclusion::Exclusion;
 use muster_protocol::parameters::{Network6, PREFIX6};
 use std::net::Ipv6Addr;
 
@@ -60,6 +61,11 @@ impl Pool6 {
             Some(pair) => Err(Pool6Error::Overlap { address: Ipv6Addr::from_bits(pair[1].0) }),
             None => Ok(Pool6 { network, ranges }),
         }
+    }
+
+    /// The same without some addresses; there may be none left.
+    pub(crate) fn without(self, excluded: &Exclusion) -> Pool6 {
+        Pool6 { ranges: excluded.of_v6(&self.ranges), ..self }
     }
 
     /// The network of its addresses; its address is the first.

@@ -3,9 +3,11 @@
 use super::allocation::Allocation;
 use super::host_name::{HostNameTemplate, NameFor};
 use super::pool::Pool;
+use super::exclusion::Exclusion;
 use super::pool6::Pool6;
+use super::values::{Source, Sources};
 use crate::error::{AsProblem, StoreError, problem};
-use muster_protocol::api::{Problem, Site};
+use muster_protocol::api::{Inheritable, Problem, Site};
 use muster_protocol::id::{Mac, SiteId};
 use muster_protocol::parameters::{BEAT_INTERVAL_S, Confirm, DriftPolicy, Field, Network6, RawSettings, WINDOW_S};
 use muster_protocol::text::misleads;
@@ -49,6 +51,14 @@ pub struct SiteSpec {
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^(report|restore)$")]
     pub drift: Option<DriftPolicy>,
+    /// Addresses inside the pools that are not given out, IPv4 and IPv6: `192.0.2.20-192.0.2.29, 2001:db8::5`, or empty.
+    #[serde(default)]
+    pub exclude: String,
+    /// Which of the values the site has from its organisation: `domain`, `dns1`, `dns2`, `host_name`, `beat_interval_s`,
+    /// `confirm`, `window_s`, `drift`. What is said here of those does not count.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub inherit: Vec<Inheritable>,
 }
 
 impl From<Site> for SiteSpec {
@@ -68,6 +78,8 @@ impl From<Site> for SiteSpec {
             confirm: site.confirm,
             window_s: site.window_s,
             drift: site.drift,
+            exclude: site.exclude,
+            inherit: site.inherit,
         }
     }
 }
@@ -75,6 +87,9 @@ impl From<Site> for SiteSpec {
 impl SiteSpec {
     /// The site with its number.
     pub(crate) fn into_site(self, id: SiteId) -> Site {
+        let mut inherit = self.inherit;
+        inherit.sort_unstable();
+        inherit.dedup();
         Site {
             id,
             name: self.name.trim().to_owned(),
@@ -91,6 +106,8 @@ impl SiteSpec {
             confirm: self.confirm,
             window_s: self.window_s,
             drift: self.drift,
+            exclude: self.exclude.trim().to_owned(),
+            inherit,
         }
     }
 }
@@ -163,6 +180,8 @@ pub(crate) struct Policy {
     pub(crate) prefix: u8,
     pub(crate) pool6: Option<Pool6>,
     pub(crate) gateway6: Option<Ipv6Addr>,
+    /// Where its values come from; of a policy that stands by itself, nothing is said.
+    pub(crate) sources: Sources,
 }
 
 impl Policy {
@@ -190,11 +209,15 @@ impl Policy {
         let mut sample = settings(&site, String::new(), Ipv4Addr::UNSPECIFIED, String::new());
         sample.gateway6 = site.gateway6.clone();
         sample.host_name = "sample".to_owned();
+        let excluded = Exclusion::parse(&site.exclude).unwrap_or_else(|error| {
+            fault("exclude", "bad_exclusion", error.to_string());
+            Exclusion::default()
+        });
         let mut pool = None;
         let prefix = prefix_of(&site.netmask);
         if let Some(prefix) = prefix {
             match Pool::parse(&site.pool, prefix) {
-                Ok(parsed) => pool = Some(parsed),
+                Ok(parsed) => pool = Some(parsed.without(&excluded)),
                 Err(error) => fault("pool", "bad_pool", error.to_string()),
             }
         }
@@ -217,6 +240,7 @@ impl Policy {
         if !site.pool6.is_empty() {
             match Pool6::parse(&site.pool6) {
                 Ok(pool) => {
+                    let pool = pool.without(&excluded);
                     let gateway: Option<Ipv6Addr> = site.gateway6.parse().ok();
                     let first = pool.next(0, |address| is_host6(&pool, address) && gateway != Some(address.into()));
                     match first {
@@ -254,7 +278,7 @@ impl Policy {
         }
         match (pool, template, checked) {
             (Some(pool), Ok(template), Ok(sample)) if faults.is_empty() => {
-                let sample_name = NameFor { model: "model", serial: "serial", mac: Mac([0; 6]) };
+                let sample_name = NameFor { site: &site.name, model: "model", serial: "serial", mac: Mac([0; 6]) };
                 if let Err(error) = template.render(sample_name, 1) {
                     let message = error.to_string();
                     let fault = SiteFault { field: "host_name".into(), code: "bad_template".into(), message };
@@ -262,7 +286,7 @@ impl Policy {
                 }
                 let (gateway, prefix, dns) = (sample.gateway(), sample.prefix(), sample.dns());
                 let gateway6 = sample.ipv6().and_then(|ipv6| ipv6.gateway());
-                Ok(Policy { pool, template, gateway, dns, prefix, pool6, gateway6, site })
+                Ok(Policy { pool, template, gateway, dns, prefix, pool6, gateway6, site, sources: Sources::new() })
             }
             _ => Err(SiteError::Invalid(faults)),
         }
@@ -273,6 +297,23 @@ impl Policy {
         let Allocation { address, address6, host_name, number: _ } = allocation;
         let address6 = address6.zip(self.pool6.as_ref()).map(|(address, pool)| with_prefix(pool, address));
         settings(&self.site, host_name, address.into(), address6.unwrap_or_default())
+    }
+
+    /// Where a value comes from.
+    pub(crate) fn source(&self, value: &str) -> &Source {
+        self.sources.get(value).unwrap_or(&Source::Site)
+    }
+
+    /// The site's network, `192.0.2.0/24`.
+    pub(crate) fn network(&self) -> String {
+        let mask = u32::from(muster_protocol::parameters::netmask(self.prefix));
+        format!("{}/{}", Ipv4Addr::from(self.pool.network() & mask), self.prefix)
+    }
+
+    /// Whether an address lies in the site's network.
+    pub(crate) fn is_inside(&self, address: u32) -> bool {
+        let mask = u32::from(muster_protocol::parameters::netmask(self.prefix));
+        address & mask == self.pool.network() & mask
     }
 
     /// Whether an IPv6 address of the pool may be an appliance's: not every router's, no router or name server.
@@ -286,8 +327,7 @@ impl Policy {
     pub(crate) fn is_usable(&self, address: u32) -> bool {
         let mask = u32::from(muster_protocol::parameters::netmask(self.prefix));
         let ip = Some(Ipv4Addr::from(address));
-        let inside = address & mask == self.pool.first() & mask;
-        inside
+        self.is_inside(address)
             && address & !mask != 0
             && address | mask != u32::MAX
             && ip != self.gateway
@@ -352,6 +392,8 @@ pub(crate) mod tests {
             confirm: Confirm::KickStart,
             window_s: 90,
             drift: None,
+            exclude: String::new(),
+            inherit: Vec::new(),
         }
     }
 

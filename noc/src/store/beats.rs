@@ -2,7 +2,7 @@
 
 use super::appliances::{self, from_json, json};
 use super::work::{self, Due};
-use super::{late, results};
+use super::{late, policies, results};
 use crate::api::ApiError;
 use crate::audit::By;
 use crate::error::StoreError;
@@ -123,8 +123,7 @@ pub(crate) fn prune(db: &Connection, now: u64) -> Result<bool, StoreError> {
 /// What the site asks for now; what the last grant said, when there is no site.
 fn interval(db: &Connection, appliance: &appliances::Appliance) -> Result<u32, StoreError> {
     let Some(site) = appliance.record.site else { return Ok(appliance.interval_s) };
-    let sql = "SELECT beat_interval_s FROM sites WHERE id = ?1";
-    let asked: Option<u32> = db.prepare_cached(sql)?.query_row([site.0], |row| row.get(0)).optional()?;
+    let asked = policies::beat_interval(db, site, &appliance.record.model)?;
     Ok(asked.unwrap_or(appliance.interval_s))
 }
 

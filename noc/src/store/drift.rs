@@ -4,7 +4,7 @@
 //! says, an instruction that says so waits.
 
 use super::appliances::Appliance;
-use super::{from_word, instructions, word};
+use super::{from_word, instructions, policies, word};
 use crate::error::StoreError;
 use muster_protocol::instruction::Act;
 use muster_protocol::parameters::DriftPolicy;
@@ -25,11 +25,7 @@ pub(super) fn settle(
     told: Option<DriftPolicy>,
 ) -> Result<(), StoreError> {
     let Some(site) = appliance.record.site else { return Ok(()) };
-    let asked = db
-        .prepare_cached("SELECT drift FROM sites WHERE id = ?1")?
-        .query_row([site.0], |row| row.get::<_, Option<String>>(0))
-        .optional()?;
-    let Some(asked) = asked else { return Ok(()) };
+    let Some(asked) = policies::drift_word(db, site, &appliance.record.model)? else { return Ok(()) };
     let wanted = read(asked)?;
     let act = Act::of_drift(wanted);
     let waiting = waiting(db, now, appliance.id)?;

@@ -3,19 +3,21 @@
 use super::appliances::{self, Appliance, json};
 use super::consoles::Console;
 use super::holdings::{self, Holdings, Wish};
-use super::plans::policy;
-use super::{audit, organisations, word};
+use super::plans::applicant;
+use super::{audit, organisations, policies, word};
 use crate::api::ApiError;
 use crate::audit::{By, Event};
 use crate::error::StoreError;
 use crate::operators::access::Place;
 use crate::policy::allocation::Allocation;
+use crate::policy::layers::Policies;
+use crate::policy::reservation::{Reservations, Whose};
 use crate::policy::site::Policy;
 use muster_protocol::api::Provisioning;
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::grant::Grant;
 use muster_protocol::id::{ConsoleId, Seq, SiteId, Uid};
-use muster_protocol::parameters::{Field, FieldError, Ipv6Settings, NetworkSettings, Parameters, RawSettings, netmask};
+use muster_protocol::parameters::{Field, FieldError, Ipv6Settings, NetworkSettings, Parameters, RawSettings};
 use muster_protocol::time::UnixTime;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,13 +114,13 @@ pub(crate) fn decide_for(
     site: SiteId,
     items: &[Asked],
 ) -> Result<Vec<Decision>, ApiError> {
-    let policy = policy(db, site)?;
+    let policies = policies::of_site(db, site)?;
     holdings::expire(db, now)?;
 
     let mut errors: Vec<Vec<FieldError>> = vec![Vec::new(); items.len()];
     let mut wanted: Vec<Option<Wanted>> = Vec::with_capacity(items.len());
     for (item, errors) in items.iter().zip(&mut errors) {
-        wanted.push(want(db, &policy, item, errors)?);
+        wanted.push(want(db, site, &policies, item, errors)?);
     }
     let batch: BTreeMap<i64, usize> =
         wanted.iter().enumerate().filter_map(|(i, w)| w.as_ref().map(|w| (w.appliance.id, i))).collect();
@@ -136,7 +138,7 @@ pub(crate) fn decide_for(
     let mut decisions = Vec::with_capacity(items.len());
     for ((item, want), errors) in items.iter().zip(wanted).zip(errors) {
         let outcome = match want {
-            Some(want) if errors.is_empty() => Ok(grant(db, now, bearer, issuer, &policy, &holdings, want)?),
+            Some(want) if errors.is_empty() => Ok(grant(db, now, bearer, issuer, &policies, &holdings, want)?),
             _ => Err(errors),
         };
         decisions.push(Decision { uid: item.uid, outcome });
@@ -170,11 +172,12 @@ impl Wanted {
 
 fn want(
     db: &Connection,
-    policy: &Policy,
+    site: SiteId,
+    policies: &Policies,
     item: &Asked,
     errors: &mut Vec<FieldError>,
 ) -> Result<Option<Wanted>, StoreError> {
-    let appliance = appliances::find(db, &item.uid)?.filter(|a| a.record.site == Some(policy.site.id));
+    let appliance = appliances::find(db, &item.uid)?.filter(|a| a.record.site == Some(site));
     let Some(appliance) = appliance else {
         let message = format!("appliance {} is not planned for this site: plan it first", item.uid.short());
         errors.push(FieldError::new(Field::HostName, "not_planned", message));
@@ -186,6 +189,7 @@ fn want(
         errors.push(FieldError::new(Field::HostName, "retired", message));
         return Ok(None);
     }
+    let policy = policies.of(&appliance.record.model);
     let seq = known_seq(&appliance, item.stored);
     let appliance = Appliance { seq, ..appliance };
     let settings = match item.settings.validate() {
@@ -195,13 +199,11 @@ fn want(
             return Ok(None);
         }
     };
-    let mask = u32::from(netmask(policy.prefix));
     let address = settings.address();
-    if u32::from(address) & mask != policy.pool.first() & mask {
-        let network = std::net::Ipv4Addr::from(policy.pool.first() & mask);
+    if !policy.is_inside(address.into()) {
         let message = format!(
-            "{address} is outside the site's network {network}/{}: choose an address inside it, or another site",
-            policy.prefix
+            "{address} is outside the site's network {}: choose an address inside it, or another site",
+            policy.network()
         );
         errors.push(FieldError::new(Field::Address, "wrong_subnet", message));
     } else if policy.gateway == Some(address) {
@@ -302,6 +304,7 @@ fn against_others(
         let mut found = false;
         for (want, errors) in wanted.iter().zip(errors.iter_mut()) {
             let Some(want) = want.as_ref().filter(|_| errors.is_empty()) else { continue };
+            against_reservations(holdings.book.reservations(), want, errors);
             let other = |holder: Option<i64>| holder.filter(|holder| *holder != want.appliance.id);
             let address = want.settings.address();
             if let Some(holder) = other(holdings.book.address_holder(address.into())) {
@@ -327,6 +330,24 @@ fn against_others(
     }
 }
 
+/// What is kept for another appliance is not had by typing it.
+fn against_reservations(reservations: &Reservations, want: &Wanted, errors: &mut Vec<FieldError>) {
+    let named = applicant(&want.appliance).named;
+    let (address, host_name) = (want.settings.address(), want.settings.host_name());
+    let mut refuse = |field, what: String, whose: Option<&Whose>| {
+        if let Some(whose) = whose {
+            let message = format!("{what} is reserved for {whose}: choose another, or give up the reservation");
+            errors.push(FieldError::new(field, "reserved_for_another", message));
+        }
+    };
+    refuse(Field::Address, address.to_string(), reservations.bars_address(address.into(), named));
+    if let Some(ipv6) = want.settings.ipv6() {
+        let address = ipv6.address();
+        refuse(Field::Address6, address.to_string(), reservations.bars_address6(address.to_bits(), named));
+    }
+    refuse(Field::HostName, format!("`{host_name}`"), reservations.bars_name(host_name, named));
+}
+
 fn describe(db: &Connection, holder: i64) -> Result<String, StoreError> {
     let sql = "SELECT uid, (SELECT host_name FROM host_names WHERE appliance = a.id ORDER BY until LIMIT 1)
                FROM appliances a WHERE id = ?1";
@@ -344,12 +365,13 @@ fn grant(
     now: u64,
     bearer: Bearer<'_>,
     issuer: &Issuer,
-    policy: &Policy,
+    policies: &Policies,
     holdings: &Holdings,
     want: Wanted,
 ) -> Result<Unsigned, StoreError> {
     let address6 = want.address6();
     let Wanted { appliance, settings } = want;
+    let policy = policies.of(&appliance.record.model);
     let site = &policy.site;
     let (address, host_name) = (u32::from(settings.address()), settings.host_name().to_owned());
     let lease = holdings.leases.get(&appliance.id);

@@ -2,6 +2,7 @@
 //!
 //! An appliance holds at most one set of them for the settings in force (`until` is NULL) and one on lease, for a plan or a grant.
 
+use super::reservations;
 use crate::error::StoreError;
 use crate::policy::allocation::{Allocation, Book};
 use muster_protocol::id::SiteId;
@@ -29,7 +30,7 @@ pub(crate) struct Holdings {
 
 /// Loads all of a site's holdings, to find what is free.
 pub(crate) fn load(db: &Connection, site: SiteId) -> Result<Holdings, StoreError> {
-    let mut book = Book::default();
+    let mut book = Book::with(reservations::load(db, site)?);
     let mut addresses = BTreeMap::new();
     let mut leases = BTreeMap::new();
     let mut statement = db.prepare_cached("SELECT address, appliance, until FROM addresses WHERE site = ?1")?;
@@ -91,7 +92,8 @@ pub(crate) fn load_for(db: &Connection, site: SiteId, wishes: &[Wish<'_>]) -> Re
         db.prepare_cached("SELECT appliance, until FROM addresses6 WHERE site = ?1 AND address = ?2")?;
     let mut name_of =
         db.prepare_cached("SELECT appliance, until, number FROM host_names WHERE site = ?1 AND host_name = ?2")?;
-    let (mut book, mut leases) = (Book::default(), BTreeMap::new());
+    let mut book = Book::with(reservations::load(db, site)?);
+    let mut leases = BTreeMap::new();
     // The batch's own leases stay out of the book.
     let counts = |holder: i64, until: Option<u64>| until.is_none() || !batch.contains(&holder);
     for wish in wishes {

@@ -4,12 +4,12 @@ use super::appliances::{self, Appliance, NewAppliance, from_json};
 use super::consoles::Console;
 use super::holdings::{self, Holdings};
 use super::retirement;
-use super::sites;
-use super::{fleet, organisations};
+use super::{fleet, organisations, policies};
 use crate::api::ApiError;
 use crate::error::{StoreError, problem};
-use crate::policy::allocation::{Allocation, AllocationError};
-use crate::policy::host_name::NameFor;
+use crate::policy::allocation::{Allocation, AllocationError, Applicant};
+use crate::policy::layers::Policies;
+use crate::policy::reservation::{Named, Reservation};
 use crate::policy::site::Policy;
 use muster_protocol::api::{Ownership, Plan, PlanRow, Problem, Provisioning};
 use muster_protocol::crypto::claim::{ClaimError, ClaimSecret};
@@ -41,7 +41,7 @@ pub(crate) fn plan(
     asked: &[Asked],
 ) -> Result<Plan, ApiError> {
     console.may_use(site)?;
-    let policy = policy(db, site)?;
+    let policies = policies::of_site(db, site)?;
     holdings::expire(db, now)?;
     let mut holdings = holdings::load(db, site)?;
     let expires = now + LEASE_S;
@@ -50,21 +50,15 @@ pub(crate) fn plan(
         let (ownership, appliance, problem) = own(db, now, site, one)?;
         let mut row = PlanRow { uid: one.uid, ownership, settings: None, rules: BTreeMap::new(), problem };
         if let Some(appliance) = appliance {
-            match settle(db, &policy, &mut holdings, &appliance, expires)? {
+            let policy = policies.of(&appliance.record.model);
+            match settle(db, &policies, &mut holdings, &appliance, expires)? {
                 Ok((settings, rules)) => (row.settings, row.rules) = (Some(settings), rules),
-                Err(error) => row.problem = Some(explain(&policy, &error)),
+                Err(error) => row.problem = Some(explain(policy, &error)),
             }
         }
         rows.push(row);
     }
     Ok(Plan { site, expires, rows })
-}
-
-/// A site's policy.
-pub(crate) fn policy(db: &Connection, site: SiteId) -> Result<Policy, ApiError> {
-    let site = sites::find(db, site)?.ok_or(ApiError::UnknownSite { site })?;
-    // Sites are checked before they are kept.
-    Policy::of(site).map_err(|_| ApiError::Store(StoreError::Corrupt { what: "site" }))
 }
 
 type Owned = (Ownership, Option<Appliance>, Option<Problem>);
@@ -214,7 +208,7 @@ type Settled = (RawSettings, BTreeMap<String, String>);
 /// The settings of one appliance: those it has, those granted already, or those the policy gives.
 fn settle(
     db: &Connection,
-    policy: &Policy,
+    policies: &Policies,
     holdings: &mut Holdings,
     appliance: &Appliance,
     expires: u64,
@@ -222,6 +216,7 @@ fn settle(
     if let Some(settings) = &appliance.record.settings {
         return Ok(Ok(same_rule(settings.clone(), "its current settings")));
     }
+    let policy = policies.of(&appliance.record.model);
     let held = holdings.leases.get(&appliance.id).cloned();
     if appliance.record.provisioning == Provisioning::Granted
         && let Some(held) = &held
@@ -236,9 +231,8 @@ fn settle(
         holdings::lease(db, policy.site.id, appliance.id, held, expires)?;
         return Ok(Ok(same_rule(settings, "the appliance that it replaces")));
     }
-    let name_for =
-        NameFor { model: &appliance.record.model, serial: &appliance.record.serial, mac: appliance.record.mac };
-    let allocation = match holdings.book.allocate(policy, appliance.id, held.as_ref(), name_for) {
+    let applicant = applicant(appliance);
+    let allocation = match holdings.book.allocate(policy, applicant, held.as_ref()) {
         Ok(allocation) => allocation,
         Err(error) => return Ok(Err(error)),
     };
@@ -247,7 +241,15 @@ fn settle(
     }
     holdings::lease(db, policy.site.id, appliance.id, &allocation, expires)?;
     holdings.leases.insert(appliance.id, allocation.clone());
-    Ok(Ok((policy.settings(allocation), rules(policy))))
+    let rules = rules_of(policy, holdings.book.reservations().of(applicant.named));
+    Ok(Ok((policy.settings(allocation), rules)))
+}
+
+/// An appliance as the book of its site knows it.
+pub(crate) fn applicant(appliance: &Appliance) -> Applicant<'_> {
+    let record = &appliance.record;
+    let named = Named { uid: &record.uid, mac: record.mac, serial: &record.serial };
+    Applicant { holder: appliance.id, named, model: &record.model }
 }
 
 /// The last grant's settings, while the appliance still holds their address and name.
@@ -259,22 +261,34 @@ fn granted(db: &Connection, appliance: &Appliance, held: &Allocation) -> Result<
     Ok(settings.filter(|settings| held.is_of(settings)))
 }
 
-fn rules(policy: &Policy) -> BTreeMap<String, String> {
+/// Which rule gives each value, by column.
+pub(crate) fn rules_of(policy: &Policy, reserved: Option<&Reservation>) -> BTreeMap<String, String> {
     let site = &policy.site;
+    let from = |value: &str, what: &str| format!("{} {what}", policy.source(value));
     let mut rules = BTreeMap::from([
-        ("host_name".to_owned(), format!("site host-name template {}", site.host_name)),
-        ("address".to_owned(), format!("site pool {}", site.pool)),
-        ("netmask".to_owned(), "site netmask".to_owned()),
-        ("domain".to_owned(), "site domain".to_owned()),
+        ("host_name".to_owned(), from("host_name", &format!("host-name template {}", site.host_name))),
+        ("address".to_owned(), from("pool", &format!("pool {}", site.pool))),
+        ("netmask".to_owned(), from("netmask", "netmask")),
+        ("domain".to_owned(), from("domain", "domain")),
     ]);
     if !site.pool6.is_empty() {
-        rules.insert("address6".to_owned(), format!("site IPv6 pool {}", site.pool6));
+        rules.insert("address6".to_owned(), from("pool6", &format!("IPv6 pool {}", site.pool6)));
     }
     let optional =
         [("gateway", &site.gateway), ("dns1", &site.dns1), ("dns2", &site.dns2), ("gateway6", &site.gateway6)];
     for (column, value) in optional {
         if !value.is_empty() {
-            rules.insert(column.to_owned(), format!("site {column}"));
+            rules.insert(column.to_owned(), from(column, column));
+        }
+    }
+    if let Some(reserved) = reserved {
+        let columns = [
+            ("address", reserved.address.is_some()),
+            ("address6", reserved.address6.is_some() && policy.pool6.is_some()),
+            ("host_name", reserved.host_name.is_some()),
+        ];
+        for (column, _) in columns.into_iter().filter(|(_, is_reserved)| *is_reserved) {
+            rules.insert(column.to_owned(), "reservation".to_owned());
         }
     }
     rules
@@ -294,7 +308,8 @@ fn claim_code(error: &ClaimError) -> &'static str {
     }
 }
 
-fn explain(policy: &Policy, error: &AllocationError) -> Problem {
+/// Why there is nothing for an appliance, and what to do.
+pub(crate) fn explain(policy: &Policy, error: &AllocationError) -> Problem {
     let (code, remedy) = match error {
         AllocationError::PoolExhausted { .. } => (
             "pool_exhausted",
@@ -306,6 +321,10 @@ fn explain(policy: &Policy, error: &AllocationError) -> Problem {
         AllocationError::Name(_) => {
             ("host_name_impossible", "Type a host name for it, or change the site's host-name template.".to_owned())
         }
+        AllocationError::ReservedHeld { .. } => (
+            "reserved_held",
+            "Give the other appliance other settings, or reserve something else for this one.".to_owned(),
+        ),
         AllocationError::NameTaken { .. } => (
             "host_name_taken",
             "Type another host name for it, or add {n} to the site's host-name template.".to_owned(),

@@ -1,5 +1,6 @@
 //! Sites.
 
+use super::appliances::{from_json, json};
 use super::{drift, from_word, organisations, word};
 use crate::error::StoreError;
 use crate::operators::OrganisationId;
@@ -11,7 +12,7 @@ use muster_protocol::id::{ConsoleId, SiteId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "id, name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s, \
-                       drift, pool6, gateway6";
+                       drift, pool6, gateway6, exclude, inherit";
 
 /// Adds a site to the default organisation.
 #[cfg(test)]
@@ -25,8 +26,8 @@ pub(crate) fn add_to(db: &Connection, organisation: OrganisationId, policy: &Pol
     name_is_free(db, organisation, s)?;
     db.execute(
         "INSERT INTO sites (name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s,
-         drift, pool6, gateway6, organisation)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+         drift, pool6, gateway6, organisation, exclude, inherit)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         params![
             s.name,
             s.pool,
@@ -42,7 +43,9 @@ pub(crate) fn add_to(db: &Connection, organisation: OrganisationId, policy: &Pol
             s.drift.as_ref().map(word),
             s.pool6,
             s.gateway6,
-            organisation
+            organisation,
+            s.exclude,
+            json(&s.inherit)
         ],
     )?;
     super::next_revision(db)?;
@@ -56,8 +59,8 @@ pub(crate) fn update(db: &Connection, policy: &Policy) -> Result<(), SiteError> 
     name_is_free(db, organisation, s)?;
     let changed = db.execute(
         "UPDATE sites SET name = ?2, pool = ?3, netmask = ?4, gateway = ?5, domain = ?6, dns1 = ?7, dns2 = ?8,
-         host_name = ?9, beat_interval_s = ?10, confirm = ?11, window_s = ?12, drift = ?13, pool6 = ?14, gateway6 = ?15
-         WHERE id = ?1",
+         host_name = ?9, beat_interval_s = ?10, confirm = ?11, window_s = ?12, drift = ?13, pool6 = ?14, gateway6 = ?15,
+         exclude = ?16, inherit = ?17 WHERE id = ?1",
         params![
             s.id.0,
             s.name,
@@ -73,7 +76,9 @@ pub(crate) fn update(db: &Connection, policy: &Policy) -> Result<(), SiteError> 
             s.window_s,
             s.drift.as_ref().map(word),
             s.pool6,
-            s.gateway6
+            s.gateway6,
+            s.exclude,
+            json(&s.inherit)
         ],
     )?;
     if changed == 0 {
@@ -87,6 +92,14 @@ pub(crate) fn update(db: &Connection, policy: &Policy) -> Result<(), SiteError> 
 pub(crate) fn all(db: &Connection) -> Result<Vec<Site>, StoreError> {
     let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM sites ORDER BY id"))?;
     let mut rows = statement.query([])?;
+    collect(&mut rows)
+}
+
+/// The sites of an organisation, by number.
+pub(crate) fn of_organisation(db: &Connection, organisation: OrganisationId) -> Result<Vec<Site>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM sites WHERE organisation = ?1 ORDER BY id");
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query([organisation])?;
     collect(&mut rows)
 }
 
@@ -140,5 +153,7 @@ fn read(row: &Row<'_>) -> Result<Site, StoreError> {
         drift: drift::read(row.get(12)?)?,
         pool6: row.get(13)?,
         gateway6: row.get(14)?,
+        exclude: row.get(15)?,
+        inherit: from_json("site", &row.get::<_, String>(16)?)?,
     })
 }

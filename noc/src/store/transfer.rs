@@ -68,7 +68,9 @@ fn accept_site(db: &Connection, site: &Site) -> Result<bool, HandoverError> {
         }
         return Err(HandoverError::SiteTaken { site: site.id, ours: known.name, theirs: site.name.clone() });
     }
-    let added = sites::add_to(db, DEFAULT_ORGANISATION, &Policy::of(site.clone())?)?;
+    // What it had from its organisation there comes along as its own.
+    let own = Site { inherit: Vec::new(), ..site.clone() };
+    let added = sites::add_to(db, DEFAULT_ORGANISATION, &Policy::of(own)?)?;
     db.execute("UPDATE sites SET id = ?2 WHERE id = ?1", params![added.id.0, site.id.0])?;
     Ok(true)
 }

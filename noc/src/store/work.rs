@@ -98,6 +98,8 @@ mod tests {
             confirm: Confirm::KickStart,
             window_s: 90,
             drift: None,
+            exclude: String::new(),
+            inherit: Vec::new(),
         };
         let policy = Policy::of(spec.into_site(SiteId(0))).expect("fits");
         let site = store.write_now(move |db| sites::add(db, &policy)).expect("a site").id;

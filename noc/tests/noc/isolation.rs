@@ -81,6 +81,12 @@ impl Scene {
             device.claim.reveal()
         );
         noc.import_manifest_to(marked, &manifest).expect("imported");
+        let reserved = muster_noc::ReservationSpec {
+            serial: format!("{MARK}2"),
+            address: "192.0.2.77".into(),
+            ..Default::default()
+        };
+        assert_eq!(noc.reserve(site, reserved).expect("reserved"), 1);
         let console = world.console(&[site]).await;
         console.configure(site, std::slice::from_ref(&device)).await;
         let invite = noc.invite(&[site], Duration::from_secs(3600)).expect("an invite");
@@ -183,6 +189,53 @@ impl Scene {
                 "PUT /v1/sites/{site}",
                 format!("/v1/sites/{site}"),
                 Some(json!(SiteSpec { name: format!("{MARK} Biel"), ..spec() })),
+                Administrator,
+                NotFound,
+            ),
+            (
+                "GET /v1/organisations/{organisation}/policy",
+                format!("/v1/organisations/{marked}/policy"),
+                None,
+                Viewer,
+                NotFound,
+            ),
+            (
+                "PUT /v1/organisations/{organisation}/policy",
+                format!("/v1/organisations/{marked}/policy"),
+                Some(json!({ "values": {}, "profiles": [{ "model": MARK, "values": {} }] })),
+                Administrator,
+                NotFound,
+            ),
+            ("GET /v1/sites/{site}/profiles", format!("/v1/sites/{site}/profiles"), None, Viewer, NotFound),
+            (
+                "PUT /v1/sites/{site}/profiles",
+                format!("/v1/sites/{site}/profiles"),
+                Some(json!({ "profiles": [{ "model": MARK, "values": {} }] })),
+                Administrator,
+                NotFound,
+            ),
+            ("GET /v1/sites/{site}/effective", format!("/v1/sites/{site}/effective"), None, Viewer, NotFound),
+            ("POST /v1/sites/{site}/preview", format!("/v1/sites/{site}/preview"), Some(json!({})), Viewer, NotFound),
+            ("GET /v1/sites/{site}/reservations", format!("/v1/sites/{site}/reservations"), None, Viewer, NotFound),
+            ("GET /v1/sites/{site}/reservations.csv", format!("/v1/sites/{site}/reservations.csv"), None, Viewer, NotFound),
+            (
+                "POST /v1/sites/{site}/reservations",
+                format!("/v1/sites/{site}/reservations"),
+                Some(json!({ "serial": format!("{MARK}3"), "address": "192.0.2.78" })),
+                Administrator,
+                NotFound,
+            ),
+            (
+                "POST /v1/sites/{site}/reservations/import",
+                format!("/v1/sites/{site}/reservations/import"),
+                Some(json!({ "csv": format!("serial,address\n{MARK}4,192.0.2.79\n") })),
+                Administrator,
+                NotFound,
+            ),
+            (
+                "DELETE /v1/sites/{site}/reservations/{reservation}",
+                format!("/v1/sites/{site}/reservations/1"),
+                None,
                 Administrator,
                 NotFound,
             ),

@@ -11,6 +11,7 @@ mod ipv6;
 mod isolation;
 mod journey;
 mod many;
+mod policy;
 mod queue;
 mod refusals;
 mod signing_in;

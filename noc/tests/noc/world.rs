@@ -85,5 +85,7 @@ pub(crate) fn spec() -> SiteSpec {
         confirm: Confirm::KickStart,
         window_s: 90,
         drift: None,
+        exclude: String::new(),
+        inherit: Vec::new(),
     }
 }

@@ -12,6 +12,8 @@ pub(crate) mod invite;
 pub(crate) mod manifest;
 #[path = "../../../tests/src/lab/capture/pcap.rs"]
 pub(crate) mod pcap;
+#[path = "../../../noc/src/policy/exclusion.rs"]
+pub(crate) mod exclusion;
 #[path = "../../../noc/src/policy/pool.rs"]
 pub(crate) mod pool;
 #[path = "../../../noc/src/policy/pool6.rs"]

@@ -10,7 +10,7 @@ use crate::api::{ApiError, App, Fault, Page, Window};
 use crate::audit::By;
 use crate::operators::Role;
 use crate::operators::access::{Access, Needs, OrganisationId, Place, Scope};
-use crate::policy::site::{Policy, SiteSpec};
+use crate::policy::site::SiteSpec;
 use crate::store::{changes, fleet};
 use axum::extract::{Path, State};
 use muster_protocol::id::SiteId;
@@ -74,8 +74,8 @@ async fn add(State(app): State<App>, caller: Caller, form: Form<NewSite>) -> Res
     make(&app, caller, WRITE, keyed, move |db, access| {
         access.need_whole(Role::Administrator, organisation)?;
         crate::store::organisations::find(db, organisation)?.ok_or(Fault::NotFound)?;
-        let policy = Policy::of(policy.into_site(SiteId(0)))?;
-        let site = changes::add_site(db, &By::operator(access), organisation, &policy)?;
+        let site = policy.into_site(SiteId(0));
+        let site = changes::add_site(db, &By::operator(access), organisation, site)?;
         let shown = seen(db, access, site.id, Role::Viewer)?;
         let location = format!("/v1/sites/{}", site.id);
         Ok(Made { shown, location, is_secret: false })
@@ -101,8 +101,7 @@ async fn replace(
     let id = SiteId(number(&id)?);
     let replaced = change(&app, caller, WRITE, move |db, access| {
         version.check(&seen(db, access, id, Role::Administrator)?)?;
-        let policy = Policy::of(form.value.into_site(id))?;
-        changes::change_site(db, &By::operator(access), &policy)?;
+        changes::change_site(db, &By::operator(access), form.value.into_site(id))?;
         seen(db, access, id, Role::Viewer)
     });
     let after = replaced.await?;

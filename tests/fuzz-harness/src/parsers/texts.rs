@@ -154,9 +154,9 @@ fn host_name(text: &str) -> bool {
         Err(error) => return printable(&error),
     };
     for appliance in [
-        NameFor { model: "Mail Guard/2 ", serial: "SN_001", mac: MAC },
-        NameFor { model: "", serial: "", mac: MAC },
-        NameFor { model: text, serial: text, mac: MAC },
+        NameFor { site: "Bern", model: "Mail Guard/2 ", serial: "SN_001", mac: MAC },
+        NameFor { site: "Bern", model: "", serial: "", mac: MAC },
+        NameFor { site: text, model: text, serial: text, mac: MAC },
     ] {
         let Ok(name) = template.render(appliance, u32::MAX) else { continue };
         let raw = RawSettings { host_name: name.clone(), ..crate::keys::settings("") };

@@ -1,0 +1,143 @@
+//! What is kept in a site for single appliances.
+
+use super::forms::Part;
+use super::policy::need;
+use super::{Answer, Form, Made, change, make, number, scope, see};
+use crate::api::caller::Caller;
+use crate::api::request::Asked;
+use crate::api::route::Route;
+use crate::api::{ApiError, App, Fault, Page, Window};
+use crate::audit::By;
+use crate::operators::Role;
+use crate::operators::access::{Needs, Scope};
+use crate::policy::reservation::ReservationSpec;
+use crate::reservations::{ReservationErrorKind, ReservationRecord, ReservationReport, export, import, record};
+use crate::store::{changes, reservations};
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use muster_protocol::id::SiteId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+const READ: Needs = Needs::Scope(Scope::ReadSites);
+const WRITE: Needs = Needs::Scope(Scope::WriteSites);
+const CSV: &str = "text/csv";
+/// Longest file in one request: some five thousand lines.
+const LONGEST: usize = 256 << 10;
+
+pub(super) fn routes() -> Vec<Route> {
+    let (reads, writes) = (scope(Scope::ReadSites), scope(Scope::WriteSites));
+    vec![
+        Route::get("/v1/sites/{site}/reservations", reads, list)
+            .says("policy", "What is reserved in a site")
+            .query::<Part>()
+            .lists::<ReservationRecord>(),
+        Route::post("/v1/sites/{site}/reservations", writes, add)
+            .says("policy", "Reserve an address or a host name for an appliance: for the site's administrators")
+            .takes::<ReservationSpec>()
+            .makes::<ReservationRecord>()
+            .keyed()
+            .faults(&[404]),
+        Route::delete("/v1/sites/{site}/reservations/{reservation}", writes, remove)
+            .says("policy", "Give a reservation up"),
+        Route::get("/v1/sites/{site}/reservations.csv", reads, export_csv)
+            .says("policy", "Everything that is reserved in a site, as CSV")
+            .sends(CSV),
+        Route::post("/v1/sites/{site}/reservations/import", writes, import_csv)
+            .says("policy", "Take in reservations as CSV: every line, or none")
+            .takes::<CsvFile>()
+            .shows::<ReservationReport>()
+            .faults(&[404, 409]),
+    ]
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "csv": "serial,address,host_name\nSN-1,192.0.2.7,gate\n" }))]
+struct CsvFile {
+    /// The file: columns `uid`, `mac`, `serial`, `address`, `address6`, `host_name`, `note`.
+    csv: String,
+}
+
+/// `GET /v1/sites/{site}/reservations`
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Asked(part): Asked<Part>,
+) -> Result<Answer, ApiError> {
+    let id = SiteId(number(&id)?);
+    let window = Window::of(part.limit, part.after.as_deref())?;
+    let found = see(&app, caller, READ, move |db, access| {
+        need(db, access, id, Role::Viewer)?;
+        Ok(reservations::page(db, id, window)?)
+    });
+    let Page { items, next } = found.await?;
+    Answer::of(&Page { items: items.iter().map(record).collect(), next })
+}
+
+/// `POST /v1/sites/{site}/reservations`
+async fn add(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    form: Form<ReservationSpec>,
+) -> Result<Answer, ApiError> {
+    let id = SiteId(number(&id)?);
+    let keyed = form.keyed("POST /v1/sites/{site}/reservations")?;
+    let spec = form.value;
+    make(&app, caller, WRITE, keyed, move |db, access| {
+        need(db, access, id, Role::Administrator)?;
+        let number = changes::reserve(db, &By::operator(access), id, &spec)?;
+        let kept = reservations::find(db, id, number)?.ok_or(Fault::NotFound)?;
+        let location = format!("/v1/sites/{id}/reservations/{number}");
+        Ok(Made { shown: record(&kept), location, is_secret: false })
+    })
+    .await
+}
+
+/// `DELETE /v1/sites/{site}/reservations/{reservation}`
+async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    Path((id, reservation)): Path<(String, String)>,
+) -> Result<Answer, ApiError> {
+    let (id, reservation) = (SiteId(number(&id)?), number(&reservation)?);
+    let removed = change(&app, caller, WRITE, move |db, access| {
+        need(db, access, id, Role::Administrator)?;
+        if changes::give_up(db, &By::operator(access), id, reservation)? { Ok(()) } else { Err(Fault::NotFound.into()) }
+    });
+    removed.await?;
+    Ok(Answer::nothing())
+}
+
+/// `GET /v1/sites/{site}/reservations.csv`
+async fn export_csv(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let id = SiteId(number(&id)?);
+    let found = see(&app, caller, READ, move |db, access| {
+        need(db, access, id, Role::Viewer)?;
+        Ok(reservations::list(db, id)?)
+    });
+    let records: Vec<_> = found.await?.iter().map(record).collect();
+    let csv = export(records.iter().map(|record| &record.reservation));
+    Ok(([(header::CONTENT_TYPE, CSV)], csv).into_response())
+}
+
+/// `POST /v1/sites/{site}/reservations/import`
+async fn import_csv(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    form: Form<CsvFile, LONGEST>,
+) -> Result<Answer, ApiError> {
+    let id = SiteId(number(&id)?);
+    let taken = change(&app, caller, WRITE, move |db, access| {
+        need(db, access, id, Role::Administrator)?;
+        import(db, &By::operator(access), id, &form.value.csv).map_err(|error| match error.0 {
+            ReservationErrorKind::Api(error) => *error,
+            lines @ ReservationErrorKind::Lines { .. } => ApiError::Reservations(lines.into()),
+        })
+    });
+    Answer::of(&taken.await?)
+}
