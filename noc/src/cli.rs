@@ -143,6 +143,24 @@ enum SiteCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Take in sites as CSV, by their names: every line, or none.
+    Import {
+        #[command(flatten)]
+        folder: FolderArg,
+        #[command(flatten)]
+        organisation: OrganisationArg,
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print the sites of an organisation as CSV.
+    Export {
+        #[command(flatten)]
+        folder: FolderArg,
+        #[command(flatten)]
+        organisation: OrganisationArg,
+    },
 }
 
 #[derive(Args)]
@@ -282,6 +300,16 @@ impl Muster {
             Command::Site(SiteCommand::Set(set)) => set.run(),
             Command::Site(SiteCommand::List { folder, output }) => {
                 answer(output, &Noc::open(&folder.dir)?.sites()?, |sites| sites.iter().for_each(print_site))
+            }
+            Command::Site(SiteCommand::Import { folder, organisation, file, output }) => {
+                let noc = Noc::open(&folder.dir)?;
+                let organisation = operator::organisation(&noc, &organisation.organisation)?;
+                site::import(&noc, organisation, &file, output)
+            }
+            Command::Site(SiteCommand::Export { folder, organisation }) => {
+                let noc = Noc::open(&folder.dir)?;
+                print!("{}", noc.export_sites(operator::organisation(&noc, &organisation.organisation)?)?);
+                Ok(())
             }
             Command::Inventory(InventoryCommand::Import { folder, organisation, output, file }) => {
                 import(&folder.dir, &organisation.organisation, &file, output)

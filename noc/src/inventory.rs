@@ -4,6 +4,7 @@ mod manifest;
 
 pub use manifest::LineError;
 pub(crate) use manifest::{ManifestRow, at};
+pub(crate) use manifest::{csv_reader, plain_lines};
 
 use crate::error::{AsProblem, StoreError, problem};
 use muster_protocol::api::Problem;
@@ -140,7 +141,9 @@ mod tests {
             (8, "bad_uid"),
             (8, "bad_claim"),
         ];
-        assert_eq!(codes(&text), expected.map(|(line, code)| (line, code.to_owned())));
+        let expected = expected.map(|(line, code)| (line, code.to_owned()));
+        assert_eq!(codes(&text), expected);
+        assert_eq!(codes(&text.replace('\n', "\r\n")), expected, "as Windows writes lines");
     }
 
     #[test]

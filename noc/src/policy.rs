@@ -7,6 +7,8 @@ pub(crate) mod host_name;
 pub(crate) mod layers;
 pub(crate) mod pool;
 pub(crate) mod pool6;
+#[cfg(test)]
+mod properties;
 pub(crate) mod reservation;
 pub(crate) mod site;
 pub(crate) mod values;

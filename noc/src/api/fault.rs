@@ -91,10 +91,10 @@ impl AsProblem for Fault {
             ),
             IfMatchMissing => (428, "if_match_missing", "Read it first, and send its ETag in If-Match."),
             Changed => (412, "changed_meanwhile", "Read it again, and decide anew."),
-            ReservedAlready { .. } => (409, "reserved_already", "Give up the other reservation first, or choose another."),
-            Held { .. } => {
-                (409, "held_by_another", "Choose another, or give that appliance other settings first.")
+            ReservedAlready { .. } => {
+                (409, "reserved_already", "Give up the other reservation first, or choose another.")
             }
+            Held { .. } => (409, "held_by_another", "Choose another, or give that appliance other settings first."),
             KeyReused => (422, "idempotency_key_reused", "Use a new key for each request."),
             SecretShownOnce { .. } => {
                 (409, "secret_shown_once", "Revoke what was made, and make another with a new key.")

@@ -52,6 +52,11 @@ pub(super) fn routes() -> Vec<Route> {
     routes
 }
 
+/// What tables are sent and taken as.
+const CSV: &str = "text/csv";
+/// Longest table in one request: some five thousand lines.
+const LONGEST_TABLE: usize = 256 << 10;
+
 const SESSION: Audience = Audience::Operators(Needs::Session);
 
 fn scope(scope: Scope) -> Audience {

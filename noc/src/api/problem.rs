@@ -6,7 +6,7 @@ use crate::error::{AsProblem, StoreError, problem};
 use crate::invite::InviteError;
 use crate::policy::site::SiteError;
 use crate::random::NoEntropy;
-use crate::reservations::ReservationError;
+use crate::tables::TableError;
 use crate::tls::CsrError;
 use crate::work::WorkError;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -87,7 +87,7 @@ pub(crate) enum ApiError {
     #[error(transparent)]
     Site(#[from] SiteError),
     #[error(transparent)]
-    Reservations(#[from] ReservationError),
+    Table(TableError),
     #[error(transparent)]
     Work(#[from] WorkError),
     #[error(transparent)]
@@ -188,7 +188,7 @@ impl AsProblem for ApiError {
             NoEntropy(_) => (503, "no_entropy", "Try again once the NOC's machine has finished starting."),
             Operators(fault) => return fault.problem(),
             Site(error) => return error.problem(),
-            Reservations(error) => return error.problem(),
+            Table(error) => return error.problem(),
             Work(error) => return error.problem(),
             Invite(error) => return error.problem(),
             Store(error) => return error.problem(),

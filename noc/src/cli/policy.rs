@@ -132,8 +132,18 @@ impl Values {
             DriftArg::Report => DriftRule::Report,
             DriftArg::Restore => DriftRule::Restore,
         };
-        let PolicyValues { pool, pool6, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s, drift: rule } =
-            to;
+        let PolicyValues {
+            pool,
+            pool6,
+            domain,
+            dns1,
+            dns2,
+            host_name,
+            beat_interval_s,
+            confirm,
+            window_s,
+            drift: rule,
+        } = to;
         over(pool, self.pool);
         over(pool6, self.pool6);
         over(domain, self.domain);
@@ -212,9 +222,14 @@ fn show(noc: &Noc, place: &Place, output: Output) -> anyhow::Result<()> {
         let id = site::find(&noc.sites()?, name)?.id;
         return answer(output, &noc.effective_policy(id)?, |policies| {
             for policy in policies {
-                println!("{}", policy.model.as_deref().map_or("every model".to_owned(), |m| format!("model {}", printable(m))));
+                println!(
+                    "{}",
+                    policy.model.as_deref().map_or("every model".to_owned(), |m| format!("model {}", printable(m)))
+                );
                 for (name, value) in &policy.values {
-                    println!("  {name:16} {:28} {}", printable(&value.value).to_string(), printable(&value.source));
+                    let shown =
+                        if value.value.is_empty() { "-".to_owned() } else { printable(&value.value).to_string() };
+                    println!("  {name:16} {shown:28} {}", printable(&value.source));
                 }
             }
         });

@@ -1,7 +1,7 @@
 //! `muster-noc reservation`: what is kept in a site for single appliances.
 
 use super::{FolderArg, Output, answer, site};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use muster_noc::{Noc, ReservationSpec};
 use muster_protocol::id::SiteId;
@@ -103,15 +103,8 @@ impl ReservationCommand {
                 answer(output, &noc.reservations(id)?, |records| {
                     for record in records {
                         let one = &record.reservation;
-                        let values = [
-                            &one.uid,
-                            &one.mac,
-                            &one.serial,
-                            &one.address,
-                            &one.address6,
-                            &one.host_name,
-                            &one.note,
-                        ];
+                        let values =
+                            [&one.uid, &one.mac, &one.serial, &one.address, &one.address6, &one.host_name, &one.note];
                         let said: Vec<_> =
                             values.into_iter().filter(|v| !v.is_empty()).map(|v| printable(v).to_string()).collect();
                         println!("{}  {}", record.id, said.join("  "));
@@ -121,29 +114,20 @@ impl ReservationCommand {
             ReservationCommand::Remove { at, number } => {
                 let (noc, id) = at.open()?;
                 if !noc.give_up_reservation(id, number)? {
-                    bail!("there is no reservation {number} at this site: list them with `muster-noc reservation list`");
+                    bail!(
+                        "there is no reservation {number} at this site: list them with `muster-noc reservation list`"
+                    );
                 }
                 println!("Reservation {number} is given up.");
                 Ok(())
             }
             ReservationCommand::Import { at, file, output } => {
-                let csv = std::fs::read_to_string(&file)
-                    .with_context(|| format!("{} could not be read as UTF-8 text", file.display()))?;
+                let csv = site::table(&file)?;
                 let (noc, id) = at.open()?;
-                match noc.import_reservations(id, &csv) {
-                    Ok(report) => answer(output, &report, |report| {
-                        println!(
-                            "{} added, {} replaced, {} as before",
-                            report.added, report.replaced, report.unchanged
-                        );
-                    }),
-                    Err(error) => {
-                        for line in error.lines() {
-                            eprintln!("line {}: {}", line.line, line.message);
-                        }
-                        Err(error.into())
-                    }
-                }
+                let report = site::taken(noc.import_reservations(id, &csv))?;
+                answer(output, &report, |report| {
+                    println!("{} added, {} replaced, {} as before", report.added, report.replaced, report.unchanged);
+                })
             }
             ReservationCommand::Export { at } => {
                 let (noc, id) = at.open()?;

@@ -2,12 +2,13 @@
 
 use super::policy::InheritArg;
 use super::{ConfirmArg, FolderArg, Output, answer};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use muster_noc::{Noc, SiteSpec};
+use muster_noc::{Noc, OrganisationId, SiteSpec, TableError};
 use muster_protocol::api::{Inheritable, Site};
 use muster_protocol::parameters::{Confirm, DriftPolicy};
 use muster_protocol::text::printable;
+use std::path::Path;
 
 /// What appliances of a site do about settings that are changed by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -159,6 +160,29 @@ impl SetArgs {
             println!("Site {} is changed. Settings in force stay as they are.", printable(&site.name));
         })
     }
+}
+
+/// `muster-noc site import`
+pub(super) fn import(noc: &Noc, organisation: OrganisationId, file: &Path, output: Output) -> anyhow::Result<()> {
+    let report = taken(noc.import_sites(organisation, &table(file)?))?;
+    answer(output, &report, |report| {
+        println!("{} added, {} changed, {} as before", report.added, report.changed, report.unchanged);
+    })
+}
+
+/// A file of a table.
+pub(super) fn table(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("{} could not be read as UTF-8 text", file.display()))
+}
+
+/// What an import came to; each line that is wrong is printed.
+pub(super) fn taken<T>(outcome: Result<T, TableError>) -> anyhow::Result<T> {
+    if let Err(error) = &outcome {
+        for line in error.lines() {
+            eprintln!("line {}: {}", line.line, line.message);
+        }
+    }
+    Ok(outcome?)
 }
 
 /// A site by its name or number.

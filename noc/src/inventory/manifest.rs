@@ -6,6 +6,7 @@ use muster_protocol::id::{Mac, Uid};
 use muster_protocol::text::misleads;
 use muster_protocol::voucher::Voucher;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Longest serial number or model, in characters.
@@ -38,14 +39,24 @@ pub(crate) struct ManifestRow {
     pub(crate) voucher: Option<(Vec<u8>, Voucher)>,
 }
 
-/// Reads a manifest; reports everything that is wrong at once.
-pub(crate) fn parse(text: &str) -> Result<Vec<ManifestRow>, Vec<LineError>> {
+/// The text of a file that people edited, with lines that end alike: the reader would count a line of `\r\n` with the one after it.
+pub(crate) fn plain_lines(text: &str) -> Cow<'_, str> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // German and French spreadsheets save with semicolons.
+    if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) }
+}
+
+/// Reads CSV as spreadsheets save it.
+pub(crate) fn csv_reader(text: &str) -> csv::Reader<&[u8]> {
+    // German and French ones save with semicolons.
     let header = text.lines().next().unwrap_or_default();
     let delimiter = if header.contains(';') && !header.contains(',') { b';' } else { b',' };
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes())
+}
+
+/// Reads a manifest; reports everything that is wrong at once.
+pub(crate) fn parse(text: &str) -> Result<Vec<ManifestRow>, Vec<LineError>> {
+    let text = plain_lines(text);
+    let mut reader = csv_reader(&text);
     let columns = match reader.headers() {
         Ok(header) => Columns::find(header)?,
         Err(error) => return Err(one(1, "bad_csv", format!("the header does not read: {error}"))),

@@ -127,8 +127,12 @@ fn slug(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const APPLIANCE: NameFor<'static> =
-        NameFor { site: "Zürich 1", model: "Mail Guard/2 ", serial: "SN_001", mac: Mac([0xaa, 0xbb, 0xcc, 0, 0x11, 0x22]) };
+    const APPLIANCE: NameFor<'static> = NameFor {
+        site: "Zürich 1",
+        model: "Mail Guard/2 ",
+        serial: "SN_001",
+        mac: Mac([0xaa, 0xbb, 0xcc, 0, 0x11, 0x22]),
+    };
 
     #[test]
     fn every_placeholder_is_filled() {

@@ -3,6 +3,7 @@
 //! The nearest place counts: a site's own value before what it has from its organisation; in one place what is said of the model
 //! before what is said of all.
 
+use super::pool::Pool;
 use super::site::{Policy, SiteError, SiteFault};
 use super::values::{OrganisationPolicy, PolicyValues, Profile, Source, Sources, model_key};
 use muster_protocol::api::Site;
@@ -65,11 +66,12 @@ impl Layers {
         let models = self.organisation.profiles.iter().chain(&self.profiles).map(|profile| profile.model.trim());
         for model in models {
             let Some(plain) = &plain else { break };
+            if self.leaves_network(plain, model) {
+                let message = format!("its pool lies outside of the site's network {}", plain.network());
+                faults.push(of_model(model, fault("pool", "bad_pool", message)));
+                continue;
+            }
             match self.policy(Some(model)) {
-                Ok(policy) if policy.network() != plain.network() => {
-                    let message = format!("its pool lies outside of the site's network {}", plain.network());
-                    faults.push(of_model(model, fault("pool", "bad_pool", message)));
-                }
                 Ok(policy) => {
                     by_model.insert(model_key(model), policy);
                 }
@@ -82,6 +84,14 @@ impl Layers {
             Some(plain) if faults.is_empty() => Ok(Policies { plain, by_model }),
             _ => Err(SiteError::Invalid(faults)),
         }
+    }
+
+    /// Whether a site's profile has a pool that is one, but of another network: gateway and name servers would not fit it, and
+    /// say less.
+    fn leaves_network(&self, plain: &Policy, model: &str) -> bool {
+        let pool = profile_of(&self.profiles, model).and_then(|profile| profile.values.pool.as_deref());
+        let pool = pool.and_then(|pool| Pool::parse(pool, plain.prefix).ok());
+        pool.is_some_and(|pool| !plain.is_inside(pool.network()))
     }
 
     fn policy(&self, model: Option<&str>) -> Result<Policy, SiteError> {

@@ -302,13 +302,8 @@ mod tests {
     fn an_appliance_is_known_by_uid_before_mac_before_serial() {
         let uid = Uid([7; 20]);
         let named = Named { uid: &uid, mac: Mac([2, 0, 0, 0, 0, 7]), serial: "SN7" };
-        let reserve = |whose, n| Reservation {
-            whose,
-            address: Some(n),
-            address6: None,
-            host_name: None,
-            note: String::new(),
-        };
+        let reserve =
+            |whose, n| Reservation { whose, address: Some(n), address6: None, host_name: None, note: String::new() };
         let mut all = Reservations::default();
         assert_eq!(all.of(named), None);
         for (n, whose) in [Whose::Serial("SN7".into()), Whose::Mac(named.mac), Whose::Uid(uid)].into_iter().enumerate()

@@ -1,9 +1,9 @@
 //! A site's policy, checked.
 
 use super::allocation::Allocation;
+use super::exclusion::Exclusion;
 use super::host_name::{HostNameTemplate, NameFor};
 use super::pool::Pool;
-use super::exclusion::Exclusion;
 use super::pool6::Pool6;
 use super::values::{Source, Sources};
 use crate::error::{AsProblem, StoreError, problem};
@@ -127,7 +127,7 @@ pub struct SiteFault {
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
     /// Values are wrong.
-    #[error("the site's values do not fit: {}", join(.0))]
+    #[error("the values do not fit: {}", join(.0))]
     Invalid(Vec<SiteFault>),
     /// The name is in use.
     #[error("there is a site `{name}` already")]

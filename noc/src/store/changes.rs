@@ -16,12 +16,7 @@ use muster_protocol::id::SiteId;
 use rusqlite::Connection;
 
 /// Adds a site.
-pub(crate) fn add_site(
-    db: &Connection,
-    by: &By,
-    organisation: OrganisationId,
-    site: Site,
-) -> Result<Site, SiteError> {
+pub(crate) fn add_site(db: &Connection, by: &By, organisation: OrganisationId, site: Site) -> Result<Site, SiteError> {
     let above = policies::of_organisation(db, organisation)?;
     let mut layers = Layers { organisation: above, site, profiles: Vec::new() };
     let site = sites::add_to(db, organisation, layers.policies()?.plain())?;
@@ -41,6 +36,16 @@ pub(crate) fn change_site(db: &Connection, by: &By, site: Site) -> Result<Site, 
     let site = &kept.plain().site;
     record(db, by, organisation, site, "site.change", serde_json::json!({ "before": before, "after": site }))?;
     Ok(site.clone())
+}
+
+/// [`change_site`], unless it is as it shall be; whether it was changed.
+pub(crate) fn change_site_if_new(db: &Connection, by: &By, before: &Site, site: Site) -> Result<bool, SiteError> {
+    let layers = policies::layers(db, site)?;
+    // What it has from its organisation does not count as said.
+    if layers.policies()?.plain().site == *before {
+        return Ok(false);
+    }
+    change_site(db, by, layers.site).map(|_| true)
 }
 
 /// Replaces what a site says of single models.

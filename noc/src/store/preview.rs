@@ -72,11 +72,7 @@ fn at(db: &Connection, site: SiteId) -> Result<Vec<Appliance>, StoreError> {
 }
 
 /// What each appliance has at a site: on lease before what is in force, as the next configuration would have it.
-fn in_force_or_leased(
-    db: &Connection,
-    site: SiteId,
-    now: u64,
-) -> Result<BTreeMap<i64, Allocation>, StoreError> {
+fn in_force_or_leased(db: &Connection, site: SiteId, now: u64) -> Result<BTreeMap<i64, Allocation>, StoreError> {
     let sql = "SELECT a.appliance, a.address, h.host_name, h.number,
                (SELECT x.address FROM addresses6 x WHERE x.appliance = a.appliance AND x.site = a.site
                 AND (x.until IS NULL) = (a.until IS NULL))
@@ -144,11 +140,7 @@ pub(crate) fn differences(a: &RawSettings, b: &RawSettings) -> Vec<&'static str>
 }
 
 /// What is said about a site, with the site's own part replaced by one that is thought of.
-pub(crate) fn thought_of(
-    db: &Connection,
-    site: Site,
-    profiles: Option<Vec<Profile>>,
-) -> Result<Layers, StoreError> {
+pub(crate) fn thought_of(db: &Connection, site: Site, profiles: Option<Vec<Profile>>) -> Result<Layers, StoreError> {
     let mut layers = policies::layers(db, site)?;
     if let Some(profiles) = profiles {
         layers.profiles = profiles;

@@ -257,3 +257,65 @@ fn organisations_operators_and_the_audit_log() {
     db.execute("UPDATE audit SET actor = 'noc' WHERE seq = 3", []).expect("forged");
     assert!(bad(&dir, &["audit", "verify"]).contains("record 3 is not as it was written"));
 }
+
+#[test]
+fn policies_and_reservations_are_said_and_seen_by_the_command_line() {
+    install_provider();
+    let dir = tempfile::TempDir::new().expect("folder");
+    let table = dir.path().join("table.csv");
+    let dir = dir.path().join("noc");
+    good(&dir, &["init", "--address", "127.0.0.1"]);
+    good(&dir, &["policy", "set", "--dns1", "10.0.0.53", "--beat-interval", "30"]);
+    good(&dir, &["policy", "set", "--model", "Mail", "--beat-interval", "10"]);
+    let mut words = SITE.to_vec();
+    words.extend(["--inherit", "dns1,beat_interval_s", "--exclude", "192.0.2.20"]);
+    good(&dir, &words);
+    let shown = good(&dir, &["policy", "show", "--site", "Bern"]);
+    let line = |model: &str, value: &str| {
+        let of_model = shown.split(model).nth(1).unwrap_or_default();
+        let line = of_model.lines().find(|line| line.trim_start().starts_with(value)).unwrap_or_default();
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(line("every model", "beat_interval_s"), ["beat_interval_s", "30", "organisation"]);
+    assert_eq!(line("model mail", "beat_interval_s"), ["beat_interval_s", "10", "organisation", "profile", "Mail"]);
+    assert_eq!(line("every model", "exclude"), ["exclude", "192.0.2.20", "site"]);
+
+    // What is set at the site is its own; none empties the list.
+    good(&dir, &["site", "set", "Bern", "--dns1", "192.0.2.53"]);
+    let effective = || -> serde_json::Value {
+        serde_json::from_str(&good(&dir, &["policy", "show", "--site", "Bern", "--json"])).expect("JSON")
+    };
+    assert_eq!(effective()[0]["values"]["dns1"]["source"], "site");
+    assert_eq!(effective()[0]["values"]["beat_interval_s"]["source"], "organisation");
+    good(&dir, &["site", "set", "Bern", "--inherit", "none"]);
+    assert_eq!(effective()[0]["values"]["beat_interval_s"]["source"], "site");
+    assert!(
+        bad(&dir, &["site", "set", "Bern", "--inherit", "pool"]).contains("`pool` is nothing that a site can have")
+    );
+
+    good(&dir, &["policy", "set", "--site", "Bern", "--model", "Router", "--pool", "192.0.2.90-192.0.2.99"]);
+    assert!(bad(&dir, &["policy", "set", "--site", "Bern", "--dns1", ""]).contains("--model"));
+    assert!(bad(&dir, &["policy", "set", "--dns1", "x"]).contains("`x` is not an IPv4 address"));
+    assert!(bad(&dir, &["policy", "set", "--unset", "colour"]).contains("`colour` is no value"));
+    good(&dir, &["policy", "set", "--site", "Bern", "--model", "router", "--unset", "pool", "--window", "60"]);
+    good(&dir, &["policy", "remove", "--site", "Bern", "--model", "ROUTER"]);
+    assert!(bad(&dir, &["policy", "remove", "--site", "Bern", "--model", "Router"]).contains("nothing is said"));
+    assert!(good(&dir, &["policy", "show"]).contains("dns1             10.0.0.53"));
+    assert_eq!(good(&dir, &["policy", "preview", "Bern", "--json"]).trim(), "[]");
+
+    good(&dir, &["reservation", "add", "Bern", "--serial", "SN1", "--address", "192.0.2.5", "--host-name", "gate"]);
+    assert!(good(&dir, &["reservation", "list", "Bern"]).contains("1  SN1  192.0.2.5  gate"));
+    std::fs::write(&table, good(&dir, &["reservation", "export", "Bern"])).expect("written");
+    let path = table.to_str().expect("text").to_owned();
+    assert!(good(&dir, &["reservation", "import", "Bern", &path]).contains("0 added, 0 replaced, 1 as before"));
+    std::fs::write(&table, "serial,address\nSN1,x\n").expect("written");
+    let refused = bad(&dir, &["reservation", "import", "Bern", &path]);
+    assert!(refused.contains("line 2: the address is no IPv4 address"), "{refused}");
+    good(&dir, &["reservation", "remove", "Bern", "1"]);
+    assert!(bad(&dir, &["reservation", "remove", "Bern", "1"]).contains("there is no reservation 1"));
+    assert!(bad(&dir, &["reservation", "import", "Bern", "/nowhere"]).contains("/nowhere could not be read"));
+
+    std::fs::write(&table, good(&dir, &["site", "export"]).replace("Bern", "Thun")).expect("written");
+    assert!(good(&dir, &["site", "import", &path]).contains("1 added, 0 changed, 0 as before"));
+    assert!(good(&dir, &["site", "list"]).contains("Thun"));
+}

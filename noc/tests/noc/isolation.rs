@@ -83,9 +83,13 @@ impl Scene {
         noc.import_manifest_to(marked, &manifest).expect("imported");
         let reserved = muster_noc::ReservationSpec {
             serial: format!("{MARK}2"),
-            address: "192.0.2.77".into(),
+            address: "192.0.2.88".into(),
             ..Default::default()
         };
+        let profile = muster_noc::Profile { model: format!("{MARK} M"), ..Default::default() };
+        let said = muster_noc::OrganisationPolicy { profiles: vec![profile.clone()], ..Default::default() };
+        noc.set_organisation_policy(marked, said).expect("kept");
+        noc.set_site_profiles(site, vec![profile]).expect("kept");
         assert_eq!(noc.reserve(site, reserved).expect("reserved"), 1);
         let console = world.console(&[site]).await;
         console.configure(site, std::slice::from_ref(&device)).await;
@@ -184,6 +188,17 @@ impl Scene {
                 Administrator,
                 NotFound,
             ),
+            ("GET /v1/sites.csv", format!("/v1/sites.csv?organisation={marked}"), None, Viewer, NotFound),
+            (
+                "POST /v1/sites/import",
+                "/v1/sites/import".into(),
+                Some(json!({
+                    "organisation": marked,
+                    "csv": format!("name,pool,netmask,domain\n{MARK} Sion,192.0.2.1,/24,a.example\n"),
+                })),
+                Administrator,
+                NotFound,
+            ),
             ("GET /v1/sites/{site}", format!("/v1/sites/{site}"), None, Viewer, NotFound),
             (
                 "PUT /v1/sites/{site}",
@@ -217,7 +232,13 @@ impl Scene {
             ("GET /v1/sites/{site}/effective", format!("/v1/sites/{site}/effective"), None, Viewer, NotFound),
             ("POST /v1/sites/{site}/preview", format!("/v1/sites/{site}/preview"), Some(json!({})), Viewer, NotFound),
             ("GET /v1/sites/{site}/reservations", format!("/v1/sites/{site}/reservations"), None, Viewer, NotFound),
-            ("GET /v1/sites/{site}/reservations.csv", format!("/v1/sites/{site}/reservations.csv"), None, Viewer, NotFound),
+            (
+                "GET /v1/sites/{site}/reservations.csv",
+                format!("/v1/sites/{site}/reservations.csv"),
+                None,
+                Viewer,
+                NotFound,
+            ),
             (
                 "POST /v1/sites/{site}/reservations",
                 format!("/v1/sites/{site}/reservations"),
@@ -408,7 +429,15 @@ async fn nothing_of_one_organisation_is_there_for_another_on_any_route_and_a_rol
                 assert!(reply.status.is_success(), "{name} {who}");
                 continue;
             }
-            let in_part = ["PATCH /v1/organisations/{organisation}", "POST /v1/sites", "POST /v1/operators"];
+            let in_part = [
+                "PATCH /v1/organisations/{organisation}",
+                "GET /v1/organisations/{organisation}/policy",
+                "PUT /v1/organisations/{organisation}/policy",
+                "POST /v1/sites",
+                "GET /v1/sites.csv",
+                "POST /v1/sites/import",
+                "POST /v1/operators",
+            ];
             let expected = match entry.hidden {
                 Hidden::NotFound if who == "elsewhere" && in_part.contains(&name.as_str()) => 403,
                 Hidden::NotFound => 404,

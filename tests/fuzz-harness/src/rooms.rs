@@ -4,6 +4,8 @@
 
 #[path = "../../../agent/src/counters.rs"]
 pub(crate) mod counters;
+#[path = "../../../noc/src/policy/exclusion.rs"]
+pub(crate) mod exclusion;
 #[path = "../../../noc/src/policy/host_name.rs"]
 pub(crate) mod host_name;
 #[path = "../../../console/src/noc_client/invite.rs"]
@@ -12,8 +14,6 @@ pub(crate) mod invite;
 pub(crate) mod manifest;
 #[path = "../../../tests/src/lab/capture/pcap.rs"]
 pub(crate) mod pcap;
-#[path = "../../../noc/src/policy/exclusion.rs"]
-pub(crate) mod exclusion;
 #[path = "../../../noc/src/policy/pool.rs"]
 pub(crate) mod pool;
 #[path = "../../../noc/src/policy/pool6.rs"]

@@ -53,7 +53,10 @@ pub(super) fn routes() -> Vec<Route> {
             .says("policy", "What a site's policy comes to for each model, and which rule gives each value")
             .shows::<Effective>(),
         Route::post("/v1/sites/{site}/preview", reads, show_preview)
-            .says("policy", "What a site's appliances would get now, or by a policy that is thought of. Nothing is changed")
+            .says(
+                "policy",
+                "What a site's appliances would get now, or by a policy that is thought of. Nothing is changed",
+            )
             .query::<PreviewPart>()
             .takes::<ThoughtOf>()
             .lists::<PreviewForm>()
@@ -124,11 +127,7 @@ struct PreviewForm {
 }
 
 /// `GET /v1/organisations/{organisation}/policy`
-async fn show_organisation(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+async fn show_organisation(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Answer, ApiError> {
     let id = OrganisationId(number(&id)?);
     let found = see(&app, caller, READ, move |db, access| said_by(db, access, id, Role::Viewer)).await?;
     Ok(Answer::of(&found)?.tagged(&tag(&found)?))
@@ -151,12 +150,7 @@ async fn replace_organisation(
     Ok(Answer::of(&after)?.tagged(&tag(&after)?))
 }
 
-fn said_by(
-    db: &Connection,
-    access: &Access,
-    id: OrganisationId,
-    role: Role,
-) -> Result<OrganisationPolicy, ApiError> {
+fn said_by(db: &Connection, access: &Access, id: OrganisationId, role: Role) -> Result<OrganisationPolicy, ApiError> {
     access.need_whole(role, id)?;
     crate::store::organisations::find(db, id)?.ok_or(Fault::NotFound)?;
     Ok(policies::of_organisation(db, id)?)

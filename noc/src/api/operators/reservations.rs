@@ -2,7 +2,7 @@
 
 use super::forms::Part;
 use super::policy::need;
-use super::{Answer, Form, Made, change, make, number, scope, see};
+use super::{Answer, CSV, Form, LONGEST_TABLE, Made, change, make, number, scope, see};
 use crate::api::caller::Caller;
 use crate::api::request::Asked;
 use crate::api::route::Route;
@@ -11,8 +11,8 @@ use crate::audit::By;
 use crate::operators::Role;
 use crate::operators::access::{Needs, Scope};
 use crate::policy::reservation::ReservationSpec;
-use crate::reservations::{ReservationErrorKind, ReservationRecord, ReservationReport, export, import, record};
 use crate::store::{changes, reservations};
+use crate::tables::reservations::{ReservationRecord, ReservationReport, export, import, record};
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -22,9 +22,6 @@ use utoipa::ToSchema;
 
 const READ: Needs = Needs::Scope(Scope::ReadSites);
 const WRITE: Needs = Needs::Scope(Scope::WriteSites);
-const CSV: &str = "text/csv";
-/// Longest file in one request: some five thousand lines.
-const LONGEST: usize = 256 << 10;
 
 pub(super) fn routes() -> Vec<Route> {
     let (reads, writes) = (scope(Scope::ReadSites), scope(Scope::WriteSites));
@@ -129,15 +126,12 @@ async fn import_csv(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-    form: Form<CsvFile, LONGEST>,
+    form: Form<CsvFile, LONGEST_TABLE>,
 ) -> Result<Answer, ApiError> {
     let id = SiteId(number(&id)?);
     let taken = change(&app, caller, WRITE, move |db, access| {
         need(db, access, id, Role::Administrator)?;
-        import(db, &By::operator(access), id, &form.value.csv).map_err(|error| match error.0 {
-            ReservationErrorKind::Api(error) => *error,
-            lines @ ReservationErrorKind::Lines { .. } => ApiError::Reservations(lines.into()),
-        })
+        Ok(import(db, &By::operator(access), id, &form.value.csv)?)
     });
     Answer::of(&taken.await?)
 }

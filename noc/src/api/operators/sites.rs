@@ -1,7 +1,7 @@
 //! Sites and their policy.
 
 use super::forms::{PartOf, SiteView};
-use super::{Answer, Form, Made, change, make, number, scope, see};
+use super::{Answer, CSV, Form, LONGEST_TABLE, Made, change, make, number, scope, see};
 use crate::api::answer::{IfMatch, tag};
 use crate::api::caller::Caller;
 use crate::api::request::Asked;
@@ -11,12 +11,15 @@ use crate::audit::By;
 use crate::operators::Role;
 use crate::operators::access::{Access, Needs, OrganisationId, Place, Scope};
 use crate::policy::site::SiteSpec;
-use crate::store::{changes, fleet};
+use crate::store::{changes, fleet, sites};
+use crate::tables::sites::{SiteReport, export, import};
 use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use muster_protocol::id::SiteId;
 use rusqlite::Connection;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 const READ: Needs = Needs::Scope(Scope::ReadSites);
 const WRITE: Needs = Needs::Scope(Scope::WriteSites);
@@ -41,6 +44,19 @@ pub(super) fn routes() -> Vec<Route> {
             .shows::<SiteView>()
             .conditional()
             .faults(&[409]),
+        Route::get("/v1/sites.csv", reads, export_csv)
+            .says("sites", "The sites of an organisation as CSV: for whoever sees the whole of it")
+            .query::<OfOrganisation>()
+            .sends(CSV)
+            .faults(&[404]),
+        Route::post("/v1/sites/import", writes, import_csv)
+            .says(
+                "sites",
+                "Take in sites as CSV, by their names: every line, or none. For administrators of the organisation",
+            )
+            .takes::<SitesFile>()
+            .shows::<SiteReport>()
+            .faults(&[404, 409]),
     ]
 }
 
@@ -55,6 +71,25 @@ struct NewSite {
     organisation: OrganisationId,
     /// Its name and policy.
     policy: SiteSpec,
+}
+
+/// Whose sites.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct OfOrganisation {
+    /// Of this organisation.
+    #[param(value_type = u64)]
+    organisation: OrganisationId,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "organisation": 1, "csv": "name,pool,netmask,domain\nBasel,192.0.2.10-192.0.2.99,/24,example.net\n" }))]
+struct SitesFile {
+    /// Whose they are.
+    organisation: OrganisationId,
+    /// The file: columns as in the export.
+    csv: String,
 }
 
 /// `GET /v1/sites`
@@ -106,6 +141,34 @@ async fn replace(
     });
     let after = replaced.await?;
     Ok(Answer::of(&after)?.tagged(&tag(&after)?))
+}
+
+/// `GET /v1/sites.csv`
+async fn export_csv(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(of): Asked<OfOrganisation>,
+) -> Result<Response, ApiError> {
+    let found = see(&app, caller, READ, move |db, access| {
+        access.need_whole(Role::Viewer, of.organisation)?;
+        Ok(sites::of_organisation(db, of.organisation)?)
+    });
+    Ok(([(header::CONTENT_TYPE, CSV)], export(found.await?)).into_response())
+}
+
+/// `POST /v1/sites/import`
+async fn import_csv(
+    State(app): State<App>,
+    caller: Caller,
+    form: Form<SitesFile, LONGEST_TABLE>,
+) -> Result<Answer, ApiError> {
+    let SitesFile { organisation, csv } = form.value;
+    let taken = change(&app, caller, WRITE, move |db, access| {
+        access.need_whole(Role::Administrator, organisation)?;
+        crate::store::organisations::find(db, organisation)?.ok_or(Fault::NotFound)?;
+        Ok(import(db, &By::operator(access), organisation, &csv)?)
+    });
+    Answer::of(&taken.await?)
 }
 
 fn seen(db: &Connection, access: &Access, id: SiteId, role: Role) -> Result<SiteView, ApiError> {
