@@ -2,6 +2,7 @@
 
 mod appliance;
 mod audit;
+mod draft;
 mod handover;
 mod operator;
 mod policy;
@@ -14,6 +15,7 @@ use anyhow::{Context, bail};
 use appliance::ApplianceCommand;
 use audit::AuditCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use draft::DraftCommand;
 use handover::HandoverCommand;
 use muster_noc::{Noc, Options, SiteSpec};
 use muster_protocol::api::Site;
@@ -76,6 +78,9 @@ enum Command {
     /// What the NOC itself gives to appliances, with the answers to their beats.
     #[command(subcommand)]
     Appliance(ApplianceCommand),
+    /// Changes of many appliances, reviewed and then made as one.
+    #[command(subcommand)]
+    Draft(DraftCommand),
     /// Appliances to another address or NOC, without a visit.
     #[command(subcommand)]
     Handover(HandoverCommand),
@@ -323,6 +328,7 @@ impl Muster {
             }
             Command::Inventory(InventoryCommand::List { folder, output }) => list_inventory(&folder.dir, output),
             Command::Appliance(command) => command.run(),
+            Command::Draft(command) => command.run(),
             Command::Handover(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Reservation(command) => command.run(),

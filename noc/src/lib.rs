@@ -19,6 +19,7 @@ mod api;
 mod audit;
 mod clock;
 mod config;
+mod drafts;
 mod error;
 mod handover;
 mod inventory;
@@ -33,6 +34,7 @@ mod signer;
 mod store;
 mod tables;
 mod tls;
+mod versions;
 mod vouchers;
 mod watch;
 mod work;
@@ -40,6 +42,10 @@ mod work;
 pub use api::{RouteInfo, route_table};
 pub use audit::{Anchor, AnchorError, Broken, Format, Record, Verdict};
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
+pub use drafts::{
+    Difference, DifferenceLine, DraftChanges, DraftError, DraftRowSpec, DraftRowState, DraftRowView, DraftSpec,
+    DraftState, DraftView,
+};
 pub use error::{AsProblem, StoreError};
 pub use handover::{HandoverError, HandoverView, StuckView, TransferReport};
 pub use inventory::{ImportError, ImportReport, LineError};
@@ -56,5 +62,6 @@ pub use store::preview::PreviewRow;
 pub use tables::TableError;
 pub use tables::reservations::{ReservationRecord, ReservationReport};
 pub use tables::sites::SiteReport;
+pub use versions::{VersionState, VersionView};
 pub use vouchers::{VendorKey, VoucherToolError, read_root};
 pub use work::{ApplianceDetail, Edit, GivenState, GivenView, InstructionView, StoredLog, WorkError};

@@ -3,6 +3,7 @@
 use crate::api::{self, App, Uploads};
 use crate::audit;
 use crate::clock;
+use crate::drafts;
 use crate::error::{AsProblem, StoreError, problem};
 use crate::noc::Inner;
 use crate::operators::limit::Attempts;
@@ -274,6 +275,10 @@ async fn keep_house(app: App, tls: RustlsConfig) {
                 }
             }
             _ = prune.tick() => {
+                let renewed = noc.store.write({ let noc = noc.clone(); move |db| drafts::renew(db, &noc) }).await;
+                if let Err(error) = renewed {
+                    tracing::error!(error = &error as &dyn std::error::Error, "settings that wait were not signed anew");
+                }
                 // In steps, so that beats get in between.
                 while let Ok(true) = noc.store.write(|db| beats::prune(db, clock::now())).await {
                     tokio::task::yield_now().await;

@@ -9,6 +9,7 @@ pub(crate) mod audit;
 pub(crate) mod beats;
 pub(crate) mod changes;
 pub(crate) mod consoles;
+pub(crate) mod drafts;
 mod drift;
 pub(crate) mod fleet;
 pub(crate) mod given;
@@ -37,6 +38,7 @@ pub(crate) mod tokens;
 pub(crate) mod transfer;
 #[cfg(test)]
 mod upgrade;
+pub(crate) mod versions;
 mod words;
 pub(crate) mod work;
 mod writer;

@@ -8,16 +8,19 @@ use crate::noc::{Inner, Noc};
 use crate::operators::access::Place;
 use crate::store::appliances::{self, Appliance};
 use crate::store::grants::{self, Asked, Bearer, Issuer};
-use crate::store::{audit, fleet, given, instructions, logs, retirement};
+use crate::store::{audit, fleet, given, instructions, logs, preview, retirement};
+use crate::versions::{MAX_WHY, checked_why};
 use muster_protocol::api::{ApplianceRecord, Problem};
-use muster_protocol::id::{Seq, Uid};
+use muster_protocol::id::{Seq, SiteId, Uid};
 use muster_protocol::instruction::{Act, Serial};
 use muster_protocol::parameters::{Confirm, FieldError, InvalidSettings, RawSettings};
 use rusqlite::Connection;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Changes of an appliance's settings; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Edit {
     /// Host name.
     pub host_name: Option<String>,
@@ -40,7 +43,24 @@ pub struct Edit {
 }
 
 impl Edit {
-    fn of(self, settings: &RawSettings) -> RawSettings {
+    /// Everything as in these settings.
+    pub(crate) fn all(settings: RawSettings) -> Edit {
+        let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = settings;
+        Edit {
+            host_name: Some(host_name),
+            domain: Some(domain),
+            address: Some(address),
+            netmask: Some(netmask),
+            gateway: Some(gateway),
+            dns1: Some(dns1),
+            dns2: Some(dns2),
+            address6: Some(address6),
+            gateway6: Some(gateway6),
+        }
+    }
+
+    /// These settings, changed.
+    pub(crate) fn of(self, settings: &RawSettings) -> RawSettings {
         let pick = |new: Option<String>, old: &str| new.unwrap_or_else(|| old.to_owned());
         RawSettings {
             host_name: pick(self.host_name, &settings.host_name),
@@ -171,6 +191,17 @@ pub enum WorkError {
     /// The settings do not fit.
     #[error("the settings do not fit: {0}")]
     Invalid(InvalidSettings),
+    /// Nothing was ever signed for it under this number.
+    #[error("appliance {} has no version {version}", .uid.short())]
+    UnknownVersion {
+        /// Which appliance.
+        uid: Uid,
+        /// The number.
+        version: u32,
+    },
+    /// The reason does not fit.
+    #[error("the reason is longer than {MAX_WHY} characters or holds control characters")]
+    BadWhy,
     /// The replacement has a role of its own.
     #[error("appliance {} has settings or a site of its own", .uid.short())]
     InUse {
@@ -222,6 +253,10 @@ impl AsProblem for WorkError {
                 "in_use",
                 "Name an appliance that is not configured, or release it: `muster-noc inventory release UID`.",
             ),
+            WorkError::UnknownVersion { .. } => {
+                (404, "unknown_version", "List them: `muster-noc appliance versions UID`.")
+            }
+            WorkError::BadWhy => (422, "bad_reason", "Say it in fewer words, in plain text."),
             WorkError::Itself => (422, "itself", "Name two appliances."),
             WorkError::NoLog { .. } => (
                 404,
@@ -239,7 +274,13 @@ impl Noc {
     /// applied commit-confirmed, and are rolled back unless the appliance reaches this NOC under them.
     pub fn change(&self, uid: &Uid, edit: Edit) -> Result<ApplianceDetail, WorkError> {
         let (uid, noc) = (*uid, self.inner.clone());
-        self.inner.store.write_now(move |db| change(db, &noc, &By::local(), &uid, edit))
+        self.inner.store.write_now(move |db| change(db, &noc, &By::local(), "", &uid, edit))
+    }
+
+    /// [`Noc::change`] with a reason that is kept with the version.
+    pub fn change_because(&self, uid: &Uid, edit: Edit, why: &str) -> Result<ApplianceDetail, WorkError> {
+        let (uid, noc, why) = (*uid, self.inner.clone(), checked_why(why)?);
+        self.inner.store.write_now(move |db| change(db, &noc, &By::local(), &why, &uid, edit))
     }
 
     /// Gives an instruction to an appliance that is configured and beats.
@@ -307,31 +348,58 @@ pub(crate) fn change(
     db: &Connection,
     noc: &Inner,
     by: &By,
+    why: &str,
     uid: &Uid,
     edit: Edit,
 ) -> Result<ApplianceDetail, WorkError> {
     let (uid, now) = (*uid, clock::now());
-    let issuer = Issuer { root: noc.signer.root(), noc: noc.public_address(), ca_pin: noc.authority.pin() };
     let appliance = configured(db, &uid)?;
     let (Some(site), Some(settings)) = (appliance.record.site, &appliance.record.settings) else {
         return Err(WorkError::NotConfigured { uid });
     };
     let wanted = edit.of(settings);
-    let is_same = match (wanted.validate(), settings.validate()) {
-        (Ok(wanted), Ok(settings)) => wanted == settings,
-        _ => false,
-    };
-    if is_same {
+    if preview::differences(settings, &wanted).is_empty() {
         return Err(WorkError::NoChange { uid });
     }
-    let asked = [Asked { uid, settings: wanted, stored: None }];
-    for decision in grants::decide_for(db, now, Bearer::Noc(by), &issuer, site, &asked)? {
-        let mut unsigned = decision.outcome.map_err(invalid)?;
-        // There is no console that could kick-start it.
-        unsigned.grant.parameters.confirm = Confirm::FirstBeat;
-        given::keep(db, appliance.id, unsigned.grant.seq, &noc.signer.grant(&unsigned.grant))?;
+    for (_, outcome) in give(db, now, noc, by, why, site, &[(uid, wanted)])? {
+        outcome.map_err(invalid)?;
     }
     detail(db, now, &uid)
+}
+
+/// What became of each appliance that is to be given something: the number of its grant, or what is wrong.
+pub(crate) type Given = Vec<(Uid, Result<Seq, Vec<FieldError>>)>;
+
+/// Signs settings for appliances of a site, to go out with the answers to their next beats.
+pub(crate) fn give(
+    db: &Connection,
+    now: u64,
+    noc: &Inner,
+    by: &By,
+    why: &str,
+    site: SiteId,
+    wanted: &[(Uid, RawSettings)],
+) -> Result<Given, WorkError> {
+    let issuer = Issuer { root: noc.signer.root(), noc: noc.public_address(), ca_pin: noc.authority.pin() };
+    let ask = |(uid, settings): &(Uid, RawSettings)| Asked { uid: *uid, settings: settings.clone(), stored: None };
+    let asked: Vec<_> = wanted.iter().map(ask).collect();
+    let mut given = Vec::with_capacity(asked.len());
+    for decision in grants::decide_for(db, now, Bearer::Noc(by, why), &issuer, site, &asked)? {
+        let mut unsigned = match decision.outcome {
+            Ok(unsigned) => unsigned,
+            Err(errors) => {
+                given.push((decision.uid, Err(errors)));
+                continue;
+            }
+        };
+        // There is no console that could kick-start it.
+        unsigned.grant.parameters.confirm = Confirm::FirstBeat;
+        let (seq, signed) = (unsigned.grant.seq, noc.signer.grant(&unsigned.grant));
+        let appliance = known(db, &decision.uid)?;
+        given::keep(db, appliance.id, seq, &signed)?;
+        given.push((decision.uid, Ok(seq)));
+    }
+    Ok(given)
 }
 
 /// [`Noc::instruct`], likewise.

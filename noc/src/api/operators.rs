@@ -7,6 +7,7 @@ mod alerts;
 mod appliances;
 mod audit;
 mod consoles;
+mod drafts;
 mod forms;
 mod invites;
 mod organisations;
@@ -17,6 +18,7 @@ mod sessions;
 mod sign_in;
 mod sites;
 mod tokens;
+mod versions;
 
 use super::answer::{Answer, IfMatch, text};
 use super::caller::Caller;
@@ -43,6 +45,8 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(sites::routes());
     routes.extend(policy::routes());
     routes.extend(reservations::routes());
+    routes.extend(drafts::routes());
+    routes.extend(versions::routes());
     routes.extend(people::routes());
     routes.extend(appliances::routes());
     routes.extend(consoles::routes());

@@ -2,6 +2,7 @@
 
 use super::Fault;
 use super::fault::Refused;
+use crate::drafts::DraftError;
 use crate::error::{AsProblem, StoreError, problem};
 use crate::invite::InviteError;
 use crate::policy::site::SiteError;
@@ -88,6 +89,8 @@ pub(crate) enum ApiError {
     Site(#[from] SiteError),
     #[error(transparent)]
     Table(TableError),
+    #[error(transparent)]
+    Draft(#[from] DraftError),
     #[error(transparent)]
     Work(#[from] WorkError),
     #[error(transparent)]
@@ -189,6 +192,7 @@ impl AsProblem for ApiError {
             Operators(fault) => return fault.problem(),
             Site(error) => return error.problem(),
             Table(error) => return error.problem(),
+            Draft(error) => return error.problem(),
             Work(error) => return error.problem(),
             Invite(error) => return error.problem(),
             Store(error) => return error.problem(),

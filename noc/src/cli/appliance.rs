@@ -3,7 +3,7 @@
 use super::{FolderArg, Output, answer};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use muster_noc::{ApplianceDetail, Edit, InstructionView, Noc};
+use muster_noc::{ApplianceDetail, Edit, InstructionView, Noc, VersionState, VersionView};
 use muster_protocol::id::Uid;
 use muster_protocol::instruction::Act;
 use muster_protocol::parameters::RawSettings;
@@ -29,6 +29,9 @@ pub(super) enum ApplianceCommand {
         one: One,
         #[command(flatten)]
         edit: EditArgs,
+        /// Why; kept with the version.
+        #[arg(long, default_value = "")]
+        why: String,
     },
     /// Have it restarted, once.
     Reboot {
@@ -55,6 +58,24 @@ pub(super) enum ApplianceCommand {
     Cancel {
         #[command(flatten)]
         one: One,
+    },
+    /// List every configuration that was signed for an appliance, newest first: who, when, why, and what became of it.
+    Versions {
+        #[command(flatten)]
+        one: One,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Give an appliance the settings of a former version with the answer to its next beat.
+    Rollback {
+        #[command(flatten)]
+        one: One,
+        /// The version.
+        version: u32,
+        /// Why; kept with the version.
+        #[arg(long, default_value = "")]
+        why: String,
     },
     /// Give the role of a dead appliance to a new one.
     Replace {
@@ -126,8 +147,19 @@ impl ApplianceCommand {
                 let detail = one.noc()?.appliance(&one.uid)?;
                 answer(one.output, &detail, show)
             }
-            ApplianceCommand::Configure { one, edit } => {
-                let detail = one.noc()?.change(&one.uid, edit.into())?;
+            ApplianceCommand::Configure { one, edit, why } => {
+                let detail = one.noc()?.change_because(&one.uid, edit.into(), &why)?;
+                answer(one.output, &detail, |detail| {
+                    let seq = detail.given.as_ref().map_or(0, |given| given.seq.0);
+                    println!("Grant {seq} goes to {} with the answer to its next beat.", one.uid);
+                })
+            }
+            ApplianceCommand::Versions { one, limit } => {
+                let versions = one.noc()?.versions(&one.uid, limit)?;
+                answer(one.output, &versions, |versions| versions.iter().for_each(print_version))
+            }
+            ApplianceCommand::Rollback { one, version, why } => {
+                let detail = one.noc()?.roll_back(&one.uid, version, &why)?;
                 answer(one.output, &detail, |detail| {
                     let seq = detail.given.as_ref().map_or(0, |given| given.seq.0);
                     println!("Grant {seq} goes to {} with the answer to its next beat.", one.uid);
@@ -203,6 +235,24 @@ fn show(detail: &ApplianceDetail) {
     if let Some(taken) = detail.log_taken {
         println!("Log           of Unix time {taken}");
     }
+}
+
+fn print_version(version: &VersionView) {
+    let state = match version.state {
+        VersionState::Applied if version.is_in_force => "in force".to_owned(),
+        VersionState::Applied => "was in force".to_owned(),
+        VersionState::Failed => format!("failed: {}", printable(&version.reason)),
+        VersionState::Signed => "signed".to_owned(),
+    };
+    let changes = version.changes.join(", ");
+    println!(
+        "{}  {state}  {}  by {} at {}  {}  ({changes})",
+        version.version,
+        settings_text(&version.settings),
+        printable(&version.who),
+        version.signed,
+        printable(&version.why)
+    );
 }
 
 fn stands(instruction: &InstructionView) -> String {

@@ -44,6 +44,11 @@ pub(crate) fn find(db: &Connection, uid: &Uid) -> Result<Option<Appliance>, Stor
     statement.query_row([uid.0], |row| Ok(read(row))).optional()?.transpose()
 }
 
+/// Those at a site, in the order in which they became known.
+pub(crate) fn at(db: &Connection, site: SiteId) -> Result<Vec<Appliance>, StoreError> {
+    super::rows(db, &format!("SELECT {COLUMNS} FROM appliances WHERE site = ?1 ORDER BY id"), [site.0], read)
+}
+
 /// The appliances with a MAC in the inventory of a console's organisation, and their sites.
 pub(crate) fn with_mac(
     db: &Connection,

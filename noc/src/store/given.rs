@@ -1,13 +1,14 @@
 //! Grants that the NOC gives itself, with the answer to a beat: at most one an appliance, until it is taken or over.
 
 use super::appliances::{Appliance, from_json};
-use super::results;
+use super::{results, rows};
 use crate::audit::By;
 use crate::error::StoreError;
 use crate::watch::Notice;
 use crate::work::{GivenState, GivenView};
 use muster_protocol::api::GrantFailure;
-use muster_protocol::id::Seq;
+use muster_protocol::id::{Seq, SiteId, Uid};
+use muster_protocol::parameters::RawSettings;
 use muster_protocol::text::misleads;
 use muster_protocol::wire::result::Reason;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -111,6 +112,35 @@ pub(crate) fn view(db: &Connection, now: u64, appliance: &Appliance) -> Result<O
         reason: row.get(5)?,
         detail: row.get(6)?,
     }))
+}
+
+/// Settings that went out to nobody yet and are soon over.
+pub(crate) struct Ending {
+    pub(crate) appliance: i64,
+    pub(crate) uid: Uid,
+    pub(crate) seq: Seq,
+    pub(crate) site: SiteId,
+    pub(crate) settings: RawSettings,
+    pub(crate) why: String,
+}
+
+/// Those that are over between now and `until`.
+pub(crate) fn ending(db: &Connection, now: u64, until: u64) -> Result<Vec<Ending>, StoreError> {
+    let sql = "SELECT w.appliance, a.uid, w.seq, g.site, g.settings,
+               (SELECT why FROM configurations c WHERE c.appliance = w.appliance AND c.seq = w.seq)
+               FROM given_grants w JOIN grants g ON g.appliance = w.appliance AND g.seq = w.seq
+               JOIN appliances a ON a.id = w.appliance AND a.seq = w.seq
+               WHERE w.given IS NULL AND g.configured IS NULL AND g.expires BETWEEN ?1 AND ?2";
+    rows(db, sql, params![now, until], |row| {
+        Ok(Ending {
+            appliance: row.get(0)?,
+            uid: Uid(row.get(1)?),
+            seq: Seq(row.get(2)?),
+            site: SiteId(row.get(3)?),
+            settings: from_json("granted settings", &row.get::<_, String>(4)?)?,
+            why: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
+        })
+    })
 }
 
 /// Takes back a grant that is not over. An appliance that has got it already may apply it all the same.

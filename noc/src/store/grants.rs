@@ -4,6 +4,7 @@ use super::appliances::{self, Appliance, json};
 use super::consoles::Console;
 use super::holdings::{self, Holdings, Wish};
 use super::plans::applicant;
+use super::versions::{self, Signed};
 use super::{audit, organisations, policies, word};
 use crate::api::ApiError;
 use crate::audit::{By, Event};
@@ -66,28 +67,36 @@ pub(crate) struct Decision {
 pub(crate) enum Bearer<'a> {
     /// A console, by datagram.
     Console(&'a Console, &'a By),
-    /// The NOC itself, with the answer to a beat.
-    Noc(&'a By),
+    /// The NOC itself, with the answer to a beat, and why.
+    Noc(&'a By, &'a str),
 }
 
 impl Bearer<'_> {
     fn console(self) -> Option<ConsoleId> {
         match self {
             Bearer::Console(console, _) => Some(console.id),
-            Bearer::Noc(_) => None,
+            Bearer::Noc(..) => None,
         }
     }
 
     fn by(&self) -> &By {
-        let (Bearer::Console(_, by) | Bearer::Noc(by)) = self;
+        let (Bearer::Console(_, by) | Bearer::Noc(by, _)) = self;
         by
+    }
+
+    /// Why, in somebody's words. What consoles plan says that itself.
+    fn why(&self) -> &str {
+        match self {
+            Bearer::Console(..) => "",
+            Bearer::Noc(_, why) => why,
+        }
     }
 
     /// What the grant says of who may deliver it.
     fn key(self, issuer: &Issuer) -> PublicKey {
         match self {
             Bearer::Console(console, _) => console.key,
-            Bearer::Noc(_) => issuer.root,
+            Bearer::Noc(..) => issuer.root,
         }
     }
 }
@@ -397,7 +406,10 @@ fn grant(
     let revision = super::next_revision(db)?;
     db.prepare_cached("UPDATE appliances SET seq = ?2, provisioning = ?3, revision = ?4 WHERE id = ?1")?
         .execute(params![appliance.id, seq.0, word(&Provisioning::Granted), revision])?;
-    let detail = serde_json::json!({ "seq": seq, "settings": settings.to_raw(), "expires": expires });
+    let raw = settings.to_raw();
+    let (actor, why) = (bearer.by().actor.as_str(), bearer.why());
+    versions::add(db, now, &Signed { appliance: appliance.id, seq, site: site.id, settings: &raw, actor, why })?;
+    let detail = serde_json::json!({ "seq": seq, "settings": raw, "expires": expires, "why": why });
     let place = Place { organisation: organisations::of_site(db, site.id)?, site: Some(site.id) };
     let event = Event::new(place, "grant.sign", format!("appliance:{}", appliance.record.uid));
     audit::record(db, now, bearer.by(), event.with(detail))?;

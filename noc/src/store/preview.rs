@@ -43,7 +43,8 @@ pub struct PreviewRow {
 pub(crate) fn of_site(db: &Connection, layers: &Layers, now: u64) -> Result<Vec<PreviewRow>, SiteError> {
     let policies = layers.policies()?;
     let mut holdings = holdings::load(db, layers.site.id)?;
-    let appliances = at(db, layers.site.id)?;
+    let mut appliances = appliances::at(db, layers.site.id)?;
+    appliances.retain(|appliance| !appliance.is_retired());
     let held = in_force_or_leased(db, layers.site.id, now)?;
     Ok(appliances.into_iter().map(|appliance| one(&policies, &mut holdings, &held, appliance)).collect())
 }
@@ -63,12 +64,6 @@ pub(crate) fn page(
     let rows: Vec<(usize, PreviewRow)> = numbered.take(window.limit + 1).collect();
     let page = Page::of(rows, window.limit, |(at, _)| i64::try_from(at + 1).unwrap_or(i64::MAX));
     Ok(Page { items: page.items.into_iter().map(|(_, row)| row).collect(), next: page.next })
-}
-
-fn at(db: &Connection, site: SiteId) -> Result<Vec<Appliance>, StoreError> {
-    let sql = format!("SELECT {} FROM appliances WHERE site = ?1 ORDER BY id", appliances::COLUMNS);
-    let found = rows(db, &sql, params![site.0], appliances::read)?;
-    Ok(found.into_iter().filter(|appliance| !appliance.is_retired()).collect())
 }
 
 /// What each appliance has at a site: on lease before what is in force, as the next configuration would have it.

@@ -4,7 +4,7 @@ use super::appliances::{self, Appliance, from_json};
 use super::consoles::Console;
 use super::holdings::{self, Wish};
 use super::plans::LEASE_S;
-use super::{audit, organisations, word};
+use super::{audit, organisations, versions, word};
 use crate::audit::{By, Event};
 use crate::error::StoreError;
 use crate::operators::access::Place;
@@ -67,6 +67,7 @@ pub(super) fn keep(
         "UPDATE grants SET configured = ?3, reason = ?4, reported = ?5 WHERE appliance = ?1 AND seq = ?2",
     )?
     .execute(params![appliance.id, seq.0, configured, reason, now])?;
+    versions::decide(db, now, appliance.id, seq, configured, &reason)?;
     let action = if configured { "appliance.configured" } else { "appliance.failed" };
     let place = Place { organisation: organisations::of_site(db, SiteId(site))?, site: Some(SiteId(site)) };
     let detail = serde_json::json!({ "seq": seq, "reason": reason, "settings": settings });

@@ -140,7 +140,7 @@ mod tests {
             let site = known.record.site.ok_or(ApiError::ApplianceUnknown)?;
             let asked = [Asked { uid: DEVICE, settings, stored: None }];
             let decisions =
-                grants::decide_for(db, DAY, Bearer::Noc(&crate::audit::By::local()), &issuer, site, &asked)?;
+                grants::decide_for(db, DAY, Bearer::Noc(&crate::audit::By::local(), ""), &issuer, site, &asked)?;
             let seq = decisions[0].outcome.as_ref().map(|unsigned| unsigned.grant.seq).expect("good settings");
             Ok::<_, ApiError>(given::keep(db, known.id, seq, b"signed")?)
         };

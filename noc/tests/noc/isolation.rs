@@ -93,6 +93,12 @@ impl Scene {
         assert_eq!(noc.reserve(site, reserved).expect("reserved"), 1);
         let console = world.console(&[site]).await;
         console.configure(site, std::slice::from_ref(&device)).await;
+        for number in 1..=2 {
+            let edit = muster_noc::Edit { dns1: Some("192.0.2.60".into()), ..Default::default() };
+            let changes = muster_noc::DraftChanges::Edit { edit, uids: Vec::new() };
+            let draft = muster_noc::DraftSpec { site, title: format!("{MARK} draft"), changes };
+            assert_eq!(noc.draft(draft).expect("a draft").id, number);
+        }
         let invite = noc.invite(&[site], Duration::from_secs(3600)).expect("an invite");
         assert!(invite.starts_with("muster-invite:"));
         world
@@ -304,6 +310,30 @@ impl Scene {
                 NotFound,
             ),
             ("DELETE /v1/appliances/{uid}/work", format!("/v1/appliances/{uid}/work"), None, Operator, NotFound),
+            ("GET /v1/appliances/{uid}/versions", format!("/v1/appliances/{uid}/versions"), None, Viewer, NotFound),
+            (
+                "POST /v1/appliances/{uid}/rollback",
+                format!("/v1/appliances/{uid}/rollback"),
+                Some(json!({ "version": 2 })),
+                Operator,
+                NotFound,
+            ),
+            ("GET /v1/drafts", "/v1/drafts".into(), None, Viewer, Without),
+            (
+                "POST /v1/drafts",
+                "/v1/drafts".into(),
+                Some(json!({
+                    "site": site,
+                    "title": MARK,
+                    "changes": { "edit": { "edit": { "dns1": "192.0.2.61" }, "uids": [uid] } },
+                })),
+                Operator,
+                NotFound,
+            ),
+            ("GET /v1/drafts/{draft}", "/v1/drafts/1".into(), None, Viewer, NotFound),
+            ("GET /v1/drafts/{draft}/rows", "/v1/drafts/1/rows".into(), None, Viewer, NotFound),
+            ("POST /v1/drafts/{draft}/apply", "/v1/drafts/1/apply".into(), None, Operator, NotFound),
+            ("POST /v1/drafts/{draft}/discard", "/v1/drafts/2/discard".into(), None, Operator, NotFound),
             ("GET /v1/consoles", "/v1/consoles".into(), None, Viewer, Without),
             ("GET /v1/consoles/{console}", format!("/v1/consoles/{console}"), None, Viewer, NotFound),
             ("GET /v1/invites", "/v1/invites".into(), None, Viewer, Without),

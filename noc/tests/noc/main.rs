@@ -4,6 +4,7 @@ mod api;
 mod audit;
 mod client;
 mod command;
+mod drafts;
 mod drift;
 mod handover;
 mod interface;

@@ -13,6 +13,7 @@ use crate::operators::Role;
 use crate::operators::access::{Access, Needs, OrganisationId, Scope};
 use crate::store::fleet::{self, ApplianceFilter, OwnedAppliance};
 use crate::store::{beats, word};
+use crate::versions::checked_why;
 use crate::work::{self, Edit, GivenView, InstructionView};
 use axum::extract::{Path, State};
 use muster_protocol::api::{ApplianceRecord, BeatValues, Health, Provisioning};
@@ -195,6 +196,10 @@ struct SettingsChange {
     dns2: Option<String>,
     address6: Option<String>,
     gateway6: Option<String>,
+    /// Why; kept with the version.
+    #[serde(default)]
+    #[schema(max_length = 256)]
+    why: String,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -295,13 +300,15 @@ async fn configure(
     version: IfMatch,
     form: Form<SettingsChange>,
 ) -> Result<Answer, ApiError> {
-    let SettingsChange { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = form.value;
+    let SettingsChange { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, why } =
+        form.value;
+    let why = checked_why(&why)?;
     let edit = Edit { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 };
     let noc = app.noc.clone();
     let changed = change(&app, caller, WRITE, move |db, access| {
         let uid = seen(db, access, &uid, Role::Operator)?.record.uid;
         version.check(&settings_of(db, &uid)?)?;
-        work::change(db, &noc, &By::operator(access), &uid, edit)?;
+        work::change(db, &noc, &By::operator(access), &why, &uid, edit)?;
         settings_of(db, &uid)
     });
     let after = changed.await?;
@@ -339,7 +346,8 @@ fn settings_of(db: &Connection, uid: &Uid) -> Result<SettingsView, ApiError> {
     Ok(SettingsView { settings: detail.record.settings, given: detail.given })
 }
 
-fn seen(db: &Connection, access: &Access, uid: &str, role: Role) -> Result<OwnedAppliance, ApiError> {
+/// The appliance, if they have this role at its site.
+pub(super) fn seen(db: &Connection, access: &Access, uid: &str, role: Role) -> Result<OwnedAppliance, ApiError> {
     let uid: Uid = uid.parse().map_err(|_| Fault::NotFound)?;
     let owned = fleet::appliance(db, &uid)?.ok_or(Fault::NotFound)?;
     access.need(role, owned.place())?;
