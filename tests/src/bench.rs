@@ -5,5 +5,6 @@ pub mod bare;
 pub mod footprint;
 pub mod job;
 pub mod monitors;
+pub mod noc;
 pub mod peers;
 pub mod usage;

@@ -96,6 +96,17 @@ impl Api {
         self.call("POST", path, Some(body), &[]).await
     }
 
+    /// Status and `Location`; none while nobody answers, or not to the end.
+    pub(crate) async fn try_post(&self, path: &str, body: &Value) -> Option<(u16, String)> {
+        let url = self.http.url("").replace("/v1/", path);
+        let secret = self.secret.as_deref().unwrap_or_default();
+        let answer = self.http.client.post(url).bearer_auth(secret).json(body).send().await.ok()?;
+        let location = answer.headers().get("location").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (status, location) = (answer.status().as_u16(), location.to_owned());
+        answer.bytes().await.ok()?;
+        Some((status, location))
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Reply {
         self.call("DELETE", path, None, &[]).await
     }

@@ -205,6 +205,13 @@ impl Http {
         json(self.client.post(self.base.clone() + path).json(body).send().await.expect("answer")).await
     }
 
+    /// None while nobody answers, or not to the end.
+    pub(crate) async fn try_post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Option<T> {
+        let answer = self.client.post(self.base.clone() + path).json(body).send().await.ok()?;
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap_or_default());
+        answer.json().await.ok()
+    }
+
     pub(crate) async fn post_nothing(&self, path: &str, body: &impl Serialize) -> Result<(), Problem> {
         let answer = self.client.post(self.base.clone() + path).json(body).send().await.expect("answer");
         if answer.status() == StatusCode::NO_CONTENT {

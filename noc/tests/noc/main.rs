@@ -11,6 +11,7 @@ mod interface;
 mod ipv6;
 mod isolation;
 mod journey;
+mod killed;
 mod many;
 mod policy;
 mod queue;
