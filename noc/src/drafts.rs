@@ -31,6 +31,9 @@ const RENEW_S: u64 = 2 * 86_400;
 /// A draft to make.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "site": 1, "title": "another name server", "changes": { "edit": { "edit": { "dns1": "192.0.2.53" } } }
+}))]
 pub struct DraftSpec {
     /// The site.
     #[schema(value_type = u32)]

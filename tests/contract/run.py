@@ -78,13 +78,16 @@ def fill(command, folder):
         insert = """INSERT INTO appliances (uid, mac, serial, model, claim, site, seq, applied, settings, provisioning, health,
                     revision) VALUES (?, ?, ?, 'Mail', '', 1, 1, 1, ?, 'configured', 'well', ?)"""
         for n in range(1, 4):
-            row = (bytes([n] * 20), bytes([n] * 6), f"SN{n}", json.dumps(settings | {"address": f"192.0.2.{9 + n}"}), n)
+            row = (bytes([n] * 20), bytes([n] * 6), f"SN{n}", json.dumps(settings | {"address": f"192.0.2.{9 + n}", "host_name": f"m-{n}"}), n)
             db.execute(insert, row)
         db.execute("INSERT INTO alerts (id, site, kind, opened, revision) VALUES (1, 1, 'silent', 1, 1)")
         for n in range(1, 4):
             db.execute("INSERT INTO consoles (name, public_key, enrolled) VALUES ('desk', ?, 1)", (bytes([n] * 32),))
             db.execute("INSERT INTO console_sites VALUES (?, 1)", (n,))
     db.close()
+    # So there is a version to go back to.
+    for appliance in json.loads(command("inventory", "list", "--json")):
+        command("appliance", "configure", appliance["uid"], "--dns1", "192.0.2.99")
 
 
 def contract(base, folder):
@@ -107,11 +110,16 @@ def contract(base, folder):
     # All at once: guesses at this name in between are slowed down.
     secret, ending, last, maker = (sign_in("root")["secret"] for _ in range(4))
     token = lambda secret, scopes: call("POST", "/v1/tokens", dict(name="n", scopes=scopes, days=1), secret)
+    change = lambda n: {"edit": {"edit": {"dns1": f"192.0.2.{n + 100}"}}}
+    draft = lambda n: call("POST", "/v1/drafts", dict(site=1, title="n", changes=change(n)), secret)
+    reserve = lambda n: call("POST", "/v1/sites/1/reservations", dict(serial=f"X{n}", host_name=f"x-{n}"), secret)
     known = {
         "organisation": [1, 2],
         "site": [1, 2],
         "operator": [2, 3],
         "console": [1, 2, 3],
+        "reservation": [reserve(n)["id"] for n in range(4)],
+        "draft": [draft(n)["id"] for n in range(16)],
         "alert": [1],
         "uid": [row["uid"] for row in call("GET", "/v1/appliances", secret=secret)["items"]],
         "invite": [call("POST", "/v1/invites", dict(sites=[1], hours=1), secret)["invite"]["id"] for _ in range(3)],

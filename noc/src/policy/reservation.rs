@@ -17,6 +17,7 @@ const MAX_TEXT: usize = 128;
 /// A reservation as it is written. Exactly one of `uid`, `mac` and `serial` says whose it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(example = json!({ "serial": "SN-0017", "host_name": "gate", "note": "the old gateway's" }))]
 pub struct ReservationSpec {
     /// The appliance's UID.
     pub uid: String,

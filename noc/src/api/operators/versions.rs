@@ -34,6 +34,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "version": 1, "why": "it worked better" }))]
 struct Former {
     /// The version.
     #[schema(minimum = 1)]
