@@ -9,6 +9,7 @@ pub(crate) mod audit;
 pub(crate) mod beats;
 pub(crate) mod changes;
 pub(crate) mod consoles;
+pub(crate) mod copy;
 mod drift;
 pub(crate) mod fleet;
 pub(crate) mod given;
@@ -25,6 +26,7 @@ pub(crate) mod operators;
 pub(crate) mod organisations;
 pub(crate) mod plans;
 pub(crate) mod queue;
+pub(crate) mod restored;
 pub(crate) mod results;
 pub(crate) mod retirement;
 pub(crate) mod sessions;
@@ -38,7 +40,7 @@ mod words;
 pub(crate) mod work;
 mod writer;
 
-pub(crate) use sqlite::{Store, limit_size};
+pub(crate) use sqlite::{Store, limit_size, schema};
 pub(crate) use words::{from_word, word};
 
 use crate::error::StoreError;

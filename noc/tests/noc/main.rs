@@ -2,8 +2,10 @@
 
 mod api;
 mod audit;
+mod backup;
 mod client;
 mod command;
+mod doctor;
 mod drift;
 mod handover;
 mod interface;
@@ -11,8 +13,11 @@ mod ipv6;
 mod isolation;
 mod journey;
 mod many;
+mod metrics;
 mod queue;
 mod refusals;
+mod running;
+mod served;
 mod signing_in;
 mod vouchers;
 mod watching;
