@@ -58,12 +58,13 @@ async fn a_backup_under_load_holds_all_that_was_acknowledged_before_it_and_goes_
     }
     let now = || acknowledged.iter().map(|count| count.load(Ordering::SeqCst)).collect::<Vec<_>>();
     let noc = tokio::task::block_in_place(|| {
+        crate::served::until("everybody beats", || now().iter().all(|count| *count > 0));
+        let first = now();
         for n in 0..3 {
             let before = now();
             let to = noc.path(&format!("backup-{n}"));
             let report = noc.json(&["backup", &to]);
             let after = now();
-            assert!(before.iter().sum::<u64>() < after.iter().sum::<u64>(), "beats went on meanwhile");
             let copy = Path::new(&to).join("noc.sqlite");
             let found = counters(&Connection::open(&copy).expect("opens"));
             for ((before, found), after) in before.iter().zip(found).zip(after) {
@@ -83,6 +84,7 @@ async fn a_backup_under_load_holds_all_that_was_acknowledged_before_it_and_goes_
                 .expect("sha256sum runs");
             assert!(sums.status.success(), "{}", String::from_utf8_lossy(&sums.stderr));
         }
+        assert!(first.iter().zip(now()).all(|(first, last)| *first < last), "everybody's beats went on meanwhile");
         noc
     });
     stop.store(true, Ordering::SeqCst);

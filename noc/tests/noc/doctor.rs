@@ -1,8 +1,7 @@
 //! `muster-noc doctor`: each thing that can be wrong, brought about, and nothing else found.
 
 use crate::client::{Device, beat};
-use crate::running::free_port;
-use crate::served::Served;
+use crate::served::{Served, free_port};
 use muster_protocol::api::BeatAnswer;
 use serde_json::Value;
 use std::net::TcpListener;

@@ -1,8 +1,7 @@
 //! The figures for Prometheus, read as strictly as its text format is written down.
 
 use crate::client::{Device, beat, code};
-use crate::running::free_port;
-use crate::served::Served;
+use crate::served::{Served, free_port};
 use muster_protocol::api::*;
 use muster_protocol::id::Seq;
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,7 +121,7 @@ async fn scrape(port: u16) -> (String, Page) {
     (text, page)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_is_counted_and_nobody_is_named() {
     let mut noc = Served::stopped();
     let (site, devices) = (noc.site(), Device::several(0..3));

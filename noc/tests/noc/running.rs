@@ -2,20 +2,16 @@
 
 use crate::api::{PASSWORD, sign_in};
 use crate::client::{Device, Http, beat};
-use crate::served::Served;
+use crate::served::{Served, free_port};
 use muster_protocol::api::*;
 use muster_protocol::id::Seq;
 use serde_json::Value;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port()
-}
 
 #[test]
 fn a_flag_goes_before_the_environment_and_that_before_noc_toml() {
@@ -76,7 +72,7 @@ fn a_flag_goes_before_the_environment_and_that_before_noc_toml() {
     assert_eq!(noc.log().matches(" serving").count(), 3, "the last one was told to say warnings only");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_in_json_reads_line_by_line_and_holds_no_secret_and_no_address_of_anybody() {
     let mut noc = Served::stopped();
     let site = noc.site();

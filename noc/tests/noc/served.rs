@@ -21,8 +21,7 @@ pub(crate) struct Served {
 impl Served {
     /// A data folder that nobody serves yet.
     pub(crate) fn stopped() -> Served {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let noc = Served::empty(listener.local_addr().expect("bound").port());
+        let noc = Served::empty(free_port());
         let address = noc.address();
         noc.good(&["init", "--address", &address, "--listen", &address]);
         noc
@@ -164,6 +163,16 @@ impl Drop for Served {
 pub(crate) fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).expect("there").permissions().mode() & 0o777
+}
+
+/// A port that is free and stays so while nobody listens on it: the kernel gives none of these to connections.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let port = 20_000 + (getrandom::u32().expect("entropy") % 12_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until it is so.
