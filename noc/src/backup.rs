@@ -154,7 +154,11 @@ impl Noc {
         }
         let database = folder.join(DATABASE);
         create_private(&database, b"").map_err(|source| BackupError::Write { path: database.clone(), source })?;
-        self.inner.store.copy_to(&database)?;
+        self.inner.store.copy_to(&database).map_err(|error| match error {
+            // Not the NOC's own disk, of which that error speaks.
+            StoreError::Full => BackupError::Write { path: database.clone(), source: io::ErrorKind::StorageFull.into() },
+            other => other.into(),
+        })?;
         if let Some(what) = copy::fault_of(&database)? {
             return Err(BackupError::Damaged { what });
         }

@@ -229,7 +229,8 @@ fn lock(noc: &Inner) -> Result<File, ServeError> {
     }
 }
 
-fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+/// Listens on an address as the NOC does.
+pub(crate) fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
     match TcpListener::bind(listen) {
         // A machine without IPv6 cannot listen on `[::]`.
         Err(error) if listen.ip().is_unspecified() && listen.is_ipv6() && error.kind() != io::ErrorKind::AddrInUse => {

@@ -4,6 +4,7 @@ use super::{FolderArg, Output, answer};
 use anyhow::Result;
 use clap::Args;
 use muster_noc::{Noc, restore};
+use muster_protocol::text::printable;
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -43,7 +44,7 @@ impl RestoreArgs {
             let changed = &restored.changed;
             println!(
                 "The NOC for {} is in {}, as it was at {}.",
-                restored.address,
+                printable(&restored.address),
                 self.folder.dir.display(),
                 restored.taken
             );

@@ -3,14 +3,14 @@
 use super::Finding;
 use super::folder::Keys;
 use crate::config::{Config, join_address};
-use crate::server::LOCK;
+use crate::server::{LOCK, bind};
 use crate::tls::provider;
 use nix::sys::resource::{Resource, getrlimit};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +62,7 @@ fn listening(listen: SocketAddr, is_served: bool) -> Finding {
     if is_served {
         return Finding::ok("serving", "a process serves this folder");
     }
-    match TcpListener::bind(listen) {
+    match bind(listen) {
         Ok(_) => Finding::warning(
             "serving",
             format!("nobody serves this folder; {listen} is free"),

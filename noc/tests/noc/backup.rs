@@ -303,6 +303,19 @@ fn a_backup_overwrites_nothing_and_a_damaged_database_is_not_kept_as_one() {
     assert!(error.contains("[backup_unfinished]") && error.contains("other.partial"), "{error}");
     std::fs::remove_dir(noc.path("other.partial")).expect("removed");
 
+    // On a disk with room for the keys only.
+    let script = "mount -t tmpfs -o size=100k none \"$1\" && \"$0\" backup \"$1/full\" --dir \"$2\"; ls -A \"$1\"";
+    let disk = noc.path("disk");
+    std::fs::create_dir(&disk).expect("a folder");
+    let full = std::process::Command::new("unshare")
+        .args(["--mount", "--map-root-user", "sh", "-c", script, env!("CARGO_BIN_EXE_muster-noc"), &disk])
+        .arg(noc.dir())
+        .output()
+        .expect("unshare runs");
+    let error = String::from_utf8_lossy(&full.stderr);
+    assert!(error.contains("[backup_unwritable]") && error.contains("no storage space"), "{error}");
+    assert_eq!(String::from_utf8_lossy(&full.stdout), "", "nothing is left");
+
     let db = noc.database();
     db.execute_batch("PRAGMA foreign_keys = OFF; INSERT INTO console_sites VALUES (77, 1)").expect("SQL");
     db.close().expect("closed");
