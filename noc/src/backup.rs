@@ -6,7 +6,7 @@
 mod manifest;
 mod restore;
 
-pub use restore::{RestoreError, Restored, restore};
+pub use restore::{RestoreError, RestoreKeys, Restored, restore};
 
 use crate::audit::{self, By, Event};
 use crate::clock;
@@ -156,7 +156,9 @@ impl Noc {
         create_private(&database, b"").map_err(|source| BackupError::Write { path: database.clone(), source })?;
         self.inner.store.copy_to(&database).map_err(|error| match error {
             // Not the NOC's own disk, of which that error speaks.
-            StoreError::Full => BackupError::Write { path: database.clone(), source: io::ErrorKind::StorageFull.into() },
+            StoreError::Full => {
+                BackupError::Write { path: database.clone(), source: io::ErrorKind::StorageFull.into() }
+            }
             other => other.into(),
         })?;
         if let Some(what) = copy::fault_of(&database)? {

@@ -9,7 +9,7 @@ use crate::signer::Signer;
 use crate::store::Store;
 use crate::tls::Authority;
 use muster_protocol::api::Problem;
-use muster_protocol::crypto::keys::SecretKey;
+use muster_protocol::crypto::keys::{PublicKey, SecretKey};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -303,19 +303,13 @@ pub(crate) fn init(path: &Path, options: &Options) -> Result<Folder, InitError> 
         log: None,
         log_format: None,
     };
-    let toml = toml::to_string(&config)
-        .map_err(|e| InitError::Write { path: path.join("noc.toml"), source: io::Error::other(e) })?;
 
     make_folder(path).map_err(|source| InitError::Write { path: path.to_owned(), source })?;
     let write = |name: &str, contents: &[u8]| {
         let path = path.join(name);
         write_private(&path, contents).map_err(|source| InitError::Write { path, source })
     };
-    let seed = Zeroizing::new(random::bytes::<32>().map_err(|_| InitError::NoEntropy)?);
-    write("root.key", &Zeroizing::new(data_encoding::BASE64.encode(&*seed).into_bytes()))?;
-    let (certificate, key) = Authority::generate().map_err(InitError::Certificate)?;
-    write("ca.key", key.as_bytes())?;
-    write("ca.pem", certificate.as_bytes())?;
+    let root = make_keys(path)?;
     for name in ["noc.sqlite", "noc.sqlite-wal", "noc.sqlite-shm"] {
         let file = path.join(name);
         match fs::remove_file(&file) {
@@ -326,10 +320,31 @@ pub(crate) fn init(path: &Path, options: &Options) -> Result<Folder, InitError> 
         }
     }
     write("noc.sqlite", b"")?;
-    let root = SecretKey::from_seed(&seed).public();
     Store::create(&path.join("noc.sqlite"), &root).map_err(InitError::Open)?;
-    write("noc.toml", toml.as_bytes())?;
+    write_config(path, &config)?;
     open(path).map_err(InitError::Open)
+}
+
+/// Makes new keys and a new CA in a folder; the root's public key.
+pub(crate) fn make_keys(path: &Path) -> Result<PublicKey, InitError> {
+    let write = |name: &str, contents: &[u8]| {
+        let path = path.join(name);
+        write_private(&path, contents).map_err(|source| InitError::Write { path, source })
+    };
+    let seed = Zeroizing::new(random::bytes::<32>().map_err(|_| InitError::NoEntropy)?);
+    write("root.key", &Zeroizing::new(data_encoding::BASE64.encode(&*seed).into_bytes()))?;
+    let (certificate, key) = Authority::generate().map_err(InitError::Certificate)?;
+    write("ca.key", key.as_bytes())?;
+    write("ca.pem", certificate.as_bytes())?;
+    Ok(SecretKey::from_seed(&seed).public())
+}
+
+/// Writes `noc.toml`: from then on the folder is a NOC.
+pub(crate) fn write_config(folder: &Path, config: &Config) -> Result<(), InitError> {
+    let path = folder.join("noc.toml");
+    let written =
+        toml::to_string(config).map_err(io::Error::other).and_then(|text| write_private(&path, text.as_bytes()));
+    written.map_err(|source| InitError::Write { path, source })
 }
 
 /// Opens a data folder; refuses when others can read its secrets.

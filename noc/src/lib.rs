@@ -44,7 +44,7 @@ mod work;
 
 pub use api::{RouteInfo, route_table};
 pub use audit::{Anchor, AnchorError, Broken, Format, Record, Verdict};
-pub use backup::{BackupError, BackupReport, RestoreError, Restored, restore};
+pub use backup::{BackupError, BackupReport, RestoreError, RestoreKeys, Restored, restore};
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
 pub use doctor::{Finding, Level, examine};
 pub use error::{AsProblem, StoreError};

@@ -2,9 +2,10 @@
 
 use super::manifest::{self, ANCHOR, DATABASE, FORMAT, KEPT, MANIFEST, Manifest, SUMS};
 use crate::clock;
-use crate::config::{self, OpenError, create_private, make_folder};
+use crate::config::{self, Config, InitError, OpenError, create_private, make_folder};
 use crate::error::{AsProblem, StoreError, problem};
-use crate::store::restored::{Resumed, resume};
+use crate::noc::Noc;
+use crate::store::restored::{Resumed, change_root, resume};
 use crate::store::{copy, schema};
 use muster_protocol::api::Problem;
 use serde::Serialize;
@@ -12,6 +13,18 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+
+/// Under which keys a NOC comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreKeys<'a> {
+    /// Its own: it is the same NOC.
+    Same,
+    /// New ones, at another address: the former NOC hands its appliances over to it.
+    New {
+        /// Where consoles and appliances reach it, `host[:port]`.
+        address: &'a str,
+    },
+}
 
 /// What was put back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,6 +72,21 @@ pub enum RestoreError {
         /// By how much.
         seconds: u64,
     },
+    /// The address for a NOC with new keys is none.
+    #[error("`{address}` is not an address for a NOC")]
+    BadAddress {
+        /// What was given.
+        address: String,
+    },
+    /// The address for a NOC with new keys is that of the former one.
+    #[error("the former NOC is at {address}, and two cannot be at one address")]
+    SameAddress {
+        /// What was given.
+        address: String,
+    },
+    /// New keys could not be made.
+    #[error("new keys could not be made")]
+    Keys(#[source] InitError),
     /// A file could not be read.
     #[error("{} could not be read", path.display())]
     Read {
@@ -107,6 +135,13 @@ impl AsProblem for RestoreError {
                 self,
                 "Set the clock of this machine, and try again: with a wrong one, numbers would be given twice.",
             ),
+            RestoreError::BadAddress { .. } => {
+                problem(400, "bad_address", self, "Give a name or IP address with a port, as noc.example.net:6879.")
+            }
+            RestoreError::SameAddress { .. } => {
+                problem(409, "same_address", self, "Both serve while appliances move: give another port or name.")
+            }
+            RestoreError::Keys(error) => error.problem(),
             RestoreError::Read { .. } => problem(500, "backup_unreadable", self, "Run as a user that may read it."),
             RestoreError::Write { .. } => {
                 problem(500, "folder_unwritable", self, "Choose a folder you may write to, with free space.")
@@ -118,8 +153,12 @@ impl AsProblem for RestoreError {
 }
 
 /// Puts a backup into a folder that is empty or not there yet, and makes it fit to be served instead of the NOC that was lost.
-pub fn restore(from: &Path, to: &Path) -> Result<Restored, RestoreError> {
+pub fn restore(from: &Path, to: &Path, keys: RestoreKeys<'_>) -> Result<Restored, RestoreError> {
     let manifest = examine(from)?;
+    let config = match keys {
+        RestoreKeys::Same => None,
+        RestoreKeys::New { address } => Some(moved(from, address)?),
+    };
     let now = clock::now();
     if let Some(seconds) = manifest.taken.checked_sub(now).filter(|behind| *behind > 0) {
         return Err(RestoreError::ClockBehind { seconds });
@@ -135,7 +174,7 @@ pub fn restore(from: &Path, to: &Path) -> Result<Restored, RestoreError> {
         Err(source) => return Err(RestoreError::Read { path: to.to_owned(), source }),
     };
     make_folder(to).map_err(write(to))?;
-    let restored = fill(from, to, &manifest, now);
+    let restored = fill(from, to, &manifest, config, now);
     if restored.is_err() {
         // It was empty, so all of it is ours. The first error is the one that matters.
         for entry in fs::read_dir(to).into_iter().flatten().flatten() {
@@ -178,33 +217,54 @@ fn examine(from: &Path) -> Result<Manifest, RestoreError> {
     Ok(manifest)
 }
 
-fn fill(from: &Path, to: &Path, manifest: &Manifest, now: u64) -> Result<Restored, RestoreError> {
+/// The configuration for another address.
+fn moved(from: &Path, address: &str) -> Result<Config, RestoreError> {
+    let names = |text: &str| config::split_address(text);
+    let wanted = names(address).filter(|(_, port)| *port != 0);
+    let wanted = wanted.ok_or_else(|| RestoreError::BadAddress { address: address.to_owned() })?;
+    let mut config = Config::read(from).map_err(RestoreError::Open)?;
+    if config.names().contains(&wanted) {
+        return Err(RestoreError::SameAddress { address: address.to_owned() });
+    }
+    config.listen.set_port(wanted.1);
+    config.addresses = vec![config::join_address(&wanted.0, wanted.1)];
+    Ok(config)
+}
+
+/// `config`: for a NOC with new keys.
+fn fill(
+    from: &Path,
+    to: &Path,
+    manifest: &Manifest,
+    config: Option<Config>,
+    now: u64,
+) -> Result<Restored, RestoreError> {
     let copy = |name: &str| {
         let read = fs::read(from.join(name)).map(Zeroizing::new);
         let contents = read.map_err(|source| RestoreError::Read { path: from.join(name), source })?;
         let write = |source| RestoreError::Write { path: to.join(name), source };
         create_private(&to.join(name), &contents).map_err(write)
     };
-    let [last, keys @ ..] = KEPT;
-    for name in keys {
-        copy(name)?;
-    }
-    if from.join(ANCHOR).exists() {
-        copy(ANCHOR)?;
-    }
     let database = to.join(DATABASE);
     create_private(&database, b"").map_err(|source| RestoreError::Write { path: database.clone(), source })?;
     copy_database(&from.join(DATABASE), &database)?;
     if let Some(what) = copy::fault_of(&database)? {
         return Err(RestoreError::Damaged { path: from.join(DATABASE), what });
     }
-    // As with a new one: a folder without it is no NOC.
-    copy(last)?;
-    let folder = config::open(to).map_err(RestoreError::Open)?;
+    let has_new_keys = config.is_some();
+    // As with a new one: a folder without noc.toml is no NOC.
+    if let Some(config) = config {
+        change_root(&database, &config::make_keys(to).map_err(RestoreError::Keys)?)?;
+        config::write_config(to, &config).map_err(RestoreError::Keys)?;
+    } else {
+        let [last, keys @ ..] = KEPT;
+        let anchor = from.join(ANCHOR).exists().then_some(ANCHOR);
+        keys.into_iter().chain(anchor).chain([last]).try_for_each(copy)?;
+    }
+    let noc = Noc::open(to).map_err(RestoreError::Open)?;
     let taken = manifest.taken;
-    let changed = folder.store.write_now(move |db| resume(db, now, taken))?;
-    let address = manifest.address.clone();
-    Ok(Restored { address, taken, changed })
+    let changed = noc.inner.store.write_now(move |db| resume(db, now, taken, has_new_keys))?;
+    Ok(Restored { address: noc.noc_address(), taken, changed })
 }
 
 /// A database may be larger than the memory.

@@ -1,12 +1,15 @@
 //! What a database has to change before it serves in the place of a later one that is lost (decision 0028).
 
-use super::{appliances, audit, given, handover, rows};
+use super::{appliances, audit, given, handover, rows, word};
 use crate::audit::{By, Event};
 use crate::error::StoreError;
 use crate::operators::access::Place;
+use muster_protocol::api::{Health, Provisioning};
+use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::id::{Seq, Uid};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 use serde::Serialize;
+use std::path::Path;
 
 /// Numbers left out beside one for each second since the copy was made.
 const MARGIN: u64 = 1_000;
@@ -30,10 +33,14 @@ pub struct Resumed {
     pub sessions: usize,
     /// A hand-over was under way, and was called off.
     pub handover: bool,
+    /// With new keys: appliances that have to be handed over by the former NOC.
+    pub appliances: usize,
+    /// With new keys: consoles that have to join again.
+    pub consoles: usize,
 }
 
 /// Makes the copy of `taken` fit to go on at `now`: no number is given twice, and nothing goes out that may have been called off since.
-pub(crate) fn resume(db: &Connection, now: u64, taken: u64) -> Result<Resumed, StoreError> {
+pub(crate) fn resume(db: &Connection, now: u64, taken: u64, has_new_keys: bool) -> Result<Resumed, StoreError> {
     let skipped = now.saturating_sub(taken) + MARGIN;
     let sql = "UPDATE noc SET seq_floor = max(seq_floor, (SELECT coalesce(max(seq), 0) FROM appliances)) + ?1,
                revision = revision + ?2, first_revision = revision + ?2 RETURNING seq_floor";
@@ -53,11 +60,41 @@ pub(crate) fn resume(db: &Connection, now: u64, taken: u64) -> Result<Resumed, S
     if handover {
         handover::end(db, now)?;
     }
-    let resumed = Resumed { seq_floor, messages, instructions, grants, invites, sessions, handover };
+    let (mut appliances, mut consoles) = (0, 0);
+    if has_new_keys {
+        (appliances, consoles) = (expect_anew(db)?, revoke_consoles(db, now)?);
+    }
+    let resumed =
+        Resumed { seq_floor, messages, instructions, grants, invites, sessions, handover, appliances, consoles };
     let detail = serde_json::json!({ "taken": taken, "changed": resumed });
     let event = Event::new(Place { organisation: None, site: None }, "noc.restore", "noc");
     audit::record(db, now, &By::local(), event.with(detail))?;
     Ok(resumed)
+}
+
+/// Gives a database that nobody has open to another root. What the former one has signed for in the audit log, the new one cannot vouch
+/// for; it signs the end of the log itself.
+pub(crate) fn change_root(path: &Path, root: &PublicKey) -> Result<(), StoreError> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.execute("UPDATE noc SET root = ?1", [root.0])?;
+    db.execute("DELETE FROM audit_checkpoints", [])?;
+    Ok(())
+}
+
+/// Appliances are in force under the former root: each counts here from its first beat, as one that was announced by a hand-over.
+fn expect_anew(db: &Connection) -> Result<usize, StoreError> {
+    db.execute("DELETE FROM handed_over", [])?;
+    db.execute("DELETE FROM handover", [])?;
+    let sql = "UPDATE grants SET configured = NULL, reported = NULL
+               WHERE seq > 0 AND seq = (SELECT applied FROM appliances WHERE id = grants.appliance)";
+    db.execute(sql, [])?;
+    let sql = "UPDATE appliances SET applied = 0, provisioning = ?1, health = ?2 WHERE applied > 0";
+    Ok(db.execute(sql, params![word(&Provisioning::Granted), word(&Health::NotExpected)])?)
+}
+
+/// Their certificates are of the former CA, and their credentials of the former root.
+fn revoke_consoles(db: &Connection, now: u64) -> Result<usize, StoreError> {
+    Ok(db.execute("UPDATE consoles SET revoked = ?1 WHERE revoked IS NULL", [now])?)
 }
 
 /// Rows whose number is known outside, as consoles are by theirs: in certificates, credentials and grants.

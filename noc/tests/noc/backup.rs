@@ -276,8 +276,13 @@ fn a_backup_that_is_no_whole_one_is_refused_and_leaves_nothing() {
     sum_anew(&bad);
     refused("a page that is damaged", "backup_damaged", "noc.sqlite");
 
-    // And the good one, but not over anything.
+    // And the good one, but not over anything, and not at one address with the former NOC.
     let good = good.to_str().expect("UTF-8");
+    for (address, code) in [("https://noc", "bad_address"), ("noc:0", "bad_address"), (&noc.address(), "same_address")]
+    {
+        let error = back.bad(&["restore", good, "--new-keys", address]);
+        assert!(error.contains(&format!("[{code}]")) && !back.dir().exists(), "{address}: {error}");
+    }
     let error = noc.bad(&["restore", good]);
     assert!(error.contains("[folder_not_empty]"), "{error}");
     std::fs::create_dir(back.dir()).expect("a folder");
