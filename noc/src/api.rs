@@ -23,6 +23,7 @@ pub(crate) use problem::ApiError;
 pub(crate) use request::Uploads;
 pub use route::RouteInfo;
 
+use crate::metrics::{self, Figures};
 use crate::noc::Inner;
 use crate::operators::limit::Attempts;
 use crate::operators::password::Comparisons;
@@ -51,6 +52,7 @@ pub(crate) struct App {
     pub(crate) uploads: Uploads,
     pub(crate) attempts: Attempts,
     pub(crate) comparisons: Comparisons,
+    pub(crate) figures: Arc<Figures>,
 }
 
 impl App {
@@ -103,6 +105,11 @@ pub fn route_table() -> Vec<RouteInfo> {
     routes().iter().map(Route::info).collect()
 }
 
+/// Nothing counted yet, for each of the routes.
+pub(crate) fn figures() -> Figures {
+    Figures::new(routes().iter().map(|route| route.path))
+}
+
 /// The routes, ready to serve.
 pub(crate) fn router(app: App) -> Router {
     let mut router = Router::new();
@@ -113,6 +120,7 @@ pub(crate) fn router(app: App) -> Router {
         .fallback(async || ApiError::NoRoute)
         .method_not_allowed_fallback(async || ApiError::Method)
         .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn_with_state(app.figures.clone(), metrics::count))
         .with_state(app)
 }
 

@@ -2,8 +2,11 @@
 
 mod appliance;
 mod audit;
+mod backup;
+mod doctor;
 mod draft;
 mod handover;
+mod logs;
 mod operator;
 mod policy;
 mod queue;
@@ -14,10 +17,12 @@ mod voucher;
 use anyhow::{Context, bail};
 use appliance::ApplianceCommand;
 use audit::AuditCommand;
+use backup::{BackupArgs, RestoreArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use doctor::DoctorArgs;
 use draft::DraftCommand;
 use handover::HandoverCommand;
-use muster_noc::{Noc, Options, SiteSpec};
+use muster_noc::{LogFormat, Noc, Options, Origin, Setting, Settings, SiteSpec};
 use muster_protocol::api::Site;
 use muster_protocol::id::{ConsoleId, Uid};
 use muster_protocol::text::printable;
@@ -27,9 +32,9 @@ use queue::QueueCommand;
 use reservation::ReservationCommand;
 use serde::Serialize;
 use site::DriftArg;
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use voucher::VoucherCommand;
@@ -62,7 +67,26 @@ enum Command {
         /// Where to listen, instead of what noc.toml says.
         #[arg(long)]
         listen: Option<SocketAddr>,
+        /// What to log, instead of what noc.toml says: error, warn, info, debug or trace; also by part, as info,muster_noc::watch=debug.
+        #[arg(long, value_name = "FILTER")]
+        log: Option<String>,
+        /// In which form: text or json.
+        #[arg(long, value_name = "FORMAT")]
+        log_format: Option<LogFormat>,
     },
+    /// Show every value of the configuration and where it is from: a variable MUSTER_NOC_..., noc.toml, or nobody said anything.
+    Config {
+        #[command(flatten)]
+        folder: FolderArg,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Look whether all is well, and say what to do about what is not. Ends with 0, with 1 after warnings, with 2 after errors.
+    Doctor(DoctorArgs),
+    /// Copy all of the NOC to a new folder, also while it serves.
+    Backup(BackupArgs),
+    /// Put such a copy into an empty folder, to be served instead of a NOC that was lost.
+    Restore(RestoreArgs),
     /// Sites and their policy.
     #[command(subcommand)]
     Site(SiteCommand),
@@ -292,10 +316,18 @@ enum ConsoleCommand {
 }
 
 impl Muster {
-    pub(crate) fn run(self) -> anyhow::Result<()> {
-        match self.command {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let done = match self.command {
+            // The one command whose end says more than good or bad.
+            Command::Doctor(doctor) => return doctor.run(),
             Command::Init { folder, address, listen } => init(&folder.dir, address, listen),
-            Command::Serve { folder, listen } => serve(&folder.dir, listen),
+            Command::Serve { folder, listen, log, log_format } => {
+                logs::begin(&Settings::read(&folder.dir)?, log.as_deref(), log_format)?;
+                serve(&folder.dir, listen)
+            }
+            Command::Config { folder, output } => show_config(&folder.dir, output),
+            Command::Backup(backup) => backup.run(),
+            Command::Restore(restore) => restore.run(),
             Command::Site(SiteCommand::Add { folder, organisation, site, output }) => {
                 let noc = Noc::open(&folder.dir)?;
                 let organisation = operator::organisation(&noc, &organisation.organisation)?;
@@ -348,7 +380,8 @@ impl Muster {
             Command::Organisation(command) => command.run(),
             Command::Operator(command) => command.run(),
             Command::Audit(command) => command.run(),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 
@@ -386,25 +419,32 @@ fn init(dir: &Path, addresses: Vec<String>, listen: Option<SocketAddr>) -> anyho
 }
 
 fn serve(dir: &Path, listen: Option<SocketAddr>) -> anyhow::Result<()> {
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,refinery_core=warn".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
     let runtime = tokio::runtime::Runtime::new().context("no threads for the NOC")?;
     runtime.block_on(async {
+        // Before anybody can know that it serves: who ends it then ends it well.
+        let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
         let noc = Noc::open(dir)?;
         let running = noc.serve(listen.unwrap_or_else(|| noc.listen())).await?;
         println!("Serving {} at {}.", noc.noc_address(), running.local_addr());
-        let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             _ = terminate.recv() => {}
         }
         running.shutdown().await;
         Ok(())
+    })
+}
+
+fn show_config(dir: &Path, output: Output) -> anyhow::Result<()> {
+    answer(output, &Settings::read(dir)?.explain(), |settings| {
+        for Setting { name, value, from } in settings {
+            let from = match from {
+                Origin::Environment(variable) => variable,
+                Origin::File => "noc.toml",
+                Origin::Default => "default",
+            };
+            println!("{name:<18}  {:<40}  {from}", printable(value));
+        }
     })
 }
 

@@ -4,11 +4,12 @@
 
 use crate::error::{AsProblem, StoreError, problem};
 use crate::random;
+use crate::settings::{self, LogFormat, Settings};
 use crate::signer::Signer;
 use crate::store::Store;
 use crate::tls::Authority;
 use muster_protocol::api::Problem;
-use muster_protocol::crypto::keys::SecretKey;
+use muster_protocol::crypto::keys::{PublicKey, SecretKey};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -46,9 +47,37 @@ pub(crate) struct Config {
     /// Largest size of the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) database_limit_mib: Option<u32>,
+    /// Where figures for Prometheus are served, on loopback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// Directives of the log, as in `RUST_LOG`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log_format: Option<LogFormat>,
 }
 
 impl Config {
+    /// What `noc.toml` of a data folder says.
+    pub(crate) fn read(folder: &Path) -> Result<Config, OpenError> {
+        let path = folder.join("noc.toml");
+        if !path.exists() {
+            return Err(OpenError::NotInitialised { path: folder.to_owned() });
+        }
+        let damaged = |what: String| OpenError::Damaged { path: path.clone(), what };
+        let config: Config = toml::from_str(&read(&path)?).map_err(|e| damaged(e.message().to_owned()))?;
+        if config.names().is_empty() || config.names().len() != config.addresses.len() {
+            return Err(damaged("`addresses` needs at least one host:port".to_owned()));
+        }
+        if let Some(metrics) = config.metrics {
+            settings::loopback(metrics).map_err(|what| damaged(format!("`metrics` is {what}")))?;
+        }
+        if let Some(log) = &config.log {
+            settings::filter(log).map_err(|what| damaged(format!("`log` is {what}")))?;
+        }
+        Ok(config)
+    }
+
     /// Host and port of each public address.
     pub(crate) fn names(&self) -> Vec<(String, u16)> {
         self.addresses.iter().filter_map(|address| split_address(address)).collect()
@@ -155,6 +184,14 @@ pub enum OpenError {
         /// What is wrong.
         what: String,
     },
+    /// An environment variable does not say what it should.
+    #[error("the environment variable {variable} is unusable: {what}")]
+    Variable {
+        /// Its name.
+        variable: &'static str,
+        /// What is wrong.
+        what: String,
+    },
     /// The database belongs to another root key.
     #[error("{} belongs to another NOC than root.key beside it", path.display())]
     Mixed {
@@ -195,6 +232,12 @@ impl AsProblem for OpenError {
                 problem(500, "key_exposed", self, &remedy)
             }
             OpenError::Damaged { .. } => problem(500, "folder_damaged", self, "Restore the file from a backup."),
+            OpenError::Variable { .. } => problem(
+                400,
+                "bad_variable",
+                self,
+                "Correct it or unset it: without it, noc.toml or what is built in holds.",
+            ),
             OpenError::Mixed { .. } => {
                 problem(500, "folder_mixed", self, "Restore root.key and noc.sqlite from the same backup.")
             }
@@ -252,20 +295,21 @@ pub(crate) fn init(path: &Path, options: &Options) -> Result<Folder, InitError> 
     for address in &options.addresses {
         split_address(address).ok_or_else(|| InitError::BadAddress { address: address.clone() })?;
     }
-    let config = Config { addresses: options.addresses.clone(), listen: options.listen, database_limit_mib: None };
-    let toml = toml::to_string(&config)
-        .map_err(|e| InitError::Write { path: path.join("noc.toml"), source: io::Error::other(e) })?;
+    let config = Config {
+        addresses: options.addresses.clone(),
+        listen: options.listen,
+        database_limit_mib: None,
+        metrics: None,
+        log: None,
+        log_format: None,
+    };
 
     make_folder(path).map_err(|source| InitError::Write { path: path.to_owned(), source })?;
     let write = |name: &str, contents: &[u8]| {
         let path = path.join(name);
         write_private(&path, contents).map_err(|source| InitError::Write { path, source })
     };
-    let seed = Zeroizing::new(random::bytes::<32>().map_err(|_| InitError::NoEntropy)?);
-    write("root.key", &Zeroizing::new(data_encoding::BASE64.encode(&*seed).into_bytes()))?;
-    let (certificate, key) = Authority::generate().map_err(InitError::Certificate)?;
-    write("ca.key", key.as_bytes())?;
-    write("ca.pem", certificate.as_bytes())?;
+    let root = make_keys(path)?;
     for name in ["noc.sqlite", "noc.sqlite-wal", "noc.sqlite-shm"] {
         let file = path.join(name);
         match fs::remove_file(&file) {
@@ -276,24 +320,37 @@ pub(crate) fn init(path: &Path, options: &Options) -> Result<Folder, InitError> 
         }
     }
     write("noc.sqlite", b"")?;
-    let root = SecretKey::from_seed(&seed).public();
     Store::create(&path.join("noc.sqlite"), &root).map_err(InitError::Open)?;
-    write("noc.toml", toml.as_bytes())?;
+    write_config(path, &config)?;
     open(path).map_err(InitError::Open)
+}
+
+/// Makes new keys and a new CA in a folder; the root's public key.
+pub(crate) fn make_keys(path: &Path) -> Result<PublicKey, InitError> {
+    let write = |name: &str, contents: &[u8]| {
+        let path = path.join(name);
+        write_private(&path, contents).map_err(|source| InitError::Write { path, source })
+    };
+    let seed = Zeroizing::new(random::bytes::<32>().map_err(|_| InitError::NoEntropy)?);
+    write("root.key", &Zeroizing::new(data_encoding::BASE64.encode(&*seed).into_bytes()))?;
+    let (certificate, key) = Authority::generate().map_err(InitError::Certificate)?;
+    write("ca.key", key.as_bytes())?;
+    write("ca.pem", certificate.as_bytes())?;
+    Ok(SecretKey::from_seed(&seed).public())
+}
+
+/// Writes `noc.toml`: from then on the folder is a NOC.
+pub(crate) fn write_config(folder: &Path, config: &Config) -> Result<(), InitError> {
+    let path = folder.join("noc.toml");
+    let written =
+        toml::to_string(config).map_err(io::Error::other).and_then(|text| write_private(&path, text.as_bytes()));
+    written.map_err(|source| InitError::Write { path, source })
 }
 
 /// Opens a data folder; refuses when others can read its secrets.
 pub(crate) fn open(path: &Path) -> Result<Folder, OpenError> {
     let file = |name: &str| path.join(name);
-    if !file("noc.toml").exists() {
-        return Err(OpenError::NotInitialised { path: path.to_owned() });
-    }
-    let config: Config = toml::from_str(&read(&file("noc.toml"))?)
-        .map_err(|e| OpenError::Damaged { path: file("noc.toml"), what: e.message().to_owned() })?;
-    if config.names().is_empty() || config.names().len() != config.addresses.len() {
-        let what = "`addresses` needs at least one host:port".to_owned();
-        return Err(OpenError::Damaged { path: file("noc.toml"), what });
-    }
+    let config = Settings::read(path)?.config;
     for name in ["root.key", "ca.key", "noc.sqlite"] {
         check_private(&file(name))?;
     }
@@ -332,9 +389,18 @@ pub(crate) fn check_private(path: &Path) -> Result<(), OpenError> {
     fs::metadata(path).map(|_| ()).map_err(|source| OpenError::Read { path: path.to_owned(), source })
 }
 
-fn make_folder(path: &Path) -> io::Result<()> {
+/// Makes a folder that only its owner can read; one that is there already stays as it is.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// The same for a folder that must not be there yet, inside of one that is.
+pub(crate) fn make_private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)

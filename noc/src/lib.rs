@@ -2,7 +2,8 @@
 //!
 //! # Map
 //! - [`Noc`]: a data folder, opened. The command line, the desktop ("this computer") and the tests all go through it.
-//! - `config`: what the data folder contains and who may read it. `tls`: the CA, certificates, who a client is.
+//! - `config`: what the data folder contains and who may read it. `settings`: the environment beside noc.toml.
+//!   `backup`: all of it elsewhere, and back. `doctor`: is it well? `tls`: the CA, certificates, who a client is.
 //! - `policy`: pool, host-name template, allocation; pure. `inventory`: vendor manifests. `invite`: one-time invites.
 //!   `vouchers`: what a vendor does, apart from any NOC.
 //! - `store`: SQLite, one writer thread with group commit. An answer means that it is on disk.
@@ -10,26 +11,31 @@
 //! - `work`: what the NOC gives to appliances with the answers to beats. `queue`: what it has consoles do.
 //!   `signer`: grants, instructions, hand-overs, messages and credentials. `watch`: the status daemon. `api`: the routes of
 //!   [`muster_protocol::api`], and those of operators.
-//! - `operators`: people, organisations, roles, passwords. `audit`: who did what, hash-chained.
+//! - `operators`: people, organisations, roles, passwords. `audit`: who did what, hash-chained. `metrics`: figures for
+//!   Prometheus.
 //!
 //! # Deliberately absent
-//! No plain HTTP, no TLS below 1.3, no route that lists appliances to anybody but the consoles of their site.
+//! No plain HTTP but for figures on loopback, no TLS below 1.3, no route that lists appliances to anybody but the consoles of their site.
 
 mod api;
 mod audit;
+mod backup;
 mod clock;
 mod config;
+mod doctor;
 mod drafts;
 mod error;
 mod handover;
 mod inventory;
 mod invite;
+mod metrics;
 mod noc;
 mod operators;
 mod policy;
 mod queue;
 mod random;
 mod server;
+mod settings;
 mod signer;
 mod store;
 mod tables;
@@ -41,7 +47,9 @@ mod work;
 
 pub use api::{RouteInfo, route_table};
 pub use audit::{Anchor, AnchorError, Broken, Format, Record, Verdict};
+pub use backup::{BackupError, BackupReport, RestoreError, RestoreKeys, Restored, restore};
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
+pub use doctor::{Finding, Level, examine};
 pub use drafts::{
     Difference, DifferenceLine, DraftChanges, DraftError, DraftRowSpec, DraftRowState, DraftRowView, DraftSpec,
     DraftState, DraftView,
@@ -58,7 +66,9 @@ pub use policy::site::{SiteError, SiteFault, SiteSpec};
 pub use policy::values::{DriftRule, OrganisationPolicy, PolicyValues, Profile};
 pub use queue::{MessageView, NewOrder, QueueError, Standing};
 pub use server::{Running, ServeError};
+pub use settings::{LogFormat, Origin, Setting, Settings};
 pub use store::preview::PreviewRow;
+pub use store::restored::Resumed;
 pub use tables::TableError;
 pub use tables::reservations::{ReservationRecord, ReservationReport};
 pub use tables::sites::SiteReport;

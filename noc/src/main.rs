@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     // Fails only when somebody else installed one before.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match command.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tell(&error);
             ExitCode::FAILURE
@@ -48,6 +48,8 @@ fn problem(error: &anyhow::Error) -> Option<Problem> {
     }
     None.or_else(|| of::<muster_noc::InitError>(error))
         .or_else(|| of::<muster_noc::OpenError>(error))
+        .or_else(|| of::<muster_noc::BackupError>(error))
+        .or_else(|| of::<muster_noc::RestoreError>(error))
         .or_else(|| of::<muster_noc::ServeError>(error))
         .or_else(|| of::<muster_noc::SiteError>(error))
         .or_else(|| of::<muster_noc::InviteError>(error))

@@ -5,6 +5,7 @@ use crate::audit;
 use crate::clock;
 use crate::drafts;
 use crate::error::{AsProblem, StoreError, problem};
+use crate::metrics;
 use crate::noc::Inner;
 use crate::operators::limit::Attempts;
 use crate::operators::password::Comparisons;
@@ -43,6 +44,9 @@ const PRUNE: Duration = Duration::from_secs(600);
 const ANCHOR: Duration = Duration::from_secs(60);
 /// Between new server certificates.
 const RENEW: Duration = Duration::from_secs(30 * 86_400);
+
+/// Held by the process that serves a data folder.
+pub(crate) const LOCK: &str = "serve.lock";
 
 /// A NOC that serves. Dropping it stops it at once; [`Running::shutdown`] lets open requests finish.
 pub struct Running {
@@ -124,7 +128,7 @@ impl AsProblem for ServeError {
                 500,
                 "cannot_listen",
                 self,
-                "Stop the program that uses the port, or choose another with `listen` in noc.toml.",
+                "Stop the program that uses the port, or choose another with `listen` or `metrics` in noc.toml.",
             ),
             ServeError::Store(error) => error.problem(),
             ServeError::Tls(_) => problem(500, "certificate_failed", self, "Check `addresses` in noc.toml."),
@@ -153,7 +157,23 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
         uploads: Uploads::default(),
         attempts: Attempts::default(),
         comparisons: Comparisons::default(),
+        figures: Arc::new(api::figures()),
     };
+    if let Some(address) = noc.config.metrics {
+        let listener = tokio::net::TcpListener::bind(address).await;
+        let listener = listener.map_err(|source| ServeError::Listen { address, source })?;
+        let (router, stop) = (metrics::router(noc.clone(), app.figures.clone()), stop.clone());
+        tasks.spawn(async move {
+            let stopped = stop.clone().cancelled_owned();
+            tokio::select! {
+                ended = axum::serve(listener, router).with_graceful_shutdown(stopped) => if let Err(error) = ended {
+                    tracing::error!(%error, "the listener of the figures stopped");
+                },
+                // Whoever asks by halves does not keep the NOC from ending.
+                () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => {}
+            }
+        });
+    }
     let acceptor = RustlsAcceptor::new(tls.clone()).handshake_timeout(HANDSHAKE);
     let mut server = axum_server::from_tcp(listener)
         .map_err(|source| ServeError::Listen { address: listen, source })?
@@ -200,7 +220,7 @@ fn names(noc: &Inner) -> Vec<String> {
 
 /// One process serves a data folder: two status daemons would contradict each other.
 fn lock(noc: &Inner) -> Result<File, ServeError> {
-    let path = noc.path.join("serve.lock");
+    let path = noc.path.join(LOCK);
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|source| ServeError::Lock { path: path.clone(), source })?;
     match file.try_lock() {
@@ -210,7 +230,8 @@ fn lock(noc: &Inner) -> Result<File, ServeError> {
     }
 }
 
-fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+/// Listens on an address as the NOC does.
+pub(crate) fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
     match TcpListener::bind(listen) {
         // A machine without IPv6 cannot listen on `[::]`.
         Err(error) if listen.ip().is_unspecified() && listen.is_ipv6() && error.kind() != io::ErrorKind::AddrInUse => {

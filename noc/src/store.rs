@@ -9,6 +9,7 @@ pub(crate) mod audit;
 pub(crate) mod beats;
 pub(crate) mod changes;
 pub(crate) mod consoles;
+pub(crate) mod copy;
 pub(crate) mod drafts;
 mod drift;
 pub(crate) mod fleet;
@@ -29,6 +30,7 @@ pub(crate) mod policies;
 pub(crate) mod preview;
 pub(crate) mod queue;
 pub(crate) mod reservations;
+pub(crate) mod restored;
 pub(crate) mod results;
 pub(crate) mod retirement;
 pub(crate) mod sessions;
@@ -43,7 +45,7 @@ mod words;
 pub(crate) mod work;
 mod writer;
 
-pub(crate) use sqlite::{Store, limit_size};
+pub(crate) use sqlite::{Store, limit_size, schema};
 pub(crate) use words::{from_word, word};
 
 use crate::error::StoreError;

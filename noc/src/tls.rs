@@ -85,6 +85,18 @@ impl Authority {
         &self.pem
     }
 
+    /// The CA certificate.
+    pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// The last second in which the CA certificate is good.
+    pub(crate) fn not_after(&self) -> u64 {
+        let parsed = x509_parser::parse_x509_certificate(&self.certificate).ok();
+        let end = parsed.map_or(0, |(_, certificate)| certificate.validity().not_after.timestamp());
+        u64::try_from(end).unwrap_or(0)
+    }
+
     /// SHA-256 of the CA certificate's DER.
     pub(crate) fn pin(&self) -> [u8; 32] {
         self.pin

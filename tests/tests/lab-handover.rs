@@ -239,3 +239,47 @@ fn a_successor_that_is_not_there_is_tried_until_it_is_and_takes_over_with_anothe
     beats(&lab, NEW);
     assert_eq!(noc(&lab, "new", &["appliance", "show", &uid(&lab)])["health"], "well");
 }
+
+#[test]
+fn keys_are_changed_in_place_nothing_is_lost_and_the_appliances_follow() {
+    let mut lab = configured("hk");
+    let folder = lab.folder().to_owned();
+    noc(&lab, "noc", &["organisation", "add", "--handle", "acme", "--name", "Acme"]);
+    let backup = folder.join("backup");
+    let backup = backup.to_str().expect("UTF-8");
+    noc(&lab, "noc", &["backup", backup]);
+    let restored = noc(&lab, "new", &["restore", backup, "--new-keys", NEW]);
+    assert_eq!(restored["address"], NEW);
+    assert_eq!((&restored["changed"]["appliances"], &restored["changed"]["consoles"]), (&1.into(), &1.into()));
+    let [former, present] = ["noc", "new"].map(|of| noc(&lab, of, &["voucher", "root"]));
+    assert_ne!(former, present);
+    assert_eq!(noc(&lab, "new", &["audit", "verify"])["broken"], Value::Null);
+    assert_eq!(noc(&lab, "new", &["organisation", "list"])[1]["handle"], "acme");
+
+    let _successor = serve(&lab, "new", ":9443");
+    let offer = noc(&lab, "new", &["handover", "offer"])["offer"].as_str().expect("an offer").to_owned();
+    noc(&lab, "noc", &["handover", "start", "--offer", &offer]);
+    beats(&lab, NEW);
+    until("the former NOC to know", PATIENCE, || {
+        let view = noc(&lab, "noc", &["handover", "show"]);
+        if view["done"] == 1 { Ok(()) } else { Err(format!("{view}\n{}", lab.agent_log(1))) }
+    });
+    noc(&lab, "noc", &["handover", "finish"]);
+    lab.noc = None;
+    let shown = noc(&lab, "new", &["appliance", "show", &uid(&lab)]);
+    assert_eq!((&shown["provisioning"], &shown["health"]), (&"configured".into(), &"well".into()), "{shown}");
+
+    // The new root changes it with a beat, and its consoles by datagram.
+    noc(&lab, "new", &["appliance", "configure", &uid(&lab), "--host-name", "moved"]);
+    until("the new NOC's settings in force", PATIENCE, || {
+        let shown = noc(&lab, "new", &["appliance", "show", &uid(&lab)]);
+        if shown["given"]["state"] == "in_force" { Ok(()) } else { Err(format!("{shown}\n{}", lab.agent_log(1))) }
+    });
+    let invite = noc(&lab, "new", &["console", "invite", "--site", "Lab"])["invite"].as_str().expect("text").to_owned();
+    let joined = lab.muster_with_input(&["join", "-"], &invite);
+    assert!(joined.status.success(), "{}", String::from_utf8_lossy(&joined.stderr));
+    until("the console to see its settings", Duration::from_secs(30), || {
+        let found = lab.muster(&["discover"]);
+        if found["appliances"][0]["settings"]["host_name"] == "moved" { Ok(()) } else { Err(found.to_string()) }
+    });
+}

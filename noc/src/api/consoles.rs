@@ -233,10 +233,10 @@ pub(super) async fn changes(
 }
 
 /// What changed after a revision. Rows carry their last revision, so nobody is ever too far behind; only a console that
-/// is new, or that knows a later state than this database (it was restored), starts anew.
+/// is new, or that knows a state that this database never had (it was restored), starts anew.
 fn changes_after(db: &Connection, console: ConsoleId, after: u64) -> Result<Changes, ApiError> {
     let revision = store::revision(db)?;
-    if after == 0 || after > revision {
+    if after < store::restored::first_revision(db)?.max(1) || after > revision {
         return Ok(Changes { revision, reset: true, ..Changes::default() });
     }
     let appliances = appliances::of_console(db, console, after, MAX_CHANGES)?;

@@ -5,7 +5,7 @@ use super::consoles::Console;
 use super::holdings::{self, Holdings, Wish};
 use super::plans::applicant;
 use super::versions::{self, Signed};
-use super::{audit, organisations, policies, word};
+use super::{audit, organisations, policies, restored, word};
 use crate::api::ApiError;
 use crate::audit::{By, Event};
 use crate::error::StoreError;
@@ -199,7 +199,7 @@ fn want(
         return Ok(None);
     }
     let policy = policies.of(&appliance.record.model);
-    let seq = known_seq(&appliance, item.stored);
+    let seq = known_seq(db, &appliance, item.stored)?;
     let appliance = Appliance { seq, ..appliance };
     let settings = match item.settings.validate() {
         Ok(settings) => settings,
@@ -247,14 +247,15 @@ fn check_ipv6(policy: &Policy, ipv6: Ipv6Settings, errors: &mut Vec<FieldError>)
 }
 
 /// The highest number that the appliance can have accepted: ours, or its own if our database is older than what we signed.
-fn known_seq(appliance: &Appliance, stored: Option<Seq>) -> Seq {
-    match stored {
-        Some(Seq(stored)) if stored > appliance.seq.0 && stored - appliance.seq.0 <= MOST_AHEAD => {
-            tracing::warn!(uid = %appliance.record.uid, ours = appliance.seq.0, stored, "an appliance has accepted a grant that this database does not know: it was restored from an older copy");
-            Seq(stored)
+fn known_seq(db: &Connection, appliance: &Appliance, stored: Option<Seq>) -> Result<Seq, StoreError> {
+    let ours = restored::at_least(db, appliance.seq)?;
+    Ok(match stored {
+        Some(stored) if stored > ours && stored.0 - ours.0 <= MOST_AHEAD => {
+            tracing::warn!(uid = %appliance.record.uid, ours = ours.0, stored = stored.0, "an appliance has accepted a grant that this database does not know: it was restored from an older copy");
+            stored
         }
-        _ => appliance.seq,
-    }
+        _ => ours,
+    })
 }
 
 /// Rows of the batch that want the same address or name, or that name one appliance twice.

@@ -113,6 +113,11 @@ impl Store {
         outcome
     }
 
+    /// Writes that are not committed yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.writer.waiting()
+    }
+
     /// Follows the number of the last change.
     pub(crate) fn changed(&self) -> watch::Receiver<u64> {
         self.changed.clone()
@@ -127,7 +132,7 @@ impl Store {
         });
     }
 
-    fn reader(&self) -> Result<Connection, StoreError> {
+    pub(super) fn reader(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&self.path, flags)?;
         db.busy_timeout(BUSY)?;
@@ -153,6 +158,12 @@ fn connect(path: &Path, limit_mib: Option<u32>) -> Result<Connection, OpenError>
         limit_size(&db, Some(limit)).map_err(OpenError::Database)?;
     }
     Ok(db)
+}
+
+/// The version of the tables that this program knows.
+pub(crate) fn schema() -> i64 {
+    let versions = migrations::runner().get_migrations().iter().map(|migration| i64::from(migration.version())).max();
+    versions.unwrap_or(0)
 }
 
 /// Makes the tables as a former version had them.

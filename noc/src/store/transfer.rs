@@ -1,7 +1,7 @@
 //! What one NOC tells another of the appliances that it hands over: collected here, taken in there.
 
 use super::appliances::{self, Appliance, NewAppliance, json};
-use super::{handover, holdings, sites, word};
+use super::{handover, holdings, restored, sites, word};
 use crate::error::StoreError;
 use crate::handover::{HandoverError, TransferReport, TransferredAppliance};
 use crate::operators::access::DEFAULT_ORGANISATION;
@@ -22,6 +22,7 @@ pub(crate) fn collect(db: &Connection) -> Result<(Vec<Site>, Vec<TransferredAppl
     for appliance in appliances::all(db)?.into_iter().filter(|appliance| !appliance.is_retired()) {
         let serial_floor = handover::highest_serial(db, appliance.id)?;
         let Appliance { claim, seq, applied, interval_s, record, .. } = appliance;
+        let seq = restored::at_least(db, seq)?;
         let (uid, mac, serial, model) = (record.uid, record.mac, record.serial, record.model);
         let (site, settings) = (record.site, record.settings);
         rows.push(TransferredAppliance {

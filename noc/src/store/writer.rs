@@ -3,6 +3,8 @@
 use crate::error::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,24 +28,37 @@ pub(super) trait Job: Send {
 
 pub(super) struct Writer {
     queue: Option<SyncSender<Box<dyn Job>>>,
+    waiting: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
     pub(super) fn start(db: Connection, changed: watch::Sender<u64>) -> Writer {
         let (queue, jobs) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new().name("noc-writer".to_owned()).spawn(move || run(db, &jobs, &changed));
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let counted = waiting.clone();
+        let thread = std::thread::Builder::new().name("noc-writer".to_owned());
+        let thread = thread.spawn(move || run(db, &jobs, &changed, &counted));
         // Without a thread the queue's other end is gone and every write answers `Closed`.
-        Writer { queue: Some(queue), thread: thread.ok() }
+        Writer { queue: Some(queue), waiting, thread: thread.ok() }
+    }
+
+    /// Writes that are not committed yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     pub(super) fn send(&self, job: Box<dyn Job>) {
         let Some(queue) = &self.queue else { return job.answer(Some(StoreError::Closed)) };
-        match queue.try_send(job) {
-            Ok(()) => {}
-            Err(TrySendError::Full(job)) => job.answer(Some(StoreError::Busy)),
-            Err(TrySendError::Disconnected(job)) => job.answer(Some(StoreError::Closed)),
-        }
+        // Before it is sent: the thread may be done with it before we are.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let (job, why) = match queue.try_send(job) {
+            Ok(()) => return,
+            Err(TrySendError::Full(job)) => (job, StoreError::Busy),
+            Err(TrySendError::Disconnected(job)) => (job, StoreError::Closed),
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        job.answer(Some(why));
     }
 }
 
@@ -59,7 +74,7 @@ impl Drop for Writer {
     }
 }
 
-fn run(mut db: Connection, jobs: &Receiver<Box<dyn Job>>, changed: &watch::Sender<u64>) {
+fn run(mut db: Connection, jobs: &Receiver<Box<dyn Job>>, changed: &watch::Sender<u64>, waiting: &AtomicUsize) {
     let mut busy = false;
     while let Ok(first) = jobs.recv() {
         if busy {
@@ -71,6 +86,7 @@ fn run(mut db: Connection, jobs: &Receiver<Box<dyn Job>>, changed: &watch::Sende
         // A panic is a defect of one write; the others, and all later ones, must not suffer for it. The unwinding undoes
         // the transaction, and those who wait are told that nothing was kept.
         let committed = catch_unwind(AssertUnwindSafe(|| commit(&mut db, &mut group)));
+        waiting.fetch_sub(group.len(), Ordering::Relaxed);
         let Ok(committed) = committed else {
             tracing::error!("a write panicked; it and those committed with it were not kept");
             continue;

@@ -166,7 +166,7 @@ pub(crate) fn beat(boot: u8, counter: u64, seq: Seq) -> Beat {
 #[derive(Clone)]
 pub(crate) struct Http {
     base: String,
-    ca: Certificate,
+    pub(crate) ca: Certificate,
     pub(crate) client: Client,
 }
 
@@ -218,6 +218,13 @@ impl Http {
             Ok(())
         } else {
             Err(json::<()>(answer).await.expect_err("problem"))
+        }
+    }
+
+    /// Leaves connections to a server that is gone behind, as every client does with its second request.
+    pub(crate) async fn reconnect(&self) {
+        while self.client.get(self.url("ca")).send().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

@@ -2,8 +2,10 @@
 
 mod api;
 mod audit;
+mod backup;
 mod client;
 mod command;
+mod doctor;
 mod drafts;
 mod drift;
 mod handover;
@@ -13,9 +15,12 @@ mod isolation;
 mod journey;
 mod killed;
 mod many;
+mod metrics;
 mod policy;
 mod queue;
 mod refusals;
+mod running;
+mod served;
 mod signing_in;
 mod vouchers;
 mod watching;

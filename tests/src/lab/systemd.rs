@@ -1,4 +1,4 @@
-//! An appliance on which systemd is the first process, with the unit that is shipped: process numbers, mounts, host name and
+//! An appliance on which systemd is the first process, with the units that are shipped: process numbers, mounts, host name and
 //! control groups of its own, and this machine's files with the appliance's laid over them.
 
 use super::Lab;
@@ -43,6 +43,11 @@ mount --bind "$2/muster-agent" "$root/usr/sbin/muster-agent"
 mkdir -p "$root/usr/lib/sysusers.d"
 cp "$3/muster-agent.sysusers.conf" "$root/usr/lib/sysusers.d/muster-agent.conf"
 cp "$3/muster-agent.service" "$root/etc/systemd/system/muster-agent.service"
+# A NOC, too, for whoever starts it.
+touch "$root/usr/bin/muster-noc"
+mount --bind "$2/muster-noc" "$root/usr/bin/muster-noc"
+cp "$3/../../noc/packaging/muster-noc.sysusers.conf" "$root/usr/lib/sysusers.d/muster-noc.conf"
+cp "$3/../../noc/packaging/muster-noc.service" "$root/etc/systemd/system/muster-noc.service"
 mkdir "$root/before"
 shift 4
 {
@@ -53,7 +58,7 @@ shift 4
 cd "$root"
 pivot_root . before
 umount -l /before
-systemd-sysusers muster-agent.conf
+systemd-sysusers muster-agent.conf muster-noc.conf
 hostname factory
 exec env -i container=muster-lab PATH=/usr/sbin:/usr/bin:/sbin:/bin SYSTEMD_LOG_TARGET=console SYSTEMD_COLORS=0 \
     /lib/systemd/systemd --system --unit=lab.target --show-status=no --default-standard-output=inherit
@@ -143,7 +148,12 @@ impl System {
 
     /// A property of the agent's unit.
     pub fn property(&self, name: &str) -> String {
-        let said = self.said(&format!("systemctl show -p {name} --value muster-agent.service"));
+        self.property_of("muster-agent.service", name)
+    }
+
+    /// A property of a unit.
+    pub fn property_of(&self, unit: &str, name: &str) -> String {
+        let said = self.said(&format!("systemctl show -p {name} --value {unit}"));
         said.trim().to_owned()
     }
 

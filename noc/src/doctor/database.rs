@@ -1,0 +1,136 @@
+//! The database: whether it is whole, of our version and of our root, and what it says of clock, audit log and backups.
+
+use super::Finding;
+use crate::config::Config;
+use crate::error::StoreError;
+use crate::store::{copy, schema};
+use crate::{audit, backup, clock};
+use muster_protocol::crypto::keys::PublicKey;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use std::path::Path;
+use std::time::Duration;
+
+/// Days after which a backup is an old one.
+const BACKUP_DAYS: u64 = 7;
+/// Seconds that two clocks may differ.
+const CLOCK_S: u64 = 300;
+/// How full, in hundredths, a database may be that has a limit.
+const FULL: u64 = 90;
+const BUSY: Duration = Duration::from_secs(10);
+
+/// What other checks want to know.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Bytes.
+    pub(super) size: u64,
+    /// Appliances that beat.
+    pub(super) appliances: u64,
+}
+
+pub(super) fn examine(path: &Path, root: Option<&PublicKey>, config: &Config, findings: &mut Vec<Finding>) -> Known {
+    let file = path.join("noc.sqlite");
+    let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
+    let mut known = Known { size, appliances: 0 };
+    match look(path, &file, root, &mut known, findings) {
+        Ok(()) => {}
+        Err(error) => {
+            let what = match &error {
+                StoreError::Sqlite(cause) => format!("the database does not read: {cause}"),
+                other => other.to_string(),
+            };
+            findings.push(Finding::error("database", what, RESTORE));
+        }
+    }
+    if let Some(limit) = config.database_limit_mib.map(|mib| u64::from(mib) << 20)
+        && size * 100 > limit * FULL
+    {
+        let what = format!("the database has {} MiB of the {} that it may have", size >> 20, limit >> 20);
+        findings.push(Finding::warning("limit", what, "Raise `database_limit_mib` in noc.toml."));
+    }
+    known
+}
+
+const RESTORE: &str = "Put the last good backup back with `muster-noc restore`, into another folder.";
+
+fn look(
+    path: &Path,
+    file: &Path,
+    root: Option<&PublicKey>,
+    known: &mut Known,
+    findings: &mut Vec<Finding>,
+) -> Result<(), StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(file, flags)?;
+    db.busy_timeout(BUSY)?;
+    if let Some(what) = copy::fault(&db, "quick_check")? {
+        findings.push(Finding::error("database", format!("the database is damaged: {what}"), RESTORE));
+        return Ok(());
+    }
+    let sql = "SELECT max(version) FROM refinery_schema_history";
+    let (found, ours): (i64, i64) = (db.query_row(sql, [], |row| row.get(0))?, schema());
+    if found > ours {
+        let what = format!("its tables are of version {found}; this program knows {ours}");
+        findings.push(Finding::error("schema", what, "Install a program at least as new as the one that made them."));
+        return Ok(());
+    }
+    findings.push(Finding::ok("database", format!("{} MiB, whole, every reference leads somewhere", known.size >> 20)));
+    if found < ours {
+        let what = format!("its tables are of version {found}; the next start makes them version {ours}");
+        findings.push(Finding::warning("schema", what, "Take a backup, then restart the service."));
+        return Ok(());
+    }
+    findings.push(Finding::ok("schema", format!("its tables are of version {ours}")));
+    let belongs: [u8; 32] = db.query_row("SELECT root FROM noc", [], |row| row.get(0))?;
+    if root.is_some_and(|root| root.0 != belongs) {
+        let remedy = "Restore root.key and noc.sqlite from the same backup.";
+        findings.push(Finding::error("database", "it belongs to another NOC than root.key beside it", remedy));
+    }
+    known.appliances = db.query_row("SELECT count(*) FROM appliances WHERE applied > 0", [], |row| row.get(0))?;
+    if let Some(root) = root {
+        findings.push(audit_log(path, &db, root)?);
+    }
+    findings.push(clock_of(&db)?);
+    findings.push(last_backup(&db)?);
+    Ok(())
+}
+
+fn audit_log(path: &Path, db: &Connection, root: &PublicKey) -> Result<Finding, StoreError> {
+    let remedy = "Somebody has written to the NOC's folder, or it was put together from several copies: find out who.";
+    let anchor = match audit::read_anchor(&audit::anchor_file(path), root) {
+        Ok(anchor) => anchor,
+        Err(error) => return Ok(Finding::error("audit", error, remedy)),
+    };
+    let verdict = audit::verify(db, root, anchor.as_slice())?;
+    Ok(match verdict.broken {
+        Some(broken) => Finding::error("audit", broken, remedy),
+        None => {
+            let (good, anchored) = (verdict.good, verdict.anchored);
+            Finding::ok("audit", format!("{good} records are as they were written; signed up to {anchored}"))
+        }
+    })
+}
+
+/// What the NOC has written down cannot be of later than now.
+fn clock_of(db: &Connection) -> Result<Finding, StoreError> {
+    let sql = "SELECT max(coalesce((SELECT max(last_beat) FROM appliances), 0),
+               coalesce((SELECT time FROM audit ORDER BY seq DESC LIMIT 1), 0))";
+    let (last, now): (u64, u64) = (db.query_row(sql, [], |row| row.get(0))?, clock::now());
+    if last > now + CLOCK_S {
+        let what = format!("this machine's clock is {} s behind what the database says", last - now);
+        return Ok(Finding::error("clock", what, "Set the clock: numbers and ends of grants follow it."));
+    }
+    Ok(Finding::ok("clock", "the clock is not behind the database"))
+}
+
+fn last_backup(db: &Connection) -> Result<Finding, StoreError> {
+    let sql = "SELECT time FROM audit WHERE action = ?1 ORDER BY seq DESC LIMIT 1";
+    let last: Option<u64> = db.query_row(sql, [backup::ACTION], |row| row.get(0)).optional()?;
+    let remedy = "Take one every day with `muster-noc backup`, and keep it on another machine.";
+    let Some(last) = last else { return Ok(Finding::warning("backup", "no backup was ever taken", remedy)) };
+    let days = clock::now().saturating_sub(last) / 86_400;
+    Ok(if days >= BACKUP_DAYS {
+        Finding::warning("backup", format!("the last backup is {days} days old"), remedy)
+    } else {
+        Finding::ok("backup", format!("the last backup is {days} days old"))
+    })
+}

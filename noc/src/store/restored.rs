@@ -1,0 +1,136 @@
+//! What a database has to change before it serves in the place of a later one that is lost (decision 0028).
+
+use super::{appliances, audit, given, handover, rows, word};
+use crate::audit::{By, Event};
+use crate::error::StoreError;
+use crate::operators::access::Place;
+use muster_protocol::api::{Health, Provisioning};
+use muster_protocol::crypto::keys::PublicKey;
+use muster_protocol::id::{Seq, Uid};
+use rusqlite::{Connection, OpenFlags, params};
+use serde::Serialize;
+use std::path::Path;
+
+/// Numbers left out beside one for each second since the copy was made.
+const MARGIN: u64 = 1_000;
+/// Changes in the time of one number: far more than any machine writes in a second.
+const CHANGES: u64 = 100_000;
+
+/// What was changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Resumed {
+    /// Grants have numbers above this one.
+    pub seq_floor: u64,
+    /// Messages to consoles that waited, and were taken back.
+    pub messages: usize,
+    /// Instructions to appliances that waited, and were taken back.
+    pub instructions: usize,
+    /// Settings for appliances that waited, and were taken back.
+    pub grants: usize,
+    /// Invites that nobody had used, and that nobody can use any more.
+    pub invites: usize,
+    /// Sessions that were ended.
+    pub sessions: usize,
+    /// A hand-over was under way, and was called off.
+    pub handover: bool,
+    /// With new keys: appliances that have to be handed over by the former NOC.
+    pub appliances: usize,
+    /// With new keys: consoles that have to join again.
+    pub consoles: usize,
+}
+
+/// Makes the copy of `taken` fit to go on at `now`: no number is given twice, and nothing goes out that may have been called off since.
+pub(crate) fn resume(db: &Connection, now: u64, taken: u64, has_new_keys: bool) -> Result<Resumed, StoreError> {
+    let skipped = now.saturating_sub(taken) + MARGIN;
+    let sql = "UPDATE noc SET seq_floor = max(seq_floor, (SELECT coalesce(max(seq), 0) FROM appliances)) + ?1,
+               revision = revision + ?2, first_revision = revision + ?2 RETURNING seq_floor";
+    let seq_floor = db.query_row(sql, params![skipped, skipped * CHANGES], |row| row.get(0))?;
+    db.execute("UPDATE appliances SET serial_floor = max(serial_floor, ?1)", [now])?;
+    skip_row_numbers(db, skipped)?;
+
+    let why = "the NOC was restored from a backup in which this message waited; send it again if it is still wanted";
+    let sql = "UPDATE queue SET state = 'cancelled', code = 'restored', detail = ?1 WHERE state = 'waiting'";
+    let messages = db.execute(sql, [why])?;
+    let instructions = db.execute("DELETE FROM instructions WHERE done IS NULL", [])?;
+    let grants = take_grants_back(db, now)?;
+    let invites = db.execute("UPDATE invites SET expires = 0 WHERE used IS NULL AND expires > 0", [])?;
+    let sessions = db.execute("UPDATE sessions SET revoked = ?1 WHERE revoked IS NULL", [now])?;
+    let sql = "SELECT count(*) FROM handover WHERE ended IS NULL AND finished IS NULL";
+    let handover = db.query_row(sql, [], |row| row.get::<_, i64>(0))? > 0;
+    if handover {
+        handover::end(db, now)?;
+    }
+    let (mut appliances, mut consoles) = (0, 0);
+    if has_new_keys {
+        (appliances, consoles) = (expect_anew(db)?, revoke_consoles(db, now)?);
+    }
+    let resumed =
+        Resumed { seq_floor, messages, instructions, grants, invites, sessions, handover, appliances, consoles };
+    let detail = serde_json::json!({ "taken": taken, "changed": resumed });
+    let event = Event::new(Place { organisation: None, site: None }, "noc.restore", "noc");
+    audit::record(db, now, &By::local(), event.with(detail))?;
+    Ok(resumed)
+}
+
+/// Gives a database that nobody has open to another root. What the former one has signed for in the audit log, the new one cannot vouch
+/// for; it signs the end of the log itself.
+pub(crate) fn change_root(path: &Path, root: &PublicKey) -> Result<(), StoreError> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.execute("UPDATE noc SET root = ?1", [root.0])?;
+    db.execute("DELETE FROM audit_checkpoints", [])?;
+    Ok(())
+}
+
+/// Appliances are in force under the former root: each counts here from its first beat, as one that was announced by a hand-over.
+fn expect_anew(db: &Connection) -> Result<usize, StoreError> {
+    db.execute("DELETE FROM handed_over", [])?;
+    db.execute("DELETE FROM handover", [])?;
+    let sql = "UPDATE grants SET configured = NULL, reported = NULL
+               WHERE seq > 0 AND seq = (SELECT applied FROM appliances WHERE id = grants.appliance)";
+    db.execute(sql, [])?;
+    let sql = "UPDATE appliances SET applied = 0, provisioning = ?1, health = ?2 WHERE applied > 0";
+    Ok(db.execute(sql, params![word(&Provisioning::Granted), word(&Health::NotExpected)])?)
+}
+
+/// Their certificates are of the former CA, and their credentials of the former root.
+fn revoke_consoles(db: &Connection, now: u64) -> Result<usize, StoreError> {
+    Ok(db.execute("UPDATE consoles SET revoked = ?1 WHERE revoked IS NULL", [now])?)
+}
+
+/// Rows whose number is known outside, as consoles are by theirs: in certificates, credentials and grants.
+fn skip_row_numbers(db: &Connection, skipped: u64) -> Result<(), StoreError> {
+    // The audit log's numbers have no gap: that is how a cut is noticed.
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%' AND name <> 'audit'";
+    for table in rows(db, sql, [], |row| Ok::<String, StoreError>(row.get(0)?))? {
+        let changed =
+            db.execute("UPDATE sqlite_sequence SET seq = seq + ?2 WHERE name = ?1", params![table, skipped])?;
+        if changed == 0 {
+            db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)", params![table, skipped])?;
+        }
+    }
+    Ok(())
+}
+
+fn take_grants_back(db: &Connection, now: u64) -> Result<usize, StoreError> {
+    let sql = "SELECT a.uid FROM given_grants g JOIN appliances a ON a.id = g.appliance ORDER BY a.id";
+    let mut taken_back = 0;
+    for uid in rows(db, sql, [], |row| Ok::<_, StoreError>(Uid(row.get(0)?)))? {
+        if let Some(appliance) = appliances::find(db, &uid)?
+            && given::cancel(db, now, &By::local(), &appliance)?
+        {
+            taken_back += 1;
+        }
+    }
+    Ok(taken_back)
+}
+
+/// The number above which grants are: that of an appliance, or that of the whole NOC since it was restored.
+pub(super) fn at_least(db: &Connection, seq: Seq) -> Result<Seq, StoreError> {
+    let floor = db.prepare_cached("SELECT seq_floor FROM noc")?.query_row([], |row| row.get(0))?;
+    Ok(seq.max(Seq(floor)))
+}
+
+/// The revision below which no console's knowledge is of this database.
+pub(crate) fn first_revision(db: &Connection) -> Result<u64, StoreError> {
+    Ok(db.prepare_cached("SELECT first_revision FROM noc")?.query_row([], |row| row.get(0))?)
+}
