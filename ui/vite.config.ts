@@ -20,7 +20,9 @@ export default defineConfig(({ mode }) => {
       chunkSizeWarningLimit: 2500,
       modulePreload: { polyfill: false },
       assetsInlineLimit: 0,
-      ...(isNoc ? { outDir: 'dist-noc/face', emptyOutDir: true, rolldownOptions: { input: 'noc.html' } } : {}),
+      ...(isNoc
+        ? { outDir: 'dist-noc/face', emptyOutDir: true, rolldownOptions: { input: 'noc.html' } }
+        : {}),
     },
     server: { host: '127.0.0.1', port: 1420, strictPort: true },
     preview: { host: '127.0.0.1', port: 4178, strictPort: true },

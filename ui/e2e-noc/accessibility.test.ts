@@ -72,7 +72,15 @@ before(async () => {
       'INSERT INTO alerts (id, site, kind, opened, closed, acknowledged, acknowledged_by, note, revision) VALUES (?, ?, ?, 1790000000, ?, ?, ?, ?, 1)',
     )
     insert.run(1, 2, 'silent', null, null, '', '')
-    insert.run(2, 3, 'site', null, 1790000100, 'anna@acme', 'The line is down, the provider works on it. '.repeat(6))
+    insert.run(
+      2,
+      3,
+      'site',
+      null,
+      1790000100,
+      'anna@acme',
+      'The line is down, the provider works on it. '.repeat(6),
+    )
     insert.run(3, 2, 'never_reported', 1790009000, null, '', '')
     const link = db.prepare('INSERT INTO alert_appliances (alert, appliance) VALUES (?, ?)')
     for (const [n, row] of uids.entries()) link.run(n === 0 ? 1 : 2, row.id as number)
@@ -118,7 +126,9 @@ async function examine(page: Page, name: string): Promise<void> {
   const found = await page.evaluate(async () => {
     const result = await (globalThis as unknown as { axe: typeof axe }).axe.run()
     return result.violations.flatMap(({ id, nodes }) =>
-      nodes.slice(0, 4).map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary?.split('\n')[1] ?? ''}`),
+      nodes
+        .slice(0, 4)
+        .map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary?.split('\n')[1] ?? ''}`),
     )
   })
   assert.deepEqual(found, [], 'axe found nothing')

@@ -39,7 +39,9 @@ test('a wrong password is refused, a good one leaves no secret that a script cou
   const [cookie] = await context.cookies()
   assert.equal(cookie?.name, '__Host-muster-session')
   assert.deepEqual([cookie?.httpOnly, cookie?.secure, cookie?.sameSite], [true, true, 'Strict'])
-  const readable = await page.evaluate(() => document.cookie + JSON.stringify({ ...localStorage, ...sessionStorage }))
+  const readable = await page.evaluate(
+    () => document.cookie + JSON.stringify({ ...localStorage, ...sessionStorage }),
+  )
   assert.ok(!readable.includes('muster_session_'), readable)
   await page.getByTestId('sign-out').click()
   await page.getByTestId('sign-in').waitFor()
@@ -61,12 +63,16 @@ test('from a browser, a site whose console stands unattended is discovered and c
     }
     await page.getByTestId('order').selectOption('list')
     await page.getByTestId('send').click()
-    await message.filter({ hasText: 'getList' }).filter({ hasText: world.macs[0] as string }).waitFor({ timeout: 30_000 })
+    await message
+      .filter({ hasText: 'getList' })
+      .filter({ hasText: world.macs[0] as string })
+      .waitFor({ timeout: 30_000 })
     await page.getByTestId('nav-appliances').click()
     await page.getByTestId('filter-site').selectOption({ label: 'Practice' })
     const rows = page.getByTestId('fleet').getByRole('row').filter({ hasText: 'Configured' })
     await page.waitForFunction(
-      (wanted) => document.querySelectorAll('[data-testid=fleet] [data-row] .badge-good').length >= 2 * wanted,
+      (wanted) =>
+        document.querySelectorAll('[data-testid=fleet] [data-row] .badge-good').length >= 2 * wanted,
       REAL,
       { timeout: 60_000 },
     )
@@ -84,7 +90,11 @@ test('an order that cannot be carried out says why', async () => {
     await page.getByText('The MAC address does not read.').waitFor()
     await page.getByTestId('mac').fill('02:00:00:00:00:99')
     await page.getByTestId('send').click()
-    await page.getByTestId('message').filter({ hasText: '02:00:00:00:00:99' }).filter({ hasText: 'Failed' }).waitFor()
+    await page
+      .getByTestId('message')
+      .filter({ hasText: '02:00:00:00:00:99' })
+      .filter({ hasText: 'Failed' })
+      .waitFor()
   })
 })
 
@@ -93,7 +103,18 @@ test('what the command line changes is on the page without a reload', async () =
     await page.getByTestId('sites').getByText('Practice').waitFor()
     await page.evaluate(() => Object.assign(window, { isSamePage: true }))
     const begun = Date.now()
-    world.noc('site', 'add', '--name', 'Chur', '--pool', '192.0.2.10-192.0.2.99', '--netmask', '/24', '--domain', 'chur.example')
+    world.noc(
+      'site',
+      'add',
+      '--name',
+      'Chur',
+      '--pool',
+      '192.0.2.10-192.0.2.99',
+      '--netmask',
+      '/24',
+      '--domain',
+      'chur.example',
+    )
     await page.getByTestId('sites').getByText('Chur', { exact: true }).waitFor()
     process.stdout.write(`shown ${Date.now() - begun} ms after the command began\n`)
     assert.equal(await page.evaluate(() => 'isSamePage' in window), true)
@@ -107,7 +128,9 @@ test('a policy that does not fit says so at each value, and a conflict leaves th
     await page.getByTestId('field-window_s').fill('1')
     await page.getByTestId('site-save').click()
     for (const name of ['pool', 'window_s', 'domain'])
-      await page.locator(`.mantine-InputWrapper-root:has([data-testid=field-${name}]) .mantine-InputWrapper-error`).waitFor()
+      await page
+        .locator(`.mantine-InputWrapper-root:has([data-testid=field-${name}]) .mantine-InputWrapper-error`)
+        .waitFor()
     await page.getByTestId('field-pool').fill('192.0.2.100-192.0.2.200')
     await page.getByTestId('field-domain').fill('davos.example')
     await page.getByTestId('field-window_s').fill('90')
@@ -122,7 +145,11 @@ test('a policy that does not fit says so at each value, and a conflict leaves th
     await other.page.getByTestId('site-save').click()
     await other.page.getByTestId('site-saved').waitFor()
     await page.getByTestId('conflict').waitFor()
-    assert.equal(await page.getByTestId('field-dns1').inputValue(), '192.0.2.53', 'what was typed is still there')
+    assert.equal(
+      await page.getByTestId('field-dns1').inputValue(),
+      '192.0.2.53',
+      'what was typed is still there',
+    )
     await page.getByTestId('conflict-theirs').click()
     assert.equal(await page.getByTestId('field-gateway').inputValue(), '192.0.2.1')
     assert.equal(await page.getByTestId('field-dns1').inputValue(), '')
@@ -137,7 +164,9 @@ test('a policy that does not fit says so at each value, and a conflict leaves th
 test('an alert is acknowledged with a note, and others see it at once', async () => {
   world.database((db) => {
     const site = db.prepare("SELECT id FROM sites WHERE name = 'Bern'").get()?.id as number
-    db.prepare("INSERT INTO alerts (id, site, kind, opened, revision) VALUES (900, ?, 'silent', 1, (SELECT revision FROM noc))").run(site)
+    db.prepare(
+      "INSERT INTO alerts (id, site, kind, opened, revision) VALUES (900, ?, 'silent', 1, (SELECT revision FROM noc))",
+    ).run(site)
   })
   const vera = await (await world.visitor()).signIn('vera@acme', '/alerts')
   await vera.page.getByTestId('alert-900').waitFor()
@@ -148,7 +177,11 @@ test('an alert is acknowledged with a note, and others see it at once', async ()
     await page.getByTestId('note-save').click()
     await page.getByTestId('acknowledged-900').waitFor()
   })
-  await vera.page.getByTestId('acknowledged-900').filter({ hasText: 'anna@acme' }).filter({ hasText: 'on my way' }).waitFor()
+  await vera.page
+    .getByTestId('acknowledged-900')
+    .filter({ hasText: 'anna@acme' })
+    .filter({ hasText: 'on my way' })
+    .waitFor()
   assert.deepEqual(vera.errors, [])
   await vera.context.close()
 })
@@ -218,7 +251,10 @@ test('another web site changes nothing with the cookie of somebody who is signed
       await page.goto(`http://127.0.0.1:${(evil.address() as AddressInfo).port}/`)
       // The form leads away from its page to the NOC's refusal.
       await page.waitForURL(`${world.base}/v1/organisations`)
-      assert.ok(tried.some((one) => one.startsWith('POST') && one.endsWith('/v1/organisations')), tried.join())
+      assert.ok(
+        tried.some((one) => one.startsWith('POST') && one.endsWith('/v1/organisations')),
+        tried.join(),
+      )
       const body = await page.textContent('body')
       assert.match(body ?? '', /"code":"(not_signed_in|csrf|not_json)"/)
     })
@@ -229,7 +265,9 @@ test('another web site changes nothing with the cookie of somebody who is signed
 })
 
 test('the page of a NOC is shown within no other page', async () => {
-  const frame = createServer((_, answer) => answer.setHeader('content-type', 'text/html').end(`<iframe src="${world.base}/"></iframe>`))
+  const frame = createServer((_, answer) =>
+    answer.setHeader('content-type', 'text/html').end(`<iframe src="${world.base}/"></iframe>`),
+  )
   await new Promise<void>((done) => frame.listen(0, '127.0.0.1', done))
   const { page, context } = await world.visitor()
   const refused = page.waitForEvent('console', (message) => message.text().includes('frame-ancestors'))
@@ -243,7 +281,9 @@ test('a session that is ended elsewhere leads to the sign-in, and back to the pa
   await as('root', '/sites/1', async ({ page }) => {
     await page.getByTestId('field-dns2').fill('10.99.0.3')
     world.database((db) => {
-      const last = db.prepare("SELECT max(id) AS id FROM sessions WHERE operator = 1 AND revoked IS NULL").get()?.id as number
+      const last = db
+        .prepare('SELECT max(id) AS id FROM sessions WHERE operator = 1 AND revoked IS NULL')
+        .get()?.id as number
       db.prepare('UPDATE sessions SET revoked = 1 WHERE id = ?').run(last)
     })
     await page.getByTestId('session-ended').waitFor({ timeout: 30_000 })
@@ -252,7 +292,11 @@ test('a session that is ended elsewhere leads to the sign-in, and back to the pa
     await page.getByTestId('password').fill(PASSWORD)
     await page.getByTestId('sign-in-submit').click()
     await page.getByTestId('site-save').waitFor()
-    assert.equal(await page.getByTestId('field-dns2').inputValue(), '10.99.0.3', 'what was typed is still there')
+    assert.equal(
+      await page.getByTestId('field-dns2').inputValue(),
+      '10.99.0.3',
+      'what was typed is still there',
+    )
   })
 })
 
@@ -290,13 +334,21 @@ test('the audit log is searched and exported', async () => {
   await as('root', '/audit', async ({ page }) => {
     await page.getByTestId('audit-action').fill('site.')
     await page.getByTestId('audit').getByText('site.add').first().waitFor()
-    await page.waitForFunction(() => !document.querySelector('[data-testid=audit]')?.textContent?.includes('sign_in.good'))
-    const [file] = await Promise.all([page.waitForEvent('download'), page.getByTestId('audit-export').click()])
+    await page.waitForFunction(
+      () => !document.querySelector('[data-testid=audit]')?.textContent?.includes('sign_in.good'),
+    )
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByTestId('audit-export').click(),
+    ])
     assert.equal(file.suggestedFilename(), 'muster-audit.jsonl')
     const stream = await file.createReadStream()
     let text = ''
     for await (const part of stream) text += part
-    const actions = text.trim().split('\n').map((line) => JSON.parse(line).action)
+    const actions = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).action)
     assert.ok(actions.length >= 4 && actions.every((action) => action.startsWith('site.')), actions.join())
   })
 })

@@ -5,6 +5,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -18,7 +19,7 @@ const PROGRAMS = resolve(import.meta.dirname, '../..', process.env.CARGO_TARGET_
 /** Appliances that really run, and rows that only stand in the database of the other organisation. */
 export const REAL = 4
 export const ROWS = 10_000
-export const LONG = 'Niederlassung Oberengadin mit einem Namen, der länger ist als jede Spalte'
+export const LONG = 'Niederlassung Oberengadin, deren Name länger ist als jede Spalte'
 
 export class World {
   private readonly folder = mkdtempSync(join(tmpdir(), 'muster-face-'))
@@ -51,11 +52,16 @@ export class World {
     const ready = JSON.parse(await lineOf(fleet))
     const manifest = join(this.folder, 'manifest.csv')
     writeFileSync(manifest, ready.manifest)
-    this.macs.push(...String(ready.manifest).match(/([0-9A-F]{2}:){5}[0-9A-F]{2}/gi)!.map((mac) => mac.toUpperCase()))
+    const macs = String(ready.manifest).match(/([0-9A-F]{2}:){5}[0-9A-F]{2}/gi) ?? []
+    this.macs.push(...macs.map((mac) => mac.toUpperCase()))
 
-    this.noc('init', '--address', '127.0.0.1:0', '--listen', '127.0.0.1:0')
+    const address = `127.0.0.1:${await freePort()}`
+    this.noc('init', '--address', address, '--listen', address)
     this.noc('organisation', 'add', '--handle', 'acme', '--name', 'Acme AG')
-    this.noc(...'site add --name Practice --pool 10.99.0.10-10.99.255.250 --netmask 255.255.0.0'.split(' '), ...PRACTICE)
+    this.noc(
+      ...'site add --name Practice --pool 10.99.0.10-10.99.255.250 --netmask 255.255.0.0'.split(' '),
+      ...PRACTICE,
+    )
     this.noc('site', 'add', '--name', 'Bern', ...ACME)
     this.noc('site', 'add', '--name', LONG, ...ACME)
     this.operator('root', 'administrator')
@@ -65,7 +71,8 @@ export class World {
     this.fill()
 
     const serve = this.spawn('muster-noc', ['serve'])
-    this.base = `https://${(await lineOf(serve)).trim().split(' ').at(-1)?.replace(/\.$/, '')}`
+    await lineOf(serve)
+    this.base = `https://${address}`
     const invite = this.noc('console', 'invite', '--site', 'Practice')
     const reach = ['--no-lan', '--target', `127.0.0.1:${ready.port}`]
     this.run('muster', [...reach, 'join', '-'], invite)
@@ -135,8 +142,13 @@ export class World {
          revision) VALUES (?, ?, ?, 'Mail', '', 2, ?, 1, 1, ?, 'configured', ?, 1)`,
       )
       for (let n = 0; n < ROWS; n++) {
-        const name = n === 3 ? 'a-host-name-that-fills-all-of-its-sixty-three-letters-and-not-one-less' : `mail-${n}`
-        const settings = { ...SETTINGS, host_name: name, address: `10.${1 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}` }
+        const name =
+          n === 3 ? 'a-host-name-that-fills-all-of-its-sixty-three-letters-and-not-one-less' : `mail-${n}`
+        const settings = {
+          ...SETTINGS,
+          host_name: name,
+          address: `10.${1 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}`,
+        }
         const id = Buffer.alloc(20)
         id.writeUInt32BE(n + 1)
         const mac = Buffer.from([2, 0, 0, 0, n >> 8, n & 255])
@@ -152,7 +164,10 @@ export class World {
   }
 
   private spawn(program: string, words: string[]): ChildProcess {
-    const child = spawn(join(PROGRAMS, program), words, { env: this.env(), stdio: ['pipe', 'pipe', 'ignore'] })
+    const child = spawn(join(PROGRAMS, program), words, {
+      env: this.env(),
+      stdio: ['pipe', 'pipe', 'ignore'],
+    })
     this.children.push(child)
     return child
   }
@@ -164,7 +179,8 @@ export class World {
 }
 
 const PRACTICE = '--gateway 10.99.0.1 --domain practice.example --dns1 10.99.0.2 --beat-interval 5'.split(' ')
-const ACME = '--pool 10.1.0.1-10.1.255.250 --netmask 255.0.0.0 --domain acme.example --organisation acme'.split(' ')
+const ACME =
+  '--pool 10.1.0.1-10.1.255.250 --netmask 255.0.0.0 --domain acme.example --organisation acme'.split(' ')
 const SETTINGS = { domain: 'acme.example', netmask: '255.0.0.0', gateway: '', dns1: '', dns2: '' }
 
 /** Somebody at a browser. */
@@ -195,6 +211,18 @@ export class Visitor {
   }
 }
 
+/** A port that nobody listens on. Consoles are told it before the NOC serves. */
+function freePort(): Promise<number> {
+  return new Promise((done, failed) => {
+    const server = createServer()
+    server.once('error', failed)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => done(port))
+    })
+  })
+}
+
 /** The first line that a program writes. */
 async function lineOf(child: ChildProcess): Promise<string> {
   if (!child.stdout) throw new Error('its output is not read')
@@ -211,7 +239,12 @@ async function lineOf(child: ChildProcess): Promise<string> {
 function keyOf(base: string): Promise<string> {
   const { hostname, port } = new URL(base)
   return new Promise((done, failed) => {
-    const socket = connect({ host: hostname, port: Number(port), rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
+    const socket = connect({
+      host: hostname,
+      port: Number(port),
+      rejectUnauthorized: false,
+      ALPNProtocols: ['http/1.1'],
+    })
     socket.once('error', failed)
     socket.once('secureConnect', () => {
       const x509 = socket.getPeerX509Certificate()
@@ -224,7 +257,11 @@ function keyOf(base: string): Promise<string> {
 }
 
 /** Asks the NOC as a program does. */
-export function ask(base: string, path: string, headers: Record<string, string> = {}): Promise<{ status: number; headers: Record<string, unknown>; text: string }> {
+export function ask(
+  base: string,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; headers: Record<string, unknown>; text: string }> {
   return new Promise((done, failed) => {
     const asked = request(base + path, { headers, rejectUnauthorized: false }, (answer) => {
       let text = ''

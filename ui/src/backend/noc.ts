@@ -252,7 +252,9 @@ class OverHttps implements Noc {
   }
 
   async get<T>(path: string, query: Query = {}): Promise<T> {
-    const asked = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== '')
+    const asked = Object.entries(query).filter(
+      ([, value]) => value !== null && value !== undefined && value !== '',
+    )
     const text = new URLSearchParams(asked.map(([name, value]) => [name, String(value)])).toString()
     const { value } = await this.signedIn<T>('GET', text ? `${path}?${text}` : path)
     return value

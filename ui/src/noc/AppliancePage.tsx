@@ -85,8 +85,7 @@ function Details({ row }: { row: Appliance }) {
     },
     [noc, row.uid],
   )
-  const percent = (value: number) =>
-    i18n.number(value / 100, { style: 'percent', maximumFractionDigits: 0 })
+  const percent = (value: number) => i18n.number(value / 100, { style: 'percent', maximumFractionDigits: 0 })
   return (
     <>
       <header className={page.head}>
@@ -98,8 +97,18 @@ function Details({ row }: { row: Appliance }) {
         <Card title={t`Identity`}>
           <Facts
             facts={[
-              [t`UID`, <span key="uid" className="mono">{row.uid}</span>],
-              [t`MAC`, <span key="mac" className="mono">{row.mac}</span>],
+              [
+                t`UID`,
+                <span key="uid" className="mono">
+                  {row.uid}
+                </span>,
+              ],
+              [
+                t`MAC`,
+                <span key="mac" className="mono">
+                  {row.mac}
+                </span>,
+              ],
               [t`Serial`, row.serial],
               [t`Model`, row.model],
               [
@@ -136,7 +145,9 @@ function Details({ row }: { row: Appliance }) {
                 [t`Disk`, percent(beat.disk_percent)],
                 [t`Changed by hand`, beat.drift?.join(', ') ?? ''],
                 [t`Settings not in force`, beat.network_problem ?? ''],
-                ...Object.entries(beat.counters ?? {}).map(([name, value]): Fact => [name, i18n.number(value)]),
+                ...Object.entries(beat.counters ?? {}).map(
+                  ([name, value]): Fact => [name, i18n.number(value)],
+                ),
               ]}
             />
           ) : (

@@ -23,8 +23,17 @@ export function AuditPage() {
   const { t, i18n } = useLingui()
   const { noc } = useFace()
   const places = usePlaces()
-  const [asked, setAsked] = useState({ organisation: '', actor: '', action: '', subject: '', since: '', until: '' })
-  const [exported, setExported] = useState<{ problem: NocProblem | null; isRunning: boolean; note: string }>(IDLE)
+  const [asked, setAsked] = useState({
+    organisation: '',
+    actor: '',
+    action: '',
+    subject: '',
+    since: '',
+    until: '',
+  })
+  const [exported, setExported] = useState<{ problem: NocProblem | null; isRunning: boolean; note: string }>(
+    IDLE,
+  )
   const query = useMemo(
     () => ({
       ...asked,
@@ -52,7 +61,13 @@ export function AuditPage() {
     return [
       { id: 'seq', title: t`Number`, width: '80px', cell: (record) => record.seq },
       { id: 'time', title: t`Time`, width: '170px', cell: (record) => absolute(record.time, i18n.locale) },
-      { id: 'actor', title: t`Who`, width: '1.4fr', cell: (record) => record.actor, full: (record) => record.actor },
+      {
+        id: 'actor',
+        title: t`Who`,
+        width: '1.4fr',
+        cell: (record) => record.actor,
+        full: (record) => record.actor,
+      },
       { id: 'action', title: t`What`, width: '150px', cell: (record) => record.action },
       {
         id: 'subject',

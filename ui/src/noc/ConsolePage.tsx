@@ -119,7 +119,11 @@ function SendForm({ path }: { path: string }) {
       const isMac = found.code === 'malformed' && (kind === 'kick' || kind === 'config')
       setProblem(
         isMac
-          ? { ...found, message: t`The MAC address does not read.`, remedy: t`Write it as AA:BB:CC:00:11:22.` }
+          ? {
+              ...found,
+              message: t`The MAC address does not read.`,
+              remedy: t`Write it as AA:BB:CC:00:11:22.`,
+            }
           : found,
       )
     } finally {
@@ -292,7 +296,9 @@ function MessageRow({ path, message, mayTakeBack, onDone }: MessageProps) {
           <Trans>Show the answer</Trans>
         </Button>
       ) : null}
-      {message.state === 'failed' ? <span className={face.note}>{message.detail || message.code}</span> : null}
+      {message.state === 'failed' ? (
+        <span className={face.note}>{message.detail || message.code}</span>
+      ) : null}
       {problem ? (
         <div className={face.note}>
           <ProblemAlert problem={problem} />

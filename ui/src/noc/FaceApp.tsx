@@ -23,7 +23,12 @@ interface Props {
 export function FaceApp({ noc, router }: Props) {
   return (
     <I18nProvider i18n={i18n}>
-      <MantineProvider theme={theme} withCssVariables={false} withGlobalClasses={false} defaultColorScheme="auto">
+      <MantineProvider
+        theme={theme}
+        withCssVariables={false}
+        withGlobalClasses={false}
+        defaultColorScheme="auto"
+      >
         <Announcer>
           <Gate noc={noc} router={router} />
         </Announcer>
@@ -62,7 +67,10 @@ function Gate({ noc, router }: Props) {
     }
   }, [noc])
   const sessionId = me?.session.id
-  useEffect(() => (isIn && sessionId !== undefined ? live.start(noc) : undefined), [isIn, sessionId, live, noc])
+  useEffect(
+    () => (isIn && sessionId !== undefined ? live.start(noc) : undefined),
+    [isIn, sessionId, live, noc],
+  )
 
   const signOut = useCallback(() => {
     noc.signOut().then(

@@ -6,8 +6,8 @@ import { Link, useSearchParams } from 'react-router'
 import {
   type Appliance,
   type Changes,
-  type Health,
   HEALTHS,
+  type Health,
   type Page,
   PROVISIONINGS,
   type Provisioning,

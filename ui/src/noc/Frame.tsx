@@ -67,7 +67,13 @@ export function Frame() {
         <div className={classes.spacer} />
         <SchemeButton />
         <RailLink to="/me" testid="nav-me" icon={<IconUser />} label={me.operator.name} />
-        <button type="button" className={classes.link} onClick={signOut} data-testid="sign-out" style={BUTTON}>
+        <button
+          type="button"
+          className={classes.link}
+          onClick={signOut}
+          data-testid="sign-out"
+          style={BUTTON}
+        >
           <IconLogout />
           <span className={classes.label}>
             <Trans>Sign out</Trans>

@@ -83,9 +83,9 @@ function Sessions() {
                 aria-label={t`End the session from ${session.address}`}
                 data-testid="session-end"
                 onClick={() =>
-                  noc.remove(`/v1/sessions/${session.id}`).then(reload, (reason: unknown) =>
-                    setRefused(toNocProblem(reason)),
-                  )
+                  noc
+                    .remove(`/v1/sessions/${session.id}`)
+                    .then(reload, (reason: unknown) => setRefused(toNocProblem(reason)))
                 }
               >
                 <Trans>End</Trans>
@@ -134,9 +134,9 @@ function Tokens() {
                 variant="default"
                 aria-label={t`End the token ${token.name}`}
                 onClick={() =>
-                  noc.remove(`/v1/tokens/${token.id}`).then(reload, (reason: unknown) =>
-                    setRefused(toNocProblem(reason)),
-                  )
+                  noc
+                    .remove(`/v1/tokens/${token.id}`)
+                    .then(reload, (reason: unknown) => setRefused(toNocProblem(reason)))
                 }
               >
                 <Trans>End</Trans>

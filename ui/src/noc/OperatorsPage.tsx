@@ -2,7 +2,14 @@ import { Trans, useLingui } from '@lingui/react/macro'
 import { Button, NativeSelect, PasswordInput, TextInput } from '@mantine/core'
 import { IconPlus, IconX } from '@tabler/icons-react'
 import { type FormEvent, useCallback, useState } from 'react'
-import { type NocProblem, type Operator, type Page, type Role, type RoleAt, toNocProblem } from '../backend/noc.ts'
+import {
+  type NocProblem,
+  type Operator,
+  type Page,
+  type Role,
+  type RoleAt,
+  toNocProblem,
+} from '../backend/noc.ts'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { StatusBadge } from '../components/StatusBadge.tsx'
 import page from '../pages/page.module.css'
@@ -232,7 +239,13 @@ function RoleFields({ roles, places, onChange }: RoleFieldsProps) {
             <NativeSelect
               className={face.wide}
               aria-label={t`Where role ${n} holds`}
-              value={at.organisation === null ? '' : at.site === null ? `${at.organisation}` : `${at.organisation}/${at.site}`}
+              value={
+                at.organisation === null
+                  ? ''
+                  : at.site === null
+                    ? `${at.organisation}`
+                    : `${at.organisation}/${at.site}`
+              }
               onChange={(event) => {
                 const [organisation = '', site] = event.currentTarget.value.split('/')
                 set({

@@ -60,7 +60,12 @@ export function Rows<T>({ label, rows, idOf, columns, hasMore, onEnd, testid }: 
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
     <section ref={box} className={classes.box} tabIndex={0} aria-label={label}>
       {/* biome-ignore lint/a11y/useSemanticElements: rows of a table element cannot be left out */}
-      <div role="table" aria-label={label} aria-rowcount={hasMore ? -1 : rows.length + 1} data-testid={testid}>
+      <div
+        role="table"
+        aria-label={label}
+        aria-rowcount={hasMore ? -1 : rows.length + 1}
+        data-testid={testid}
+      >
         {/* biome-ignore lint/a11y/useSemanticElements: as above */}
         <div role="rowgroup" className={classes.head}>
           {/* biome-ignore lint/a11y/useSemanticElements: as above */}

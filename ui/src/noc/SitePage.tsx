@@ -124,7 +124,9 @@ function Editor({ known, reload }: { known: Versioned<SiteView>; reload: () => v
             </Button>
             {isSaved && !isDirty ? (
               <span className="quiet" data-testid="site-saved">
-                <Trans>Saved. Settings in force stay as they are until an appliance is configured anew.</Trans>
+                <Trans>
+                  Saved. Settings in force stay as they are until an appliance is configured anew.
+                </Trans>
               </span>
             ) : null}
           </>
@@ -236,7 +238,16 @@ interface FormProps {
 }
 
 /** The values of a policy, each with what the NOC found wrong with it. */
-function PolicyForm({ fields, values, onChange, problem, isReadOnly, onSubmit, before, children }: FormProps) {
+function PolicyForm({
+  fields,
+  values,
+  onChange,
+  problem,
+  isReadOnly,
+  onSubmit,
+  before,
+  children,
+}: FormProps) {
   const form = useRef<HTMLFormElement>(null)
   const faults = new Map(problem?.faults.map((fault) => [fault.field, fault.message]))
   // A fault of a value that the form does not show still has to be said.
@@ -280,7 +291,9 @@ function PolicyForm({ fields, values, onChange, problem, isReadOnly, onSubmit, b
         )
       })}
       {isShownAtFields ? (
-        <ProblemAlert problem={{ ...(problem as NocProblem), message: (problem as NocProblem).remedy, remedy: ' ' }} />
+        <ProblemAlert
+          problem={{ ...(problem as NocProblem), message: (problem as NocProblem).remedy, remedy: ' ' }}
+        />
       ) : null}
       <div className={page.actions}>{children}</div>
     </form>

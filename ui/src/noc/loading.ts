@@ -40,7 +40,12 @@ export function useLoaded<T>(load: () => Promise<T>, concerns: (changes: Changes
   useChanges((changes) => {
     if (changes === null || concerns(changes)) settled()
   })
-  useEffect(() => () => void (asked.current += 1), [])
+  useEffect(
+    () => () => {
+      asked.current += 1
+    },
+    [],
+  )
   const isOf = state.of === load
   return { value: isOf ? state.value : null, problem: isOf ? state.problem : null, reload }
 }
@@ -133,7 +138,12 @@ export function useList<T>(load: (after: string | null, limit: number) => Promis
   }, [])
 
   useEffect(readAnew, [readAnew])
-  useEffect(() => () => void (asked.current += 1), [])
+  useEffect(
+    () => () => {
+      asked.current += 1
+    },
+    [],
+  )
   const refresh = useSettled(readAnew)
   const isOf = list.of === load
   return {

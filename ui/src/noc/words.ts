@@ -57,7 +57,11 @@ export function roleName(role: Role): string {
 }
 
 /** A role and where it holds. */
-export function roleAt(at: RoleAt, organisation: (id: number) => string, site: (id: number) => string): string {
+export function roleAt(
+  at: RoleAt,
+  organisation: (id: number) => string,
+  site: (id: number) => string,
+): string {
   const role = roleName(at.role)
   if (at.organisation === null) return t`${role} everywhere`
   const place = at.site === null ? organisation(at.organisation) : site(at.site)
