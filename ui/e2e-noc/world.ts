@@ -196,7 +196,7 @@ export class Visitor {
     page.on('pageerror', (error) => this.errors.push(error.message))
     page.on('console', (message) => {
       // A refusal is told in the page, and by the browser besides.
-      if (message.type() === 'error' && !/status of (401|403|404|412|422)/.test(message.text()))
+      if (message.type() === 'error' && !/status of (400|401|403|404|412|422)/.test(message.text()))
         this.errors.push(message.text())
     })
   }

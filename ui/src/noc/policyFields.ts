@@ -4,6 +4,9 @@
 import { t } from '@lingui/core/macro'
 import type { Policy } from '../backend/noc.ts'
 
+// Written as the NOC reads them, which the catalogue would take for its own.
+const [N, N03, MODEL, SERIAL, MAC] = ['{n}', '{n:03}', '{model}', '{serial}', '{mac}']
+
 export interface PolicyField {
   name: string
   label: string
@@ -40,7 +43,7 @@ export function policyFields(): PolicyField[] {
     text('host_name', t`Host names`, {
       isRequired: true,
       initial: '{model}-{n:03}',
-      hint: t`{n} is a number that is unique at the site, {n:03} with three digits; {model}, {serial} and {mac} are the appliance's own.`,
+      hint: t`${N} is a number that is unique at the site, ${N03} with three digits; ${MODEL}, ${SERIAL} and ${MAC} are the appliance's own.`,
     }),
     text('beat_interval_s', t`Seconds between beats`, { kind: 'number', isRequired: true, initial: '60' }),
     text('confirm', t`Settings are final after`, {
