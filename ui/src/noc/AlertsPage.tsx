@@ -12,7 +12,7 @@ import page from '../pages/page.module.css'
 import face from './face.module.css'
 import { useChanges } from './live.ts'
 import { kinds, type Listed, useList } from './loading.ts'
-import { usePlaces } from './places.ts'
+import { usePlaces } from './places.tsx'
 import { may, useFace } from './session.tsx'
 import { alertBadge } from './words.ts'
 

@@ -18,7 +18,7 @@ import page from '../pages/page.module.css'
 import { nameOf } from './FleetPage.tsx'
 import face from './face.module.css'
 import { useLoaded } from './loading.ts'
-import { usePlaces } from './places.ts'
+import { usePlaces } from './places.tsx'
 import { useFace } from './session.tsx'
 import { provisioningBadge } from './words.ts'
 

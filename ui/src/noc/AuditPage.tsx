@@ -10,7 +10,7 @@ import page from '../pages/page.module.css'
 import face from './face.module.css'
 import { useChanges } from './live.ts'
 import { useList } from './loading.ts'
-import { usePlaces } from './places.ts'
+import { usePlaces } from './places.tsx'
 import { type Column, Rows } from './Rows.tsx'
 import { useFace } from './session.tsx'
 
@@ -127,6 +127,7 @@ export function AuditPage() {
         </h1>
         {places.organisations.length > 1 ? (
           <NativeSelect
+            className={face.pick}
             aria-label={t`Organisation`}
             value={asked.organisation}
             onChange={(event) => setAsked({ ...asked, organisation: event.currentTarget.value })}

@@ -11,7 +11,7 @@ import page from '../pages/page.module.css'
 import face from './face.module.css'
 import { useChanges } from './live.ts'
 import { kinds, useList } from './loading.ts'
-import { usePlaces } from './places.ts'
+import { usePlaces } from './places.tsx'
 import { type Column, Rows } from './Rows.tsx'
 import { useFace } from './session.tsx'
 

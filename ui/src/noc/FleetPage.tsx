@@ -1,3 +1,4 @@
+import { t as text } from '@lingui/core/macro'
 import { Plural, Trans, useLingui } from '@lingui/react/macro'
 import { Button, NativeSelect, TextInput } from '@mantine/core'
 import { IconListDetails, IconSearch, IconZoomExclamation } from '@tabler/icons-react'
@@ -21,7 +22,7 @@ import page from '../pages/page.module.css'
 import face from './face.module.css'
 import { useChanges } from './live.ts'
 import { useList } from './loading.ts'
-import { type Places, usePlaces } from './places.ts'
+import { type Places, usePlaces } from './places.tsx'
 import { type Column, Rows } from './Rows.tsx'
 import { useFace } from './session.tsx'
 import { provisioningBadge } from './words.ts'
@@ -72,7 +73,7 @@ export function FleetPage() {
   const sites = places.sites.filter(
     (site) => filters.organisation === '' || site.organisation === Number(filters.organisation),
   )
-  const columns = useMemo(() => fleetColumns(places, t), [places, t])
+  const columns = useMemo(() => fleetColumns(places), [places])
 
   return (
     <div className={face.filling}>
@@ -83,6 +84,7 @@ export function FleetPage() {
         <SearchBox value={filters.text} onChange={(text) => set('text', text)} />
         {places.organisations.length > 1 ? (
           <NativeSelect
+            className={face.pick}
             aria-label={t`Organisation`}
             data-testid="filter-organisation"
             value={filters.organisation}
@@ -94,6 +96,7 @@ export function FleetPage() {
           />
         ) : null}
         <NativeSelect
+          className={face.pick}
           aria-label={t`Site`}
           data-testid="filter-site"
           value={filters.site}
@@ -104,6 +107,7 @@ export function FleetPage() {
           ]}
         />
         <NativeSelect
+          className={face.pick}
           aria-label={t`Health`}
           data-testid="filter-health"
           value={filters.health}
@@ -114,6 +118,7 @@ export function FleetPage() {
           ]}
         />
         <NativeSelect
+          className={face.pick}
           aria-label={t`State`}
           data-testid="filter-provisioning"
           value={filters.provisioning}
@@ -172,18 +177,18 @@ export function FleetPage() {
 
 const uidOf = (row: Appliance) => row.uid
 
-function fleetColumns(places: Places, t: ReturnType<typeof useLingui>['t']): Column<Appliance>[] {
+function fleetColumns(places: Places): Column<Appliance>[] {
   return [
     {
       id: 'name',
-      title: t`Host name`,
-      width: 'minmax(150px, 2fr)',
+      title: text`Host name`,
+      width: 'minmax(150px, 1.8fr)',
       cell: (row) => <Link to={`/appliances/${row.uid}`}>{nameOf(row)}</Link>,
       full: nameOf,
     },
     {
       id: 'site',
-      title: t`Site`,
+      title: text`Site`,
       width: 'minmax(90px, 1.2fr)',
       cell: (row) => (row.site === null ? <span className="quiet">–</span> : places.site(row.site)),
       full: (row) =>
@@ -193,28 +198,40 @@ function fleetColumns(places: Places, t: ReturnType<typeof useLingui>['t']): Col
     },
     {
       id: 'health',
-      title: t`Health`,
+      title: text`Health`,
       width: '132px',
       cell: (row) => <StatusBadge badge={healthBadge(row.health)} />,
     },
     {
       id: 'state',
-      title: t`State`,
+      title: text`State`,
       width: '138px',
       cell: (row) => <StatusBadge badge={provisioningBadge(row.provisioning)} />,
     },
-    { id: 'ip', title: t`IP`, width: '120px', cell: (row) => row.settings?.address ?? '' },
+    { id: 'ip', title: text`IP`, width: '120px', cell: (row) => row.settings?.address ?? '' },
     {
       id: 'mac',
-      title: t`MAC`,
+      title: text`MAC`,
       width: '140px',
       cell: (row) => <span className="mono">{row.mac}</span>,
     },
-    { id: 'model', title: t`Model`, width: '1fr', cell: (row) => row.model, full: (row) => row.model },
-    { id: 'serial', title: t`Serial`, width: '1fr', cell: (row) => row.serial, full: (row) => row.serial },
+    {
+      id: 'model',
+      title: text`Model`,
+      width: 'minmax(80px, 1fr)',
+      cell: (row) => row.model,
+      full: (row) => row.model,
+    },
+    {
+      id: 'serial',
+      title: text`Serial`,
+      width: 'minmax(100px, 1fr)',
+      cell: (row) => row.serial,
+      full: (row) => row.serial,
+    },
     {
       id: 'beat',
-      title: t`Last beat`,
+      title: text`Last beatext`,
       width: '120px',
       cell: (row) => (row.last_beat === null ? '' : <When at={row.last_beat} />),
     },

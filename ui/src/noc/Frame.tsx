@@ -1,5 +1,5 @@
 import { Trans, useLingui } from '@lingui/react/macro'
-import { Button, useMantineColorScheme } from '@mantine/core'
+import { useMantineColorScheme } from '@mantine/core'
 import {
   IconBell,
   IconDeviceDesktop,
@@ -8,6 +8,7 @@ import {
   IconMapPin,
   IconNotes,
   IconPlugConnectedX,
+  IconSunMoon,
   IconUser,
   IconUsers,
 } from '@tabler/icons-react'
@@ -20,6 +21,7 @@ import { When } from '../components/When.tsx'
 import classes from '../Shell.module.css'
 import { useLost } from './live.ts'
 import { kinds, useLoaded } from './loading.ts'
+import { PlacesProvider } from './places.tsx'
 import { may, useFace } from './session.tsx'
 
 const ALERTS_SHOWN = 100
@@ -83,7 +85,9 @@ export function Frame() {
       <div className={classes.main}>
         <LostBanner />
         <main id="content" className={classes.content} tabIndex={-1}>
-          <Outlet />
+          <PlacesProvider>
+            <Outlet />
+          </PlacesProvider>
         </main>
       </div>
     </div>
@@ -130,16 +134,16 @@ function SchemeButton() {
   const next = { auto: 'light', light: 'dark', dark: 'auto' } as const
   const label = { auto: t`Colours: as the system`, light: t`Colours: light`, dark: t`Colours: dark` }
   return (
-    <Button
-      variant="subtle"
-      color="gray"
-      size="compact-xs"
-      justify="flex-start"
+    <button
+      type="button"
+      className={classes.link}
+      style={BUTTON}
       data-testid="scheme"
       onClick={() => setColorScheme(next[colorScheme])}
     >
-      {label[colorScheme]}
-    </Button>
+      <IconSunMoon />
+      <span className={classes.label}>{label[colorScheme]}</span>
+    </button>
   )
 }
 

@@ -9,7 +9,7 @@ import { When } from '../components/When.tsx'
 import page from '../pages/page.module.css'
 import face from './face.module.css'
 import { kinds, useLoaded } from './loading.ts'
-import { usePlaces } from './places.ts'
+import { usePlaces } from './places.tsx'
 import { useFace } from './session.tsx'
 import { roleAt } from './words.ts'
 

@@ -16,7 +16,7 @@ import page from '../pages/page.module.css'
 import face from './face.module.css'
 import { useChanges } from './live.ts'
 import { kinds, useList } from './loading.ts'
-import { type Places, usePlaces } from './places.ts'
+import { type Places, usePlaces } from './places.tsx'
 import { may, useFace } from './session.tsx'
 import { roleAt, roleName } from './words.ts'
 

@@ -8,7 +8,7 @@ import { useAnnounce } from '../components/Announcer.tsx'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import page from '../pages/page.module.css'
 import { kinds, useLoaded } from './loading.ts'
-import { usePlaces } from './places.ts'
+import { usePlaces } from './places.tsx'
 import { type PolicyField, policyFields, toPolicy, toValues, type Values } from './policyFields.ts'
 import { may, useFace } from './session.tsx'
 

@@ -10,7 +10,7 @@ import page from '../pages/page.module.css'
 import face from './face.module.css'
 import { useChanges } from './live.ts'
 import { kinds, useList } from './loading.ts'
-import { usePlaces } from './places.ts'
+import { usePlaces } from './places.tsx'
 import { type Column, Rows } from './Rows.tsx'
 import { may, useFace } from './session.tsx'
 
@@ -64,7 +64,7 @@ export function SitesPage() {
         title: t`Appliances`,
         width: '110px',
         cell: (site) => (
-          <Link to={`/?site=${site.id}`} aria-label={t`Appliances of ${String(site.policy.name)}`}>
+          <Link to={`/?site=${site.id}`} aria-label={t`Show the appliances of ${String(site.policy.name)}`}>
             <Trans>Show</Trans>
           </Link>
         ),
