@@ -95,7 +95,7 @@ function SendForm({ path }: { path: string }) {
   const hints: Record<Kind, string> = {
     refresh: t`It looks for appliances on its network. The list of appliances shows what it found.`,
     list: t`It answers with the appliances that it knows, in one line each.`,
-    status: t`It answers how the last configuration stands: 0 good, 1 under way, -1 failed.`,
+    status: t`It answers how the last configuration stands: 0 not ended, 1 carried out, -1 failed.`,
     kick: t`It kick-starts an appliance that has applied its settings.`,
     config: t`It configures one appliance, by the site's policy or as you say.`,
   }
@@ -305,6 +305,11 @@ function MessageRow({ path, message, mayTakeBack, onDone }: MessageProps) {
         </div>
       ) : null}
       {answer ? <pre className={`${face.answer} mono`}>{answer}</pre> : null}
+      {answer === '' && message.state === 'done' && message.name === 'getList' ? (
+        <span className={`${face.note} quiet`}>
+          <Trans>It knows no such appliance.</Trans>
+        </span>
+      ) : null}
     </li>
   )
 }

@@ -199,20 +199,20 @@ function fleetColumns(places: Places): Column<Appliance>[] {
     {
       id: 'health',
       title: text`Health`,
-      width: '132px',
+      width: '118px',
       cell: (row) => <StatusBadge badge={healthBadge(row.health)} />,
     },
     {
       id: 'state',
       title: text`State`,
-      width: '138px',
+      width: '126px',
       cell: (row) => <StatusBadge badge={provisioningBadge(row.provisioning)} />,
     },
-    { id: 'ip', title: text`IP`, width: '120px', cell: (row) => row.settings?.address ?? '' },
+    { id: 'ip', title: text`IP`, width: '104px', cell: (row) => row.settings?.address ?? '' },
     {
       id: 'mac',
       title: text`MAC`,
-      width: '140px',
+      width: '132px',
       cell: (row) => <span className="mono">{row.mac}</span>,
     },
     {
@@ -231,8 +231,8 @@ function fleetColumns(places: Places): Column<Appliance>[] {
     },
     {
       id: 'beat',
-      title: text`Last beatext`,
-      width: '120px',
+      title: text`Last beat`,
+      width: '90px',
       cell: (row) => (row.last_beat === null ? '' : <When at={row.last_beat} />),
     },
   ]

@@ -132,7 +132,7 @@ function SchemeButton() {
   const { t } = useLingui()
   const { colorScheme, setColorScheme } = useMantineColorScheme()
   const next = { auto: 'light', light: 'dark', dark: 'auto' } as const
-  const label = { auto: t`Colours: as the system`, light: t`Colours: light`, dark: t`Colours: dark` }
+  const label = { auto: t`Colours: system`, light: t`Colours: light`, dark: t`Colours: dark` }
   return (
     <button
       type="button"

@@ -116,7 +116,11 @@ function Tokens() {
       {value?.items.length === 0 ? (
         <div className={`${page.cardBody} quiet`}>
           <Trans>
-            None. Programs sign in with tokens; <a href="/v1/docs#tokens">POST /v1/tokens</a> makes one.
+            None. Programs sign in with tokens;{' '}
+            <a className={face.link} href="/v1/docs#tokens">
+              POST /v1/tokens
+            </a>{' '}
+            makes one.
           </Trans>
         </div>
       ) : (
