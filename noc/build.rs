@@ -1,8 +1,6 @@
 //! Puts the browser face, as `make programs` built it, into the program: a table of `ui/dist-noc/face`. Without those files the
 //! table is empty, and the crate compiles all the same.
 
-#![expect(clippy::print_stdout, reason = "cargo reads what a build script prints")]
-
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};

@@ -22,8 +22,8 @@ mod work;
 
 pub(crate) use answer::{Page, Window};
 pub(crate) use fault::{Fault, Refused};
-pub(crate) use problem::ApiError;
 pub(crate) use places::Places;
+pub(crate) use problem::ApiError;
 pub use route::RouteInfo;
 
 use crate::noc::Inner;

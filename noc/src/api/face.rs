@@ -55,8 +55,7 @@ fn answer(files: &BTreeMap<&str, File>, method: &Method, path: &str, headers: &H
         None => None,
     };
     let Some(file) = found else { return ApiError::NoRoute.into_response() };
-    let caching =
-        if path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "private, no-cache" };
+    let caching = if path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "private, no-cache" };
     let known = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
     let is_known = known.flat_map(|value| value.split(',')).any(|tag| tag.trim() == file.tag);
     let body = if is_known || *method == Method::HEAD { Body::empty() } else { Body::from(file.bytes) };
@@ -170,9 +169,16 @@ mod tests {
 
     #[test]
     fn what_was_built_in_holds_nothing_inline() {
+        for (name, bytes) in FILES.iter().filter(|(name, _)| name.ends_with(".js")) {
+            let script = std::str::from_utf8(bytes).expect("text");
+            assert!(!script.contains("__TAURI"), "{name} holds the desktop's adapter");
+        }
         for (name, bytes) in FILES.iter().filter(|(name, _)| name.ends_with(".html")) {
             let page = std::str::from_utf8(bytes).expect("text");
-            assert_eq!(page.matches("<script").count(), page.matches("<script type=\"module\" crossorigin src=\"/").count());
+            assert_eq!(
+                page.matches("<script").count(),
+                page.matches("<script type=\"module\" crossorigin src=\"/").count()
+            );
             for inline in ["<style", " style=", " on", "javascript:", "data:", "http:"] {
                 assert!(!page.contains(inline), "{name} holds {inline}");
             }

@@ -33,12 +33,7 @@ pub(crate) struct News {
 }
 
 /// What is new for `reader`.
-pub(crate) fn after(
-    db: &Connection,
-    now: u64,
-    reader: OperatorId,
-    cursor: Option<Cursor>,
-) -> Result<News, StoreError> {
+pub(crate) fn after(db: &Connection, now: u64, reader: OperatorId, cursor: Option<Cursor>) -> Result<News, StoreError> {
     let current = Cursor {
         revision: super::revision(db)?,
         audit: audit::last(db)?.map_or(0, |(seq, _)| seq),
@@ -117,7 +112,8 @@ pub(crate) struct NoCursor;
 impl FromStr for Cursor {
     type Err = NoCursor;
     fn from_str(text: &str) -> Result<Cursor, NoCursor> {
-        let numbers: Vec<u64> = text.split('.').map(|part| part.parse().map_err(|_| NoCursor)).collect::<Result<_, _>>()?;
+        let numbers: Vec<u64> =
+            text.split('.').map(|part| part.parse().map_err(|_| NoCursor)).collect::<Result<_, _>>()?;
         match numbers[..] {
             [revision, audit, messages] => Ok(Cursor { revision, audit, messages }),
             _ => Err(NoCursor),

@@ -81,13 +81,7 @@ impl Api {
         self.ask("GET", path, None, headers).await
     }
 
-    async fn ask(
-        &self,
-        method: &str,
-        path: &str,
-        body: Option<Value>,
-        headers: &[(&'static str, &str)],
-    ) -> Response {
+    async fn ask(&self, method: &str, path: &str, body: Option<Value>, headers: &[(&'static str, &str)]) -> Response {
         let method: Method = method.parse().expect("a method");
         let url = self.http.url("").replace("/v1/", path);
         let mut request = self.http.client.request(method, url);

@@ -96,7 +96,9 @@ async fn who_listens_hears_of_every_kind_of_change_also_from_another_process_and
 
     // While nobody listened:
     world.noc.send(console.enrolled.console, NewOrder::Refresh, Duration::from_secs(60)).expect("sent");
-    root.post("/v1/sites", json!({ "organisation": 1, "policy": SiteSpec { name: "Thun".into(), ..spec() } })).await.good();
+    root.post("/v1/sites", json!({ "organisation": 1, "policy": SiteSpec { name: "Thun".into(), ..spec() } }))
+        .await
+        .good();
     let mut stream = Stream::open(&root, Some(&well.id)).await;
     let missed = stream.about("message").await;
     assert!(missed.data["kinds"].as_array().expect("kinds").contains(&json!("site")), "{missed:?}");
@@ -168,7 +170,10 @@ async fn a_stream_is_for_sessions_and_not_for_any_number_of_windows() {
     let forged = anybody.with(&format!("muster_session_{}", "A".repeat(43)));
     assert_eq!(forged.get("/v1/events").await.code(), "session_ended");
     let token = root.post("/v1/tokens", json!({ "name": "n", "scopes": ["appliances:read"], "days": 1 })).await.good();
-    assert_eq!(anybody.with(token["secret"].as_str().expect("a secret")).get("/v1/events").await.code(), "session_only");
+    assert_eq!(
+        anybody.with(token["secret"].as_str().expect("a secret")).get("/v1/events").await.code(),
+        "session_only"
+    );
     let mut open = Vec::new();
     for _ in 0..32 {
         open.push(Stream::open(&root, None).await);

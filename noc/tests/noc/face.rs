@@ -37,9 +37,8 @@ async fn a_browsers_cookie_changes_nothing_without_its_proof_or_from_another_sit
     world.administrator().await;
     let anybody = Api::anybody(&world).await;
     let origin = format!("https://{}", world.noc.noc_address());
-    let signed_in = anybody
-        .call("POST", "/v1/sessions", Some(sign_in("root", PASSWORD, "cookie")), &[("origin", &origin)])
-        .await;
+    let signed_in =
+        anybody.call("POST", "/v1/sessions", Some(sign_in("root", PASSWORD, "cookie")), &[("origin", &origin)]).await;
     let set = signed_in.header("set-cookie").to_owned();
     for part in ["__Host-muster-session=", "; Path=/", "; Secure", "; HttpOnly", "; SameSite=Strict"] {
         assert!(set.contains(part), "{part}: {set}");
@@ -80,6 +79,7 @@ async fn a_refused_policy_names_each_value_that_is_wrong() {
     let spec = muster_noc::SiteSpec { name: String::new(), window_s: 1, ..crate::world::spec() };
     let refused = root.post("/v1/sites", json!({ "organisation": 1, "policy": spec })).await;
     assert_eq!(refused.code(), "site_invalid");
-    let fields: Vec<_> = refused.json()["faults"].as_array().expect("faults").iter().map(|f| f["field"].clone()).collect();
+    let fields: Vec<_> =
+        refused.json()["faults"].as_array().expect("faults").iter().map(|f| f["field"].clone()).collect();
     assert_eq!(fields, ["name", "window_s"]);
 }

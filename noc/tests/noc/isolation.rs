@@ -244,13 +244,7 @@ impl Scene {
                 Operator,
                 NotFound,
             ),
-            (
-                "GET /v1/consoles/{console}/messages",
-                format!("/v1/consoles/{console}/messages"),
-                None,
-                Viewer,
-                NotFound,
-            ),
+            ("GET /v1/consoles/{console}/messages", format!("/v1/consoles/{console}/messages"), None, Viewer, NotFound),
             (
                 "POST /v1/consoles/{console}/messages",
                 format!("/v1/consoles/{console}/messages"),
