@@ -58,6 +58,9 @@ const SCREENS: [name: string, login: string, path: string, ...visits: Visit[]][]
   ['operators', 'root', '/operators', see('operator-anna@acme')],
   ['operators, adding', 'anna@acme', '/operators', click('operator-add'), see('operator-form')],
   ['audit', 'root', '/audit', (page) => page.locator('[data-row]').first().waitFor()],
+  ['consoles, inviting', 'root', '/consoles', click('invite'), see('invite-form')],
+  ['console, revoking', 'root', '/consoles/1', click('revoke'), see('revoke-sure')],
+  ['oneself, making a token', 'vera@acme', '/me', click('token-add'), see('token-form')],
   ['oneself', 'vera@acme', '/me', (page) => page.getByText('This session').waitFor()],
 ]
 

@@ -329,6 +329,37 @@ test('operators are added, given roles and disabled, and sessions ended', async 
   })
 })
 
+test('a console is invited and revoked, and a program gets a token', async () => {
+  await as('anna@acme', '/consoles', async ({ page }) => {
+    await page.getByTestId('invite').click()
+    await page.getByLabel('Bern (Acme AG)').check()
+    await page.getByTestId('invite-save').click()
+    const invite = await page.getByTestId('once').inputValue()
+    assert.match(invite, /^muster-invite:/)
+    await page.getByTestId('once-done').click()
+    await page.getByTestId('invites').getByText('Bern').waitFor()
+    world.join(invite)
+    await page.getByTestId('consoles').getByRole('link').first().click()
+    await page.getByTestId('revoke').click()
+    await page.getByTestId('revoke-sure').click()
+    await page.getByText('It gets no more messages.').waitFor()
+
+    await page.getByTestId('nav-me').click()
+    await page.getByTestId('token-add').click()
+    await page.getByTestId('token-name').fill('reports')
+    await page.getByTestId('token-save').click()
+    const token = await page.getByTestId('once').inputValue()
+    await page.getByTestId('once-done').click()
+    await page.getByTestId('tokens').getByText('reports').waitFor()
+    const authorization = `Bearer ${token}`
+    assert.equal((await ask(world.base, '/v1/appliances', { authorization })).status, 200)
+    assert.equal((await ask(world.base, '/v1/sites', { authorization })).status, 403)
+    await page.getByRole('button', { name: 'End the token reports' }).click()
+    await page.getByText('None. Programs').waitFor()
+    assert.equal((await ask(world.base, '/v1/appliances', { authorization })).status, 401)
+  })
+})
+
 test('the audit log is searched and exported', async () => {
   await as('root', '/audit', async ({ page }) => {
     await page.getByTestId('audit-action').fill('site.')

@@ -95,6 +95,11 @@ export class World {
     this.run('muster-noc', ['operator', 'add', '--login', login, '--role', role, ...home], PASSWORD)
   }
 
+  /** Another console joins with an invite. */
+  join(invite: string): void {
+    this.run('muster', ['--no-lan', 'join', '-'], invite, { MUSTER_DATA_DIR: join(this.folder, 'second') })
+  }
+
   /** Writes into the database, as another process of the NOC would. */
   database(work: (db: DatabaseSync) => void): void {
     const db = new DatabaseSync(join(this.folder, 'noc/noc.sqlite'))
@@ -158,8 +163,8 @@ export class World {
     })
   }
 
-  private run(program: string, words: string[], input = ''): string {
-    const options = { input, env: this.env(), encoding: 'utf8', timeout: 60_000 } as const
+  private run(program: string, words: string[], input = '', more: NodeJS.ProcessEnv = {}): string {
+    const options = { input, env: { ...this.env(), ...more }, encoding: 'utf8', timeout: 60_000 } as const
     return execFileSync(join(PROGRAMS, program), words, { ...options, stdio: ['pipe', 'pipe', 'pipe'] })
   }
 

@@ -36,7 +36,7 @@ export function ConsolePage() {
   const places = usePlaces()
   const path = `/v1/consoles/${encodeURIComponent(id)}`
   const load = useCallback(() => noc.get<Console>(path), [noc, path])
-  const { value, problem } = useLoaded(load, CONSOLE)
+  const { value, problem, reload } = useLoaded(load, CONSOLE)
   return (
     <div className={page.page}>
       <Button
@@ -53,6 +53,10 @@ export function ConsolePage() {
       <header className={page.head}>
         <h1 className={`${page.title} ${face.name}`}>{value?.name ?? <Trans>Console</Trans>}</h1>
         {value ? <span className="quiet">{value.sites.map(places.site).join(', ')}</span> : null}
+        <div className={page.grow} />
+        {value && value.revoked === null && may(me.operator, 'operator', value.organisation, value.sites) ? (
+          <RevokeButton path={path} onDone={reload} />
+        ) : null}
       </header>
       {problem ? <ProblemAlert problem={problem} /> : null}
       {value ? (
@@ -74,6 +78,38 @@ export function ConsolePage() {
         </div>
       ) : null}
     </div>
+  )
+}
+
+/** Asks once more before it does what cannot be taken back. */
+function RevokeButton({ path, onDone }: { path: string; onDone: () => void }) {
+  const { noc } = useFace()
+  const [isAsking, setAsking] = useState(false)
+  const [problem, setProblem] = useState<NocProblem | null>(null)
+  if (problem) return <ProblemAlert problem={problem} />
+  if (!isAsking)
+    return (
+      <Button variant="default" onClick={() => setAsking(true)} data-testid="revoke">
+        <Trans>Revoke…</Trans>
+      </Button>
+    )
+  return (
+    <>
+      <span>
+        <Trans>It can do nothing more, and needs a new invite to come back.</Trans>
+      </span>
+      <Button
+        color="red.9"
+        autoFocus
+        data-testid="revoke-sure"
+        onClick={() => noc.remove(path).then(onDone, (reason: unknown) => setProblem(toNocProblem(reason)))}
+      >
+        <Trans>Revoke</Trans>
+      </Button>
+      <Button variant="default" onClick={() => setAsking(false)}>
+        <Trans>Cancel</Trans>
+      </Button>
+    </>
   )
 }
 

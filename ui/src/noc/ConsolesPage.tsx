@@ -1,6 +1,7 @@
 import { Trans, useLingui } from '@lingui/react/macro'
-import { IconDeviceDesktop } from '@tabler/icons-react'
-import { useCallback, useMemo } from 'react'
+import { Button } from '@mantine/core'
+import { IconDeviceDesktop, IconPlus } from '@tabler/icons-react'
+import { useCallback, useMemo, useState } from 'react'
 import { Link } from 'react-router'
 import type { Console, Page } from '../backend/noc.ts'
 import { Empty } from '../components/Empty.tsx'
@@ -9,19 +10,22 @@ import { StatusBadge } from '../components/StatusBadge.tsx'
 import { When } from '../components/When.tsx'
 import page from '../pages/page.module.css'
 import face from './face.module.css'
+import { InviteForm, InviteList } from './Invites.tsx'
 import { useChanges } from './live.ts'
 import { kinds, useList } from './loading.ts'
 import { usePlaces } from './places.tsx'
 import { type Column, Rows } from './Rows.tsx'
-import { useFace } from './session.tsx'
+import { may, useFace } from './session.tsx'
 
 const CONCERNS = kinds('console', 'invite')
 
 /** Every console that one sees. */
 export function ConsolesPage() {
   const { t } = useLingui()
-  const { noc } = useFace()
+  const { noc, me } = useFace()
   const places = usePlaces()
+  const [isInviting, setInviting] = useState(false)
+  const mayInvite = places.sites.some((site) => may(me.operator, 'operator', site.organisation, [site.id]))
   const load = useCallback(
     (after: string | null, limit: number) => noc.get<Page<Console>>('/v1/consoles', { after, limit }),
     [noc],
@@ -74,7 +78,21 @@ export function ConsolesPage() {
         <h1 className={page.title}>
           <Trans>Consoles</Trans>
         </h1>
+        <div className={page.grow} />
+        {mayInvite && !isInviting ? (
+          <Button
+            data-testid="invite"
+            leftSection={<IconPlus size={15} aria-hidden />}
+            onClick={() => setInviting(true)}
+          >
+            <Trans>Invite a console…</Trans>
+          </Button>
+        ) : null}
       </header>
+      <div className={face.above}>
+        {isInviting ? <InviteForm onDone={() => setInviting(false)} /> : null}
+        <InviteList />
+      </div>
       {list.problem ? (
         <div className={face.problem}>
           <ProblemAlert problem={list.problem} />
@@ -82,10 +100,7 @@ export function ConsolesPage() {
       ) : null}
       {list.isReady && list.rows.length === 0 ? (
         <Empty icon={<IconDeviceDesktop size={28} />} title={<Trans>No consoles yet</Trans>}>
-          <Trans>
-            A console is the desktop app at a site. Make an invite for it with{' '}
-            <code>muster-noc console invite</code> and paste it there.
-          </Trans>
+          <Trans>A console is the desktop app at a site. Make an invite for it and paste it there.</Trans>
         </Empty>
       ) : (
         <Rows

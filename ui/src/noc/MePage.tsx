@@ -11,6 +11,7 @@ import face from './face.module.css'
 import { kinds, useLoaded } from './loading.ts'
 import { usePlaces } from './places.tsx'
 import { useFace } from './session.tsx'
+import { TokenForm } from './TokenForm.tsx'
 import { roleAt } from './words.ts'
 
 const CONCERNS = kinds('operator')
@@ -104,6 +105,7 @@ function Tokens() {
   const load = useCallback(() => noc.get<Page<TokenView>>('/v1/tokens'), [noc])
   const { value, problem, reload } = useLoaded(load, CONCERNS)
   const [refused, setRefused] = useState<NocProblem | null>(null)
+  const [isAdding, setAdding] = useState(false)
   const shown = refused ?? problem
   return (
     <section className={page.card} aria-label={t`API tokens`}>
@@ -111,18 +113,30 @@ function Tokens() {
         <h2>
           <Trans>API tokens</Trans>
         </h2>
+        <span className={page.grow} />
+        {isAdding ? null : (
+          <Button size="compact-xs" variant="default" onClick={() => setAdding(true)} data-testid="token-add">
+            <Trans>Make a token…</Trans>
+          </Button>
+        )}
       </div>
       {shown ? <ProblemAlert problem={shown} /> : null}
-      {value?.items.length === 0 ? (
-        <div className={`${page.cardBody} quiet`}>
-          <Trans>
-            None. Programs sign in with tokens;{' '}
-            <a className={face.link} href="/v1/docs#tokens">
-              POST /v1/tokens
-            </a>{' '}
-            makes one.
-          </Trans>
+      {isAdding ? (
+        <div className={page.cardBody}>
+          <TokenForm
+            onDone={() => {
+              setAdding(false)
+              reload()
+            }}
+          />
         </div>
+      ) : null}
+      {value?.items.length === 0 ? (
+        isAdding ? null : (
+          <div className={`${page.cardBody} quiet`}>
+            <Trans>None. Programs that run alone sign in with tokens.</Trans>
+          </div>
+        )
       ) : (
         <ul className={face.list} data-testid="tokens">
           {value?.items.map((token) => (

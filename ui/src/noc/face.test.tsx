@@ -63,6 +63,8 @@ function open(path: string, role: Role = 'administrator', change?: (noc: FakeNoc
   noc.things.set('/v1/sites', list(SITE))
   noc.things.set('/v1/sites/1', SITE)
   noc.things.set('/v1/alerts', list())
+  noc.things.set('/v1/invites', list())
+  noc.things.set('/v1/consoles', list())
   noc.things.set('/v1/appliances', list(appliance(1), appliance(2)))
   change?.(noc)
   const router = createMemoryRouter(routes, { initialEntries: [path] })
@@ -267,6 +269,19 @@ test('an alert is acknowledged with a note', async () => {
   await user.type(screen.getByTestId('note'), 'on my way')
   await user.click(screen.getByTestId('note-save'))
   await waitFor(() => expect(sent(noc, 'PUT')[0]?.body).toEqual({ note: 'on my way' }))
+})
+
+test('an invite is made for chosen sites and its text shown once', async () => {
+  const { noc, user } = open('/consoles', 'operator', (noc) =>
+    noc.things.set('POST /v1/invites', { text: 'muster-invite:AAAA' }),
+  )
+  await user.click(await screen.findByTestId('invite'))
+  await user.click(screen.getByLabelText('Bern (Acme AG)'))
+  await user.click(screen.getByTestId('invite-save'))
+  expect(((await screen.findByTestId('once')) as HTMLTextAreaElement).value).toBe('muster-invite:AAAA')
+  expect(sent(noc, 'POST')[0]?.body).toEqual({ sites: [1], hours: 24 })
+  await user.click(screen.getByTestId('once-done'))
+  expect(screen.queryByText('muster-invite:AAAA')).toBeNull()
 })
 
 test('administrators alone are led to operators and the audit log', async () => {
