@@ -45,7 +45,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run practice test lint fmt ui rust contract fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-peers bench-agent agent model soak soak-power soak-agent simulate soak-simulate deny setup-run setup-test setup-bench setup-agent programs bindings icons oui clean
+.PHONY: help run practice test lint fmt ui rust face contract fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-peers bench-agent agent model soak soak-power soak-agent simulate soak-simulate deny setup-run setup-test setup-bench setup-agent programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -61,7 +61,7 @@ practice: setup-run ## the same NOC and fleet without a window: a shell in which
 	@scripts/practice $(APPLIANCES)
 
 test: ## run every check and test below, and stop at the first that fails
-	@scripts/steps lint ui rust contract fuzz simulate doc lab attacks e2e bench
+	@scripts/steps lint ui rust face contract fuzz simulate doc lab attacks e2e bench
 
 lint: setup-test ui/dist/index.html ## formatting, clippy, Biome, TypeScript, missing texts
 	cargo fmt --all --check
@@ -79,6 +79,9 @@ ui: setup-test ui/node_modules/.package-lock.json ## UI unit, accessibility and 
 rust: setup-test programs ## Rust tests of the workspace (some start the programs), architecture and bindings among them
 	$(NEXTEST) --workspace -E 'not ($(APART)) and not ($(DAEMONS))'
 	$(NEXTEST) --workspace --retries 2 -E '$(DAEMONS)'
+
+face: setup-test programs ## the NOC's face in a real browser: Chromium against the real program over TLS, axe, content policy, live changes
+	cd ui && npm run --silent test:noc
 
 contract: setup-test programs ## the NOC's interface for operators against its own OpenAPI description, with schemathesis
 	.tools/contract/bin/python tests/contract/run.py $(TARGET)/debug/muster-noc
@@ -166,7 +169,7 @@ oui: setup-run ## rebuild the table of makers from the npm package oui-data
 	scripts/oui
 
 clean: ## delete what was built; installed tools stay
-	rm -rf $(TARGET) ui/dist ui/dist-fake ui/node_modules
+	rm -rf $(TARGET) ui/dist ui/dist-fake ui/dist-noc/face ui/node_modules
 
 setup-run:
 	@scripts/setup run
@@ -180,9 +183,9 @@ setup-bench:
 setup-agent:
 	@scripts/setup agent
 
-# The window's contents come first: the app is compiled around them. Always the whole workspace, because cargo would compile
+# The contents of the window, and of the NOC's pages, come first: the programs are compiled around them. Always the whole workspace, because cargo would compile
 # the dependencies again for another selection of crates with other features.
-programs: ui/dist/index.html
+programs: ui/dist/index.html ui/dist-noc/face/noc.html
 	cargo build --locked --workspace --bins
 
 ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
@@ -191,4 +194,8 @@ ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
 
 ui/dist/index.html: ui/node_modules/.package-lock.json $(UI_SOURCES)
 	cd ui && npm run --silent build
+	@touch $@
+
+ui/dist-noc/face/noc.html: ui/node_modules/.package-lock.json $(UI_SOURCES)
+	cd ui && npm run --silent build:noc
 	@touch $@

@@ -4,8 +4,10 @@ import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vitest/config'
 
 // The adapter is chosen here, not at run time, so that a bundle holds exactly one:
-// `vite build` the desktop's, `--mode fake` (and the tests) the simulation.
+// `vite build` the desktop's, `--mode fake` (and the tests) the simulation. `--mode noc` builds the face of the NOC, a page of its
+// own that speaks HTTPS; the NOC's program takes it from dist-noc/face.
 export default defineConfig(({ mode }) => {
+  const isNoc = mode === 'noc'
   const adapter = mode === 'fake' || mode === 'test' ? 'fake' : 'desktop'
   return {
     plugins: [lingui({ macroTransform: true, failOnCompileError: true }), react()],
@@ -18,6 +20,9 @@ export default defineConfig(({ mode }) => {
       chunkSizeWarningLimit: 2500,
       modulePreload: { polyfill: false },
       assetsInlineLimit: 0,
+      ...(isNoc
+        ? { outDir: 'dist-noc/face', emptyOutDir: true, rolldownOptions: { input: 'noc.html' } }
+        : {}),
     },
     server: { host: '127.0.0.1', port: 1420, strictPort: true },
     preview: { host: '127.0.0.1', port: 4178, strictPort: true },

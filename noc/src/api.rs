@@ -1,15 +1,18 @@
 //! The HTTPS interface: its routes, who may use them, and how errors are told.
 //!
-//! Consoles and appliances: [`muster_protocol::api`]. Operators: `operators`, described by what `openapi` makes of the table here.
+//! Consoles and appliances: [`muster_protocol::api`]. Operators: `operators`, described by what `openapi` makes of the table here,
+//! and `face`, the pages for their browsers.
 
 mod answer;
 mod appliances;
 mod caller;
 mod consoles;
 mod documentation;
+mod face;
 mod fault;
 mod openapi;
 mod operators;
+mod places;
 mod problem;
 mod public;
 mod queue;
@@ -19,12 +22,13 @@ mod work;
 
 pub(crate) use answer::{Page, Window};
 pub(crate) use fault::{Fault, Refused};
+pub(crate) use places::Places;
 pub(crate) use problem::ApiError;
-pub(crate) use request::Uploads;
 pub use route::RouteInfo;
 
 use crate::metrics::{self, Figures};
 use crate::noc::Inner;
+use crate::operators::OperatorId;
 use crate::operators::limit::Attempts;
 use crate::operators::password::Comparisons;
 use crate::watch::Notice;
@@ -33,6 +37,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use muster_protocol::id::ConsoleId;
 use route::{Audience, Route};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +54,10 @@ pub(crate) struct App {
     pub(crate) notices: UnboundedSender<Notice>,
     /// Ends long polls when the NOC stops.
     pub(crate) stop: CancellationToken,
-    pub(crate) uploads: Uploads,
+    /// Large bodies that consoles have here.
+    pub(crate) uploads: Places<ConsoleId>,
+    /// Streams of events that operators have here.
+    pub(crate) streams: Places<OperatorId>,
     pub(crate) attempts: Attempts,
     pub(crate) comparisons: Comparisons,
     pub(crate) figures: Arc<Figures>,
@@ -117,7 +125,7 @@ pub(crate) fn router(app: App) -> Router {
         router = router.route(route.path, route.handler);
     }
     router
-        .fallback(async || ApiError::NoRoute)
+        .fallback(face::serve)
         .method_not_allowed_fallback(async || ApiError::Method)
         .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn_with_state(app.figures.clone(), metrics::count))

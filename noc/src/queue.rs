@@ -5,6 +5,7 @@ use crate::clock;
 use crate::error::{AsProblem, StoreError, problem};
 use crate::noc::Noc;
 use crate::operators::access::Place;
+use crate::signer::Signer;
 use crate::store::{appliances, audit, consoles, queue};
 use muster_protocol::api::Problem;
 use muster_protocol::id::{ConsoleId, Mac, SiteId};
@@ -205,24 +206,8 @@ impl AsProblem for QueueError {
 impl Noc {
     /// Has a console do something. The message is on disk when this returns, and waits for the console for `lifetime`.
     pub fn send(&self, console: ConsoleId, order: NewOrder, lifetime: Duration) -> Result<MessageView, QueueError> {
-        let seconds = lifetime.as_secs();
-        if !LIFETIME_S.contains(&seconds) {
-            return Err(QueueError::Lifetime { seconds });
-        }
         let noc = self.inner.clone();
-        self.inner.store.write_now(move |db| {
-            let (now, now_ms) = (clock::now(), clock::now_ms());
-            let sites = sites_of(db, console)?;
-            if queue::waiting(db, now, console)? >= MOST_WAITING {
-                return Err(QueueError::Full { console });
-            }
-            let order = resolve(db, console, &sites, order)?;
-            let sign = |message: &_| noc.signer.message(message);
-            let said = serde_json::json!(order);
-            let number = queue::add(db, now_ms, console, order, now + seconds, sign)?;
-            record(db, console, number, "queue.send", said)?;
-            found(db, console, number)
-        })
+        self.inner.store.write_now(move |db| send(db, &noc.signer, &By::local(), console, order, lifetime))
     }
 
     /// One message.
@@ -237,19 +222,53 @@ impl Noc {
 
     /// Takes back a message that its console has not taken. One that is on its way may be carried out all the same.
     pub fn cancel_message(&self, console: ConsoleId, number: MessageNumber) -> Result<MessageView, QueueError> {
-        self.inner.store.write_now(move |db| {
-            let message = found(db, console, number)?;
-            if !queue::cancel(db, console, number)? && message.state != Standing::Cancelled {
-                return Err(QueueError::Taken { console, number });
-            }
-            record(db, console, number, "queue.cancel", serde_json::Value::Null)?;
-            found(db, console, number)
-        })
+        self.inner.store.write_now(move |db| cancel(db, &By::local(), console, number))
     }
+}
+
+/// Has a console do something, on somebody's behalf.
+pub(crate) fn send(
+    db: &Connection,
+    signer: &Signer,
+    by: &By,
+    console: ConsoleId,
+    order: NewOrder,
+    lifetime: Duration,
+) -> Result<MessageView, QueueError> {
+    let seconds = lifetime.as_secs();
+    if !LIFETIME_S.contains(&seconds) {
+        return Err(QueueError::Lifetime { seconds });
+    }
+    let (now, now_ms) = (clock::now(), clock::now_ms());
+    let sites = sites_of(db, console)?;
+    if queue::waiting(db, now, console)? >= MOST_WAITING {
+        return Err(QueueError::Full { console });
+    }
+    let order = resolve(db, console, &sites, order)?;
+    let said = serde_json::json!(order);
+    let number = queue::add(db, now_ms, console, order, now + seconds, |message| signer.message(message))?;
+    record(db, by, console, number, "queue.send", said)?;
+    found(db, console, number)
+}
+
+/// Takes back a message that its console has not taken, on somebody's behalf.
+pub(crate) fn cancel(
+    db: &Connection,
+    by: &By,
+    console: ConsoleId,
+    number: MessageNumber,
+) -> Result<MessageView, QueueError> {
+    let message = found(db, console, number)?;
+    if !queue::cancel(db, console, number)? && message.state != Standing::Cancelled {
+        return Err(QueueError::Taken { console, number });
+    }
+    record(db, by, console, number, "queue.cancel", serde_json::Value::Null)?;
+    found(db, console, number)
 }
 
 fn record(
     db: &Connection,
+    by: &By,
     console: ConsoleId,
     number: MessageNumber,
     action: &'static str,
@@ -257,7 +276,7 @@ fn record(
 ) -> Result<(), StoreError> {
     let place = consoles::organisation(db, console)?.map_or(Place::NOC, Place::organisation);
     let event = Event::new(place, action, format!("console:{console} message:{number}"));
-    audit::record(db, clock::now(), &By::local(), event.with(detail))
+    audit::record(db, clock::now(), by, event.with(detail))
 }
 
 fn found(db: &Connection, console: ConsoleId, number: MessageNumber) -> Result<MessageView, QueueError> {

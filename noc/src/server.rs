@@ -1,6 +1,6 @@
 //! Serving: the listener, the status daemon and housekeeping, started and stopped together.
 
-use crate::api::{self, App, Uploads};
+use crate::api::{self, App, Places};
 use crate::audit;
 use crate::clock;
 use crate::drafts;
@@ -154,7 +154,8 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
         noc: noc.clone(),
         notices,
         stop: stop.clone(),
-        uploads: Uploads::default(),
+        uploads: Places::default(),
+        streams: Places::default(),
         attempts: Attempts::default(),
         comparisons: Comparisons::default(),
         figures: Arc::new(api::figures()),

@@ -23,6 +23,7 @@ pub(crate) mod inventory;
 pub(crate) mod invites;
 mod late;
 pub(crate) mod logs;
+pub(crate) mod news;
 pub(crate) mod operators;
 pub(crate) mod organisations;
 pub(crate) mod plans;

@@ -22,6 +22,12 @@ def before_call(context, case, kwargs):
     if dice % 4 or "session" in (case.path_parameters or {}):
         for name in case.path_parameters or {}:
             case.path_parameters[name] = KNOWN[name][dice % len(KNOWN[name])]
+        if case.path.startswith("/v1/consoles/{console}/messages"):
+            # A message is found with its own console only.
+            console, message = case.path_parameters.get("message") or KNOWN["message"][dice % len(KNOWN["message"])]
+            case.path_parameters["console"] = console
+            if "message" in case.path_parameters:
+                case.path_parameters["message"] = message
         if case.headers and "If-Match" in case.headers:
             case.headers["If-Match"] = "*"
     if (case.method, case.path) == ("POST", "/v1/sessions") and dice % 2:

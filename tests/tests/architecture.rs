@@ -189,6 +189,30 @@ fn only_the_backend_folder_knows_the_desktop_shell() {
 }
 
 #[test]
+fn the_face_of_the_noc_holds_nothing_of_the_desktop_app() {
+    let source = workspace().join("ui/src");
+    let adapter = source.join("backend/desktop.ts");
+    let (face, own) = (source.join("noc"), source.join("backend/noc.ts"));
+    let mut findings: Vec<String> = files_under(&source.join("backend"), &["ts", "tsx"])
+        .into_iter()
+        .filter(|file| *file != adapter && read(file).contains("@tauri-apps"))
+        .map(|file| format!("{} imports @tauri-apps: only ui/src/backend/desktop.ts does", shown(&file)))
+        .collect();
+    // `#backend` is the desktop's adapter or its simulation; the store and the wizard are of one site.
+    const FOREIGN: &[&str] = &["#backend", "backend/desktop", "backend/fake.ts", "/store/", "ag-grid"];
+    for file in files_under(&face, &["ts", "tsx"]).into_iter().chain([own]) {
+        let text = read(&file);
+        for foreign in FOREIGN.iter().filter(|foreign| text.contains(**foreign)) {
+            findings.push(format!(
+                "{} imports {foreign}: the NOC's pages speak to ui/src/backend/noc.ts alone (decision 0031)",
+                shown(&file)
+            ));
+        }
+    }
+    assert_clean("decision 0031, a page of its own", findings);
+}
+
+#[test]
 fn modules_are_named_files() {
     let findings = sources(&["rs"])
         .into_iter()

@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     TooManySignIns { wait: Duration },
     #[error("too many sign-ins wait already")]
     SignInBusy,
+    #[error("this operator has {limit} streams of events open already")]
+    TooManyStreams { limit: usize },
     #[error("the request comes from another web site, or without the session's proof that it does not")]
     Csrf,
     #[error("this needs the role {}", word(.needed))]
@@ -71,6 +73,7 @@ impl AsProblem for Fault {
             WrongPassword => (403, "password_wrong", "Give the password that you sign in with."),
             TooManySignIns { .. } => (429, "too_many_sign_ins", "Wait as long as Retry-After says, then try again."),
             SignInBusy => (503, "sign_in_busy", "Try again in a few seconds."),
+            TooManyStreams { .. } => (429, "too_many_streams", "Close windows of the NOC that nobody looks at."),
             Csrf => {
                 (403, "csrf", "Send the session's `csrf` value in the header X-Muster-Csrf, from this NOC's own pages.")
             }

@@ -191,6 +191,8 @@ fn names_in(path: &str) -> impl Iterator<Item = &str> {
 fn path_parameter(name: &str) -> Value {
     let schema = match name {
         "uid" => json!({ "type": "string", "pattern": "^[A-Z2-7]{4}(-[A-Z2-7]{4}){7}$" }),
+        // Milliseconds of a clock; as far as every program reads whole numbers.
+        "message" => json!({ "type": "integer", "minimum": 1, "maximum": 9_007_199_254_740_991_u64 }),
         "invite" => json!({ "type": "string", "pattern": "^[0-9a-f]{20}$" }),
         _ => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
     };
@@ -213,6 +215,17 @@ fn problem() -> Value {
             "code": { "type": "string", "description": "A stable word for programs." },
             "title": { "type": "string", "description": "What is wrong." },
             "detail": { "type": "string", "description": "What to do about it." },
+            "faults": {
+                "type": "array", "description": "What is wrong with which value, where values are refused.",
+                "items": {
+                    "type": "object", "required": ["field", "code", "message"],
+                    "properties": {
+                        "field": { "type": "string", "description": "The value's name in the request." },
+                        "code": { "type": "string", "description": "A stable word for programs." },
+                        "message": { "type": "string", "description": "What is wrong with it." },
+                    },
+                },
+            },
         },
     })
 }

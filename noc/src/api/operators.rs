@@ -1,4 +1,5 @@
-//! For operators: sessions, organisations, sites, people, appliances, consoles, alerts and the audit log.
+//! For operators: sessions, organisations, sites, people, appliances, consoles and messages to them, alerts,
+//! the audit log, and events of all of it.
 //!
 //! Each request is authorised inside of the transaction that does what it asks, so what was revoked does nothing more. What a
 //! change is recorded as is written there, too.
@@ -8,8 +9,10 @@ mod appliances;
 mod audit;
 mod consoles;
 mod drafts;
+mod events;
 mod forms;
 mod invites;
+mod messages;
 mod organisations;
 mod people;
 mod policy;
@@ -50,9 +53,11 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(people::routes());
     routes.extend(appliances::routes());
     routes.extend(consoles::routes());
+    routes.extend(messages::routes());
     routes.extend(invites::routes());
     routes.extend(alerts::routes());
     routes.extend(audit::routes());
+    routes.extend(events::routes());
     routes
 }
 

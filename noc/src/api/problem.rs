@@ -5,7 +5,8 @@ use super::fault::Refused;
 use crate::drafts::DraftError;
 use crate::error::{AsProblem, StoreError, problem};
 use crate::invite::InviteError;
-use crate::policy::site::SiteError;
+use crate::policy::site::{SiteError, SiteFault};
+use crate::queue::QueueError;
 use crate::random::NoEntropy;
 use crate::tables::TableError;
 use crate::tls::CsrError;
@@ -15,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use muster_protocol::api::Problem;
 use muster_protocol::id::{SiteId, Uid};
 use muster_protocol::text::printable;
+use serde::Serialize;
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +97,8 @@ pub(crate) enum ApiError {
     Work(#[from] WorkError),
     #[error(transparent)]
     Invite(#[from] InviteError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     #[error("the operating system gave no random bytes")]
     NoEntropy(#[from] NoEntropy),
     #[error("the NOC failed inside")]
@@ -195,9 +199,32 @@ impl AsProblem for ApiError {
             Draft(error) => return error.problem(),
             Work(error) => return error.problem(),
             Invite(error) => return error.problem(),
+            Queue(error) => return error.problem(),
             Store(error) => return error.problem(),
         };
         problem(status, code, self, remedy)
+    }
+}
+
+/// A problem, and which values it is about.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    problem: &'a Problem,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<SiteFault>,
+}
+
+impl ApiError {
+    /// What is wrong with which value, for forms.
+    fn faults(&self) -> Vec<SiteFault> {
+        match self {
+            ApiError::Site(SiteError::Invalid(faults)) => faults.clone(),
+            ApiError::Operators(Fault::Invalid { field, why }) => {
+                vec![SiteFault { field: (*field).to_owned(), code: "invalid".to_owned(), message: why.clone() }]
+            }
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -210,7 +237,7 @@ impl IntoResponse for ApiError {
             tracing::debug!(error = &self as &dyn std::error::Error, code = problem.code, "a request was refused");
         }
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let body = serde_json::to_vec(&Shown { problem: &problem, faults: self.faults() }).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         let headers = response.headers_mut();
         match &self {

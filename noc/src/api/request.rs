@@ -1,5 +1,6 @@
 //! Reading requests: who asks, and what.
 
+use super::places::Place;
 use super::{ApiError, App};
 use crate::tls::Identity;
 use axum::body::Body;
@@ -9,8 +10,7 @@ use axum_server::tls::TlsInfo;
 use futures_util::StreamExt;
 use muster_protocol::id::{ConsoleId, Uid};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Largest body of enrolments and beats.
@@ -30,41 +30,7 @@ const IDLE_BODY: Duration = Duration::from_secs(10);
 const MAX_UPLOADS: usize = 8;
 
 /// A JSON body of at most `LIMIT` bytes, and the place it takes until the request is answered.
-pub(super) struct Json<T, const LIMIT: usize>(pub(super) T, pub(super) Option<Upload>);
-
-/// Who has how many large bodies here: what bounds the memory that one console can take.
-#[derive(Clone, Default)]
-pub(crate) struct Uploads(Arc<Mutex<BTreeMap<ConsoleId, usize>>>);
-
-/// One of them; it makes room when it is dropped.
-pub(super) struct Upload {
-    uploads: Uploads,
-    console: ConsoleId,
-}
-
-impl Uploads {
-    fn begin(&self, console: ConsoleId) -> Result<Upload, ApiError> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(console).or_default();
-        if *count >= MAX_UPLOADS {
-            return Err(ApiError::TooManyAtOnce { limit: MAX_UPLOADS });
-        }
-        *count += 1;
-        Ok(Upload { uploads: self.clone(), console })
-    }
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        let mut counts = self.uploads.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.console) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.console);
-            }
-        }
-    }
-}
+pub(super) struct Json<T, const LIMIT: usize>(pub(super) T, pub(super) Option<Place<ConsoleId>>);
 
 /// A query string.
 pub(super) struct Asked<T>(pub(super) T);
@@ -100,7 +66,10 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<App> for Json<T, LIMIT
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let upload = match identity(&parts) {
-            Ok(Some(Identity::Console(console))) if LIMIT > SMALL => Some(app.uploads.begin(console)?),
+            Ok(Some(Identity::Console(console))) if LIMIT > SMALL => {
+                let place = app.uploads.take(console, MAX_UPLOADS);
+                Some(place.ok_or(ApiError::TooManyAtOnce { limit: MAX_UPLOADS })?)
+            }
             _ => None,
         };
         let bytes = read(body, LIMIT).await?;

@@ -43,6 +43,8 @@ pub(crate) fn record(db: &Connection, now: u64, by: &By, event: Event) -> Result
         record.detail,
         record.hash
     ])?;
+    // Whoever follows what is done hears of it, also of what changes nothing that consoles follow.
+    super::next_revision(db)?;
     Ok(())
 }
 

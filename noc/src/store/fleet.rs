@@ -133,13 +133,13 @@ impl OwnedAppliance {
     }
 }
 
-fn owned_appliance(row: &rusqlite::Row<'_>) -> Result<OwnedAppliance, StoreError> {
+pub(super) fn owned_appliance(row: &rusqlite::Row<'_>) -> Result<OwnedAppliance, StoreError> {
     let appliance = appliances::read(row)?;
     Ok(OwnedAppliance { row: appliance.id, organisation: row.get(17)?, record: appliance.record })
 }
 
 /// The condition that operator `?1` has a role in a console's organisation or at one of its sites.
-fn console_seen() -> &'static str {
+pub(super) fn console_seen() -> &'static str {
     "EXISTS (SELECT 1 FROM operator_roles r WHERE r.operator = ?1 AND (r.organisation IS NULL
      OR (r.organisation = consoles.organisation AND (r.site IS NULL
          OR r.site IN (SELECT site FROM console_sites WHERE console = consoles.id)))))"

@@ -1,6 +1,7 @@
 //! The message queue: what waits for consoles, and what became of it (decision 0027).
 
 use super::{from_word, word};
+use crate::api::{Page, Window};
 use crate::error::StoreError;
 use crate::queue::{MessageView, Standing};
 use muster_protocol::id::ConsoleId;
@@ -162,6 +163,19 @@ pub(crate) fn newest(
         found.push(read(row, now)?);
     }
     Ok(found)
+}
+
+/// Messages of one console, newest first.
+pub(crate) fn page(
+    db: &Connection,
+    now: u64,
+    console: ConsoleId,
+    window: Window,
+) -> Result<Page<MessageView>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM queue WHERE console = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3");
+    let asked = params![console.0, window.after.unwrap_or(i64::MAX), window.rows()];
+    let found = super::rows(db, &sql, asked, |row| read(row, now))?;
+    Ok(Page::of(found, window.limit, |message| i64::try_from(message.number.0).unwrap_or(i64::MAX)))
 }
 
 fn read(row: &Row<'_>, now: u64) -> Result<MessageView, StoreError> {

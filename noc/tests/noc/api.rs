@@ -4,7 +4,7 @@ use crate::world::{Http, World};
 use muster_noc::{NewOperator, OrganisationId, Role, RoleAt};
 use muster_protocol::id::SiteId;
 use reqwest::header::HeaderMap;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -71,6 +71,17 @@ impl Api {
         body: Option<Value>,
         headers: &[(&'static str, &str)],
     ) -> Reply {
+        let answer = self.ask(method, path, body, headers).await;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        Reply { status, headers, text: answer.text().await.expect("text") }
+    }
+
+    /// An answer that is read as it comes.
+    pub(crate) async fn stream(&self, path: &str, headers: &[(&'static str, &str)]) -> Response {
+        self.ask("GET", path, None, headers).await
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Option<Value>, headers: &[(&'static str, &str)]) -> Response {
         let method: Method = method.parse().expect("a method");
         let url = self.http.url("").replace("/v1/", path);
         let mut request = self.http.client.request(method, url);
@@ -83,9 +94,7 @@ impl Api {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = request.send().await.expect("an answer");
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        Reply { status, headers, text: answer.text().await.expect("text") }
+        request.send().await.expect("an answer")
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

@@ -9,7 +9,7 @@ import {
   IconVolume,
   IconVolumeOff,
 } from '@tabler/icons-react'
-import { type ReactNode, useState } from 'react'
+import { type ReactNode, useCallback, useState } from 'react'
 import { Link, useNavigate, useParams } from 'react-router'
 import { toProblem } from '../backend/backend.ts'
 import type { ApplianceRow, HostView, ProblemView } from '../bindings.ts'
@@ -59,7 +59,8 @@ export function AppliancePage() {
 
 function Details({ row }: { row: ApplianceRow }) {
   const { t, i18n } = useLingui()
-  const { start, view } = useSession()
+  const { backend, start, view } = useSession()
+  const beats = useCallback((since: number) => backend.beats(row.uid, since), [backend, row.uid])
   const navigate = useNavigate()
   const sites = useFleet((s) => s.sites)
   const { settings, values } = row
@@ -220,7 +221,7 @@ function Details({ row }: { row: ApplianceRow }) {
           )}
         </Card>
       </div>
-      {isConfigured ? <BeatHistory uid={row.uid} lastBeat={row.last_beat} /> : null}
+      {isConfigured ? <BeatHistory load={beats} lastBeat={row.last_beat} /> : null}
     </>
   )
 }

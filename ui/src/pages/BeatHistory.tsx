@@ -10,16 +10,20 @@ import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { useNow } from '../components/useNow.ts'
 import { toBuckets, toSeries } from '../domain/beats.ts'
 import { absolute } from '../domain/time.ts'
-import { useSession } from '../store/context.tsx'
 import classes from './AppliancePage.module.css'
 import page from './page.module.css'
 
 const DAY = 86_400
 
+interface Props {
+  /** Beats since a time, oldest first. Another function means another appliance. */
+  load: (since: number) => Promise<BeatView[]>
+  lastBeat: number | null
+}
+
 /** The last 24 hours of beats, as charts or as a table. */
-export function BeatHistory({ uid, lastBeat }: { uid: string; lastBeat: number | null }) {
+export function BeatHistory({ load, lastBeat }: Props) {
   const { t, i18n } = useLingui()
-  const { backend } = useSession()
   const [beats, setBeats] = useState<BeatView[] | null>(null)
   const [problem, setProblem] = useState<ProblemView | null>(null)
   const [form, setForm] = useState('charts')
@@ -28,7 +32,7 @@ export function BeatHistory({ uid, lastBeat }: { uid: string; lastBeat: number |
   // biome-ignore lint/correctness/useExhaustiveDependencies: each accepted beat is a reason to ask again
   useEffect(() => {
     let wanted = true
-    backend.beats(uid, Math.floor(Date.now() / 1000) - DAY).then(
+    load(Math.floor(Date.now() / 1000) - DAY).then(
       (all) => {
         if (!wanted) return
         setBeats(all)
@@ -39,7 +43,7 @@ export function BeatHistory({ uid, lastBeat }: { uid: string; lastBeat: number |
     return () => {
       wanted = false
     }
-  }, [backend, uid, lastBeat])
+  }, [load, lastBeat])
 
   const { at, series } = useMemo(() => toSeries(beats ?? []), [beats])
   const label = (name: string) =>

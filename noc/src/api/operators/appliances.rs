@@ -99,7 +99,7 @@ struct Since {
 
 /// An appliance, and whose it is.
 #[derive(Serialize, ToSchema)]
-struct ApplianceView {
+pub(super) struct ApplianceView {
     /// Whose it is.
     organisation: OrganisationId,
     #[serde(flatten)]
@@ -255,7 +255,7 @@ async fn list(State(app): State<App>, caller: Caller, Asked(asked): Asked<Filter
 }
 
 impl ApplianceView {
-    fn of(owned: OwnedAppliance) -> ApplianceView {
+    pub(super) fn of(owned: OwnedAppliance) -> ApplianceView {
         ApplianceView { organisation: owned.organisation, record: owned.record }
     }
 }

@@ -1,0 +1,138 @@
+// axe on every page of the NOC's face, in light and dark, contrast included. SHOTS=folder keeps a picture of each.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import axe from 'axe-core'
+import type { Page } from 'playwright-core'
+import { World } from './world.ts'
+
+type Visit = (page: Page) => Promise<unknown>
+const click = (id: string) => (page: Page) => page.getByTestId(id).first().click()
+const see = (id: string) => (page: Page) => page.getByTestId(id).first().waitFor()
+
+const SCREENS: [name: string, login: string, path: string, ...visits: Visit[]][] = [
+  ['appliances', 'anna@acme', '/', (page) => page.locator('[data-row]').first().waitFor()],
+  ['appliances, of all', 'root', '/', (page) => page.locator('[data-row]').first().waitFor()],
+  ['appliances, no match', 'anna@acme', '/?text=zzzz', see('empty')],
+  [
+    'appliance',
+    'anna@acme',
+    '/?text=sixty-three',
+    (page) => page.getByTestId('fleet').getByRole('link').first().click(),
+    (page) => page.getByText('192.0.2').or(page.getByText('No beats in the last 24 hours')).first().waitFor(),
+  ],
+  ['appliance, unknown', 'anna@acme', '/appliances/NOBODY', see('empty')],
+  ['alerts', 'anna@acme', '/alerts', see('alert-1')],
+  ['alerts, acknowledging', 'anna@acme', '/alerts', click('acknowledge-1'), see('note')],
+  ['alerts, none', 'nora@empty', '/alerts', see('empty')],
+  ['appliances, none', 'nora@empty', '/', see('empty')],
+  ['sites', 'root', '/sites', see('sites')],
+  ['sites, none', 'nora@empty', '/sites', see('empty')],
+  ['site', 'anna@acme', '/sites/2', see('site-save')],
+  ['site, not to change', 'vera@acme', '/sites/3', see('policy-form')],
+  [
+    'site, with faults',
+    'root',
+    '/sites/new',
+    click('site-save'),
+    (page) => page.locator('.mantine-InputWrapper-error').first().waitFor(),
+  ],
+  ['consoles', 'root', '/consoles', (page) => page.locator('[data-row]').first().waitFor()],
+  ['console', 'root', '/consoles/1', see('send-form')],
+  [
+    'console, configuring',
+    'root',
+    '/consoles/1',
+    (page) => page.getByTestId('order').selectOption('config'),
+    (page) => page.getByTestId('by').selectOption('hand'),
+    (page) => page.getByLabel('Host name').waitFor(),
+  ],
+  [
+    'console, messages',
+    'root',
+    '/consoles/1',
+    (page) => page.getByTestId('order').selectOption('list'),
+    click('send'),
+    (page) => page.getByTestId('message').filter({ hasText: 'Done' }).first().waitFor({ timeout: 30_000 }),
+  ],
+  ['operators', 'root', '/operators', see('operator-anna@acme')],
+  ['operators, adding', 'anna@acme', '/operators', click('operator-add'), see('operator-form')],
+  ['audit', 'root', '/audit', (page) => page.locator('[data-row]').first().waitFor()],
+  ['consoles, inviting', 'root', '/consoles', click('invite'), see('invite-form')],
+  ['console, revoking', 'root', '/consoles/1', click('revoke'), see('revoke-sure')],
+  ['oneself, making a token', 'vera@acme', '/me', click('token-add'), see('token-form')],
+  ['oneself', 'vera@acme', '/me', (page) => page.getByText('This session').waitFor()],
+]
+
+let world: World
+before(async () => {
+  world = await World.open()
+  world.noc('organisation', 'add', '--handle', 'empty', '--name', 'Empty')
+  world.operator('nora', 'administrator', 'empty')
+  world.database((db) => {
+    const uids = db.prepare('SELECT id FROM appliances WHERE organisation = 2 LIMIT 9').all()
+    const insert = db.prepare(
+      'INSERT INTO alerts (id, site, kind, opened, closed, acknowledged, acknowledged_by, note, revision) VALUES (?, ?, ?, 1790000000, ?, ?, ?, ?, 1)',
+    )
+    insert.run(1, 2, 'silent', null, null, '', '')
+    insert.run(
+      2,
+      3,
+      'site',
+      null,
+      1790000100,
+      'anna@acme',
+      'The line is down, the provider works on it. '.repeat(6),
+    )
+    insert.run(3, 2, 'never_reported', 1790009000, null, '', '')
+    const link = db.prepare('INSERT INTO alert_appliances (alert, appliance) VALUES (?, ?)')
+    for (const [n, row] of uids.entries()) link.run(n === 0 ? 1 : 2, row.id as number)
+  })
+})
+after(() => world.close())
+
+const SHOTS = process.env.SHOTS
+
+for (const scheme of ['light', 'dark'] as const) {
+  test(`the sign-in, ${scheme}`, async () => {
+    const visitor = await world.visitor(scheme)
+    await visitor.page.goto('/')
+    await visitor.page.getByTestId('sign-in').waitFor()
+    await examine(visitor.page, `sign-in, ${scheme}`)
+    assert.deepEqual(visitor.errors, [])
+    await visitor.context.close()
+  })
+  test(`every page, ${scheme}`, async (t) => {
+    const visitors = new Map<string, Awaited<ReturnType<World['visitor']>>>()
+    for (const [name, login, path, ...visits] of SCREENS)
+      await t.test(name, async () => {
+        // Signed in once for each: attempts are few, and this is not about them.
+        let visitor = visitors.get(login)
+        if (!visitor) {
+          visitor = await (await world.visitor(scheme)).signIn(login)
+          visitors.set(login, visitor)
+        }
+        const { page, errors } = visitor
+        await page.goto(path)
+        for (const visit of visits) await visit(page)
+        await page.mouse.move(2, 2)
+        await examine(page, `${name}, ${scheme}`)
+        assert.deepEqual(errors, [], 'the console is silent')
+      })
+    for (const visitor of visitors.values()) await visitor.context.close()
+  })
+}
+
+async function examine(page: Page, name: string): Promise<void> {
+  if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name.replaceAll(/[^a-z0-9]+/g, '-')}.png` })
+  await page.evaluate(axe.source)
+  const found = await page.evaluate(async () => {
+    const result = await (globalThis as unknown as { axe: typeof axe }).axe.run()
+    return result.violations.flatMap(({ id, nodes }) =>
+      nodes
+        .slice(0, 4)
+        .map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary?.split('\n')[1] ?? ''}`),
+    )
+  })
+  assert.deepEqual(found, [], 'axe found nothing')
+}

@@ -1,0 +1,90 @@
+// The fields of a site's policy, in the order of the form. A new value of the NOC's `SiteSpec` is one more row here; what is
+// not here is kept as it was.
+
+import { t } from '@lingui/core/macro'
+import type { Policy } from '../backend/noc.ts'
+
+// Written as the NOC reads them, which the catalogue would take for its own.
+const [N, N03, MODEL, SERIAL, MAC] = ['{n}', '{n:03}', '{model}', '{serial}', '{mac}']
+
+export interface PolicyField {
+  name: string
+  label: string
+  hint?: string
+  /** `number`: sent as one. `choice`: one of `choices`; the empty one is sent as null. */
+  kind: 'text' | 'number' | 'choice'
+  choices?: { value: string; label: string }[]
+  isRequired?: boolean
+  /** What a new site begins with. */
+  initial: string
+}
+
+export function policyFields(): PolicyField[] {
+  const text = (name: string, label: string, more: Partial<PolicyField> = {}): PolicyField => ({
+    name,
+    label,
+    kind: 'text',
+    initial: '',
+    ...more,
+  })
+  return [
+    text('name', t`Name`, { isRequired: true }),
+    text('pool', t`Address pool`, {
+      isRequired: true,
+      hint: t`First and last address, as 192.0.2.10-192.0.2.99; several ranges separated by commas.`,
+    }),
+    text('netmask', t`Netmask`, { isRequired: true, initial: '255.255.255.0' }),
+    text('gateway', t`Gateway`),
+    text('domain', t`Domain`, { isRequired: true }),
+    text('dns1', t`DNS 1`),
+    text('dns2', t`DNS 2`),
+    text('pool6', t`IPv6 addresses`, { hint: t`As 2001:db8::/64, or a range with its prefix. Empty: none.` }),
+    text('gateway6', t`IPv6 gateway`),
+    text('host_name', t`Host names`, {
+      isRequired: true,
+      initial: '{model}-{n:03}',
+      hint: t`${N} is a number that is unique at the site, ${N03} with three digits; ${MODEL}, ${SERIAL} and ${MAC} are the appliance's own.`,
+    }),
+    text('beat_interval_s', t`Seconds between beats`, { kind: 'number', isRequired: true, initial: '60' }),
+    text('confirm', t`Settings are final after`, {
+      kind: 'choice',
+      initial: 'kick_start',
+      choices: [
+        { value: 'kick_start', label: t`the console's kick-start` },
+        { value: 'first_beat', label: t`the first beat that the NOC accepted` },
+      ],
+    }),
+    text('window_s', t`Seconds until a rollback`, {
+      kind: 'number',
+      isRequired: true,
+      initial: '90',
+      hint: t`Settings that are not confirmed by then are taken back by the appliance.`,
+    }),
+    text('drift', t`Settings changed by hand`, {
+      kind: 'choice',
+      choices: [
+        { value: '', label: t`as the appliance's image says` },
+        { value: 'report', label: t`are reported` },
+        { value: 'restore', label: t`are set back` },
+      ],
+    }),
+  ]
+}
+
+export type Values = Record<string, string>
+
+/** What the form shows of a policy. */
+export function toValues(fields: readonly PolicyField[], policy: Policy | null): Values {
+  const shown = (field: PolicyField) => (policy ? String(policy[field.name] ?? '') : field.initial)
+  return Object.fromEntries(fields.map((field) => [field.name, shown(field)]))
+}
+
+/** The policy with what the form says; values that the form does not know stay. */
+export function toPolicy(fields: readonly PolicyField[], before: Policy | null, values: Values): Policy {
+  const said = fields.map(({ name, kind }) => {
+    const value = (values[name] ?? '').trim()
+    if (kind === 'number') return [name, value === '' ? 0 : Number(value)] as const
+    return [name, kind === 'choice' && value === '' ? null : value] as const
+  })
+  return { ...before, ...Object.fromEntries(said) }
+}

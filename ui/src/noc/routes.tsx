@@ -1,0 +1,31 @@
+import { Navigate, type RouteObject } from 'react-router'
+import { AlertsPage } from './AlertsPage.tsx'
+import { AppliancePage } from './AppliancePage.tsx'
+import { AuditPage } from './AuditPage.tsx'
+import { ConsolePage } from './ConsolePage.tsx'
+import { ConsolesPage } from './ConsolesPage.tsx'
+import { FleetPage } from './FleetPage.tsx'
+import { Frame } from './Frame.tsx'
+import { MePage } from './MePage.tsx'
+import { OperatorsPage } from './OperatorsPage.tsx'
+import { SitePage } from './SitePage.tsx'
+import { SitesPage } from './SitesPage.tsx'
+
+export const routes: RouteObject[] = [
+  {
+    element: <Frame />,
+    children: [
+      { path: '/', element: <FleetPage /> },
+      { path: '/appliances/:uid', element: <AppliancePage /> },
+      { path: '/alerts', element: <AlertsPage /> },
+      { path: '/sites', element: <SitesPage /> },
+      { path: '/sites/:id', element: <SitePage /> },
+      { path: '/consoles', element: <ConsolesPage /> },
+      { path: '/consoles/:id', element: <ConsolePage /> },
+      { path: '/operators', element: <OperatorsPage /> },
+      { path: '/audit', element: <AuditPage /> },
+      { path: '/me', element: <MePage /> },
+      { path: '*', element: <Navigate to="/" replace /> },
+    ],
+  },
+]
