@@ -12,6 +12,7 @@ import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { connect } from 'node:tls'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { HOSTILE } from '../src/backend/hostile.ts'
 
 export const PASSWORD = 'correct horse battery'
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
@@ -158,7 +159,9 @@ export class World {
         id.writeUInt32BE(n + 1)
         const mac = Buffer.from([2, 0, 0, 0, n >> 8, n & 255])
         const health = n % 10 === 0 ? 'silent' : 'well'
-        insert.run(id, mac, `SN${String(n).padStart(5, '0')}`, site, JSON.stringify(settings), health)
+        // What others call their things is nothing that a page may take for its own.
+        const serial = HOSTILE[n] ?? `SN${String(n).padStart(5, '0')}`
+        insert.run(id, mac, serial, site, JSON.stringify(settings), health)
       }
     })
   }
