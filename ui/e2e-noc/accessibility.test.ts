@@ -37,6 +37,30 @@ const SCREENS: [name: string, login: string, path: string, ...visits: Visit[]][]
     click('site-save'),
     (page) => page.locator('.mantine-InputWrapper-error').first().waitFor(),
   ],
+  ['drafts', 'anna@acme', '/drafts', see('drafts')],
+  ['drafts, none', 'nora@empty', '/drafts', see('empty')],
+  [
+    'draft',
+    'anna@acme',
+    '/drafts/1',
+    (page) => page.getByTestId('draft-rows').getByRole('link').first().waitFor(),
+  ],
+  [
+    'draft, new',
+    'anna@acme',
+    '/drafts/new',
+    (page) => page.getByTestId('draft-kind').selectOption('edit'),
+    see('draft-dns1'),
+  ],
+  [
+    'appliance, going back',
+    'anna@acme',
+    '/?text=mail-7777',
+    (page) => page.getByText('1 appliance', { exact: true }).waitFor(),
+    (page) => page.getByTestId('fleet').getByRole('link').first().click(),
+    click('back-1'),
+    see('back-why'),
+  ],
   ['consoles', 'root', '/consoles', (page) => page.locator('[data-row]').first().waitFor()],
   ['console', 'root', '/consoles/1', see('send-form')],
   [
@@ -68,6 +92,20 @@ let world: World
 before(async () => {
   world = await World.open()
   world.noc('organisation', 'add', '--handle', 'empty', '--name', 'Empty')
+  world.noc('draft', 'edit', 'Bern', '--title', 'Another name server for all of Bern', '--dns1', '10.1.0.53')
+  const known: { uid: string; settings: { host_name: string } | null }[] = JSON.parse(
+    world.noc('inventory', 'list', '--json'),
+  )
+  const { uid } = known.find((row) => row.settings?.host_name === 'mail-7777') as { uid: string }
+  world.noc(
+    'appliance',
+    'configure',
+    uid,
+    '--address',
+    '10.9.0.1',
+    '--why',
+    'The rack is moved to the other room. '.repeat(6),
+  )
   world.operator('nora', 'administrator', 'empty')
   world.database((db) => {
     const uids = db.prepare('SELECT id FROM appliances WHERE organisation = 2 LIMIT 9').all()

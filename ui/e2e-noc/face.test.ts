@@ -82,6 +82,40 @@ test('from a browser, a site whose console stands unattended is discovered and c
   })
 })
 
+test('a draft is reviewed as one difference, applied, taken by the appliances, and undone by version', async () => {
+  await as('root', '/drafts', async ({ page }) => {
+    await page.getByTestId('draft-add').click()
+    await page.getByTestId('draft-site').selectOption({ label: 'Practice' })
+    await page.getByTestId('draft-title').fill('another domain')
+    await page.getByTestId('draft-kind').selectOption('edit')
+    await page.getByTestId('draft-domain').fill('new.example')
+    await page.getByTestId('draft-make').click()
+    const line = page.getByTestId('difference').getByRole('row').nth(1)
+    await line.filter({ hasText: 'practice.example' }).filter({ hasText: 'new.example' }).waitFor()
+    await page
+      .getByTestId('draft-standing')
+      .filter({ hasText: `${REAL} Would change` })
+      .waitFor()
+    await page.getByTestId('draft-apply').click()
+    // Each takes it with the answer to a beat, and beats under it.
+    await page
+      .getByTestId('draft-standing')
+      .filter({ hasText: `${REAL} In force` })
+      .waitFor({ timeout: 60_000 })
+    await page.getByTestId('draft-rows').getByRole('link').first().click()
+    const newest = page.getByTestId('version').first()
+    await newest.filter({ hasText: 'another domain' }).filter({ hasText: 'In force' }).waitFor()
+    await page.getByTestId('back-1').click()
+    await page.getByTestId('back-why').fill('too early')
+    await page.getByTestId('back-go').click()
+    await newest
+      .filter({ hasText: 'back to version 1: too early' })
+      .filter({ hasText: 'In force' })
+      .waitFor({ timeout: 60_000 })
+    await page.getByText('practice.example').first().waitFor()
+  })
+})
+
 test('an order that cannot be carried out says why', async () => {
   await as('root', '/consoles/1', async ({ page }) => {
     await page.getByTestId('order').selectOption('kick')

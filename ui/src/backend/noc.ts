@@ -66,7 +66,7 @@ export interface Organisation {
   name: string
 }
 
-export type Policy = Record<string, string | number | null>
+export type Policy = Record<string, string | number | null | string[]>
 export interface SiteView {
   id: number
   organisation: number
@@ -155,6 +155,53 @@ export interface Message {
   code: string
   detail: string
   answer: string | null
+}
+
+export type DraftState = 'open' | 'applied' | 'discarded'
+export type DraftRowState = 'proposed' | 'stale' | 'waiting' | 'given' | 'in_force' | 'failed' | 'overtaken'
+export interface Draft {
+  id: number
+  site: number
+  title: string
+  made: number
+  made_by: string
+  state: DraftState
+  decided: number | null
+  decided_by: string
+  rows: Partial<Record<DraftRowState, number>>
+}
+
+export interface DraftRow {
+  uid: string
+  serial: string
+  model: string
+  base: Settings
+  wanted: Settings
+  changes: string[]
+  state: DraftRowState
+  version: number | null
+  reason: string
+}
+
+export interface Difference {
+  lines: { column: string; before: string; after: string; appliances: number }[]
+  /** Lines that were left out. */
+  more: number
+}
+
+export interface Version {
+  version: number
+  seq: number
+  site: number
+  settings: Settings
+  changes: string[]
+  who: string
+  why: string
+  signed: number
+  state: 'signed' | 'applied' | 'failed'
+  is_in_force: boolean
+  reason: string
+  decided: number | null
 }
 
 export interface AuditRecord {

@@ -19,7 +19,8 @@ import { nameOf } from './FleetPage.tsx'
 import face from './face.module.css'
 import { useLoaded } from './loading.ts'
 import { usePlaces } from './places.tsx'
-import { useFace } from './session.tsx'
+import { may, useFace } from './session.tsx'
+import { Versions } from './Versions.tsx'
 import { provisioningBadge } from './words.ts'
 
 /** One appliance: what it has, how it is, and its last day. */
@@ -74,7 +75,7 @@ const FIELDS: readonly Field[] = [
 
 function Details({ row }: { row: Appliance }) {
   const { t, i18n } = useLingui()
-  const { noc } = useFace()
+  const { noc, me } = useFace()
   const places = usePlaces()
   const { settings, beat } = row
   const beats = useCallback(
@@ -157,6 +158,14 @@ function Details({ row }: { row: Appliance }) {
           )}
         </Card>
       </div>
+      <Versions
+        uid={row.uid}
+        mayGoBack={
+          row.provisioning === 'configured' &&
+          row.site !== null &&
+          may(me.operator, 'operator', row.organisation, [row.site])
+        }
+      />
       {row.provisioning === 'configured' ? <BeatHistory load={beats} lastBeat={row.last_beat} /> : null}
     </>
   )

@@ -3,6 +3,7 @@ import { useMantineColorScheme } from '@mantine/core'
 import {
   IconBell,
   IconDeviceDesktop,
+  IconFileDiff,
   IconListDetails,
   IconLogout,
   IconMapPin,
@@ -59,6 +60,7 @@ export function Frame() {
           badge={count === 0 ? '' : open?.next ? `${ALERTS_SHOWN}+` : String(count)}
         />
         <RailLink to="/sites" testid="nav-sites" icon={<IconMapPin />} label={t`Sites`} />
+        <RailLink to="/drafts" testid="nav-drafts" icon={<IconFileDiff />} label={t`Drafts`} />
         <RailLink to="/consoles" testid="nav-consoles" icon={<IconDeviceDesktop />} label={t`Consoles`} />
         {may(me.operator, 'administrator') ? (
           <>

@@ -1,5 +1,5 @@
 import { Trans, useLingui } from '@lingui/react/macro'
-import { Button, NativeSelect, TextInput } from '@mantine/core'
+import { Button, Checkbox, NativeSelect, TextInput } from '@mantine/core'
 import { IconArrowLeft } from '@tabler/icons-react'
 import { type FormEvent, useCallback, useMemo, useRef, useState } from 'react'
 import { Link, useNavigate, useParams } from 'react-router'
@@ -7,9 +7,19 @@ import { type NocProblem, type SiteView, toNocProblem, type Versioned } from '..
 import { useAnnounce } from '../components/Announcer.tsx'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import page from '../pages/page.module.css'
+import face from './face.module.css'
 import { kinds, useLoaded } from './loading.ts'
 import { usePlaces } from './places.tsx'
-import { type PolicyField, policyFields, toPolicy, toValues, type Values } from './policyFields.ts'
+import {
+  INHERIT,
+  inheritedOf,
+  isSame,
+  type PolicyField,
+  policyFields,
+  toPolicy,
+  toValues,
+  type Values,
+} from './policyFields.ts'
 import { may, useFace } from './session.tsx'
 
 const CONCERNS = kinds('site')
@@ -63,7 +73,7 @@ function Editor({ known, reload }: { known: Versioned<SiteView>; reload: () => v
   const { value: site } = begun
   const fields = useMemo(policyFields, [])
   const [values, setValues] = useState(() => toValues(fields, site.policy))
-  const isDirty = fields.some(({ name }) => values[name] !== toValues(fields, site.policy)[name])
+  const isDirty = !isSame(values, toValues(fields, site.policy))
   const isBehind = known.tag !== begun.tag
   const mayChange = may(me.operator, 'administrator', site.organisation, [site.id])
   if (isBehind && !isDirty && !isSaving) {
@@ -249,6 +259,8 @@ function PolicyForm({
   children,
 }: FormProps) {
   const form = useRef<HTMLFormElement>(null)
+  const { t } = useLingui()
+  const inherited = inheritedOf(values)
   const faults = new Map(problem?.faults.map((fault) => [fault.field, fault.message]))
   // A fault of a value that the form does not show still has to be said.
   const isShownAtFields = faults.size > 0 && [...faults.keys()].every((name) => name in values)
@@ -263,19 +275,20 @@ function PolicyForm({
       {fields.map((field) => {
         const common = {
           label: field.label,
-          description: field.hint,
+          description: inherited.includes(field.name) ? t`From the organisation.` : field.hint,
           value: values[field.name] ?? '',
           error: faults.get(field.name),
           'data-testid': `field-${field.name}`,
           required: field.isRequired ?? false,
           withAsterisk: false,
         }
+        const isFixed = isReadOnly || inherited.includes(field.name)
         const set = (value: string) => onChange({ ...values, [field.name]: value })
         return field.kind === 'choice' ? (
           <NativeSelect
             key={field.name}
             {...common}
-            disabled={isReadOnly}
+            disabled={isFixed}
             data={field.choices ?? []}
             onChange={(event) => set(event.currentTarget.value)}
           />
@@ -283,13 +296,33 @@ function PolicyForm({
           <TextInput
             key={field.name}
             {...common}
-            readOnly={isReadOnly}
+            readOnly={isFixed}
             inputMode={field.kind === 'number' ? 'numeric' : 'text'}
             spellCheck={false}
             onChange={(event) => set(event.currentTarget.value)}
           />
         )
       })}
+      <fieldset className={face.choices} disabled={isReadOnly}>
+        <legend>
+          <Trans>From the organisation, not the site's own</Trans>
+        </legend>
+        {fields
+          .filter((field) => field.isInheritable)
+          .map(({ name, label }) => (
+            <Checkbox
+              key={name}
+              label={label}
+              data-testid={`inherit-${name}`}
+              checked={inherited.includes(name)}
+              onChange={(event) => {
+                const others = inherited.filter((one) => one !== name)
+                const next = event.currentTarget.checked ? [...others, name] : others
+                onChange({ ...values, [INHERIT]: next.sort().join() })
+              }}
+            />
+          ))}
+      </fieldset>
       {isShownAtFields ? (
         <ProblemAlert
           problem={{ ...(problem as NocProblem), message: (problem as NocProblem).remedy, remedy: ' ' }}

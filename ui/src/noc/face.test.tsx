@@ -52,6 +52,8 @@ const POLICY = {
   confirm: 'kick_start',
   window_s: 90,
   drift: null,
+  exclude: '',
+  inherit: [],
   unknown_here: 'kept',
 }
 const SITE = { id: 1, organisation: 1, policy: POLICY }

@@ -5,7 +5,7 @@ import { t } from '@lingui/core/macro'
 import type { Policy } from '../backend/noc.ts'
 
 // Written as the NOC reads them, which the catalogue would take for its own.
-const [N, N03, MODEL, SERIAL, MAC] = ['{n}', '{n:03}', '{model}', '{serial}', '{mac}']
+const [N, N03, SITE, MODEL, SERIAL, MAC] = ['{n}', '{n:03}', '{site}', '{model}', '{serial}', '{mac}']
 
 export interface PolicyField {
   name: string
@@ -15,6 +15,8 @@ export interface PolicyField {
   kind: 'text' | 'number' | 'choice'
   choices?: { value: string; label: string }[]
   isRequired?: boolean
+  /** A site may have it from its organisation. */
+  isInheritable?: boolean
   /** What a new site begins with. */
   initial: string
 }
@@ -33,21 +35,31 @@ export function policyFields(): PolicyField[] {
       isRequired: true,
       hint: t`First and last address, as 192.0.2.10-192.0.2.99; several ranges separated by commas.`,
     }),
+    text('exclude', t`Addresses not given out`, {
+      hint: t`As 192.0.2.20-192.0.2.29, 192.0.2.40; IPv6 as well. An administrator may still type one.`,
+    }),
     text('netmask', t`Netmask`, { isRequired: true, initial: '255.255.255.0' }),
     text('gateway', t`Gateway`),
-    text('domain', t`Domain`, { isRequired: true }),
-    text('dns1', t`DNS 1`),
-    text('dns2', t`DNS 2`),
+    text('domain', t`Domain`, { isRequired: true, isInheritable: true }),
+    text('dns1', t`DNS 1`, { isInheritable: true }),
+    text('dns2', t`DNS 2`, { isInheritable: true }),
     text('pool6', t`IPv6 addresses`, { hint: t`As 2001:db8::/64, or a range with its prefix. Empty: none.` }),
     text('gateway6', t`IPv6 gateway`),
     text('host_name', t`Host names`, {
       isRequired: true,
+      isInheritable: true,
       initial: '{model}-{n:03}',
-      hint: t`${N} is a number that is unique at the site, ${N03} with three digits; ${MODEL}, ${SERIAL} and ${MAC} are the appliance's own.`,
+      hint: t`${N} is a number that is unique at the site, ${N03} with three digits; ${SITE} is the site's name, ${MODEL}, ${SERIAL} and ${MAC} are the appliance's own.`,
     }),
-    text('beat_interval_s', t`Seconds between beats`, { kind: 'number', isRequired: true, initial: '60' }),
+    text('beat_interval_s', t`Seconds between beats`, {
+      kind: 'number',
+      isRequired: true,
+      isInheritable: true,
+      initial: '60',
+    }),
     text('confirm', t`Settings are final after`, {
       kind: 'choice',
+      isInheritable: true,
       initial: 'kick_start',
       choices: [
         { value: 'kick_start', label: t`the console's kick-start` },
@@ -57,11 +69,13 @@ export function policyFields(): PolicyField[] {
     text('window_s', t`Seconds until a rollback`, {
       kind: 'number',
       isRequired: true,
+      isInheritable: true,
       initial: '90',
       hint: t`Settings that are not confirmed by then are taken back by the appliance.`,
     }),
     text('drift', t`Settings changed by hand`, {
       kind: 'choice',
+      isInheritable: true,
       choices: [
         { value: '', label: t`as the appliance's image says` },
         { value: 'report', label: t`are reported` },
@@ -71,12 +85,25 @@ export function policyFields(): PolicyField[] {
   ]
 }
 
+/** By the names of the fields; and, under `INHERIT`, the names of those that are the organisation's, with commas between. */
 export type Values = Record<string, string>
+export const INHERIT = 'inherit'
 
 /** What the form shows of a policy. */
 export function toValues(fields: readonly PolicyField[], policy: Policy | null): Values {
   const shown = (field: PolicyField) => (policy ? String(policy[field.name] ?? '') : field.initial)
-  return Object.fromEntries(fields.map((field) => [field.name, shown(field)]))
+  const inherited = policy?.[INHERIT]
+  const values = Object.fromEntries(fields.map((field) => [field.name, shown(field)]))
+  return { ...values, [INHERIT]: Array.isArray(inherited) ? [...inherited].sort().join() : '' }
+}
+
+/** The names of the values that are the organisation's. */
+export function inheritedOf(values: Values): string[] {
+  return (values[INHERIT] ?? '').split(',').filter((name) => name !== '')
+}
+
+export function isSame(a: Values, b: Values): boolean {
+  return Object.keys(a).every((name) => a[name] === b[name])
 }
 
 /** The policy with what the form says; values that the form does not know stay. */
@@ -86,5 +113,5 @@ export function toPolicy(fields: readonly PolicyField[], before: Policy | null, 
     if (kind === 'number') return [name, value === '' ? 0 : Number(value)] as const
     return [name, kind === 'choice' && value === '' ? null : value] as const
   })
-  return { ...before, ...Object.fromEntries(said) }
+  return { ...before, ...Object.fromEntries(said), [INHERIT]: inheritedOf(values) }
 }

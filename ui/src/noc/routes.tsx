@@ -4,6 +4,8 @@ import { AppliancePage } from './AppliancePage.tsx'
 import { AuditPage } from './AuditPage.tsx'
 import { ConsolePage } from './ConsolePage.tsx'
 import { ConsolesPage } from './ConsolesPage.tsx'
+import { DraftPage } from './DraftPage.tsx'
+import { DraftsPage } from './DraftsPage.tsx'
 import { FleetPage } from './FleetPage.tsx'
 import { Frame } from './Frame.tsx'
 import { MePage } from './MePage.tsx'
@@ -20,6 +22,8 @@ export const routes: RouteObject[] = [
       { path: '/alerts', element: <AlertsPage /> },
       { path: '/sites', element: <SitesPage /> },
       { path: '/sites/:id', element: <SitePage /> },
+      { path: '/drafts', element: <DraftsPage /> },
+      { path: '/drafts/:id', element: <DraftPage /> },
       { path: '/consoles', element: <ConsolesPage /> },
       { path: '/consoles/:id', element: <ConsolePage /> },
       { path: '/operators', element: <OperatorsPage /> },

@@ -1,7 +1,17 @@
 // What things of the NOC are called, and how their states look.
 
 import { t } from '@lingui/core/macro'
-import type { Alert, Provisioning, Role, RoleAt, Standing } from '../backend/noc.ts'
+import type {
+  Alert,
+  Draft,
+  DraftRowState,
+  DraftState,
+  Provisioning,
+  Role,
+  RoleAt,
+  Standing,
+  Version,
+} from '../backend/noc.ts'
 import type { Badge } from '../components/badge.ts'
 
 export function provisioningBadge(provisioning: Provisioning): Badge {
@@ -43,6 +53,64 @@ export function standingBadge(state: Standing): Badge {
 export function alertBadge({ kind, closed }: Alert): Badge {
   const text = kind === 'silent' ? t`Silent` : kind === 'never_reported' ? t`Never reported` : t`Site silent`
   return closed === null ? { tone: 'bad', icon: 'warning', text } : { tone: 'idle', icon: 'check', text }
+}
+
+export function draftBadge(state: DraftState): Badge {
+  switch (state) {
+    case 'open':
+      return { tone: 'info', icon: 'ring', text: t`To be decided` }
+    case 'applied':
+      return { tone: 'good', icon: 'check', text: t`Applied` }
+    case 'discarded':
+      return { tone: 'idle', icon: 'dash', text: t`Discarded` }
+  }
+}
+
+export function draftRowBadge(state: DraftRowState): Badge {
+  switch (state) {
+    case 'proposed':
+      return { tone: 'info', icon: 'ring', text: t`Would change` }
+    case 'stale':
+      return { tone: 'warn', icon: 'warning', text: t`Changed otherwise` }
+    case 'waiting':
+      return { tone: 'idle', icon: 'ring', text: t`Waits for a beat` }
+    case 'given':
+      return { tone: 'info', icon: 'half', text: t`Told` }
+    case 'in_force':
+      return { tone: 'good', icon: 'check', text: t`In force` }
+    case 'failed':
+      return { tone: 'bad', icon: 'cross', text: t`Failed` }
+    case 'overtaken':
+      return { tone: 'idle', icon: 'dash', text: t`Overtaken` }
+  }
+}
+
+const ROW_STATES: readonly DraftRowState[] = [
+  'in_force',
+  'given',
+  'waiting',
+  'failed',
+  'proposed',
+  'stale',
+  'overtaken',
+]
+
+/** How the appliances of a draft stand: "3 In force, 1 Failed". */
+export function rowsInWords(rows: Draft['rows']): string {
+  const counted = ROW_STATES.filter((state) => rows[state])
+  return counted.map((state) => `${rows[state]} ${draftRowBadge(state).text}`).join(', ')
+}
+
+export function versionBadge({ state, is_in_force, reason }: Version): Badge {
+  if (is_in_force) return { tone: 'good', icon: 'check', text: t`In force` }
+  switch (state) {
+    case 'applied':
+      return { tone: 'idle', icon: 'check', text: t`Was in force` }
+    case 'signed':
+      return { tone: 'info', icon: 'half', text: t`On its way` }
+    case 'failed':
+      return { tone: 'bad', icon: 'cross', text: reason ? t`Failed: ${reason}` : t`Failed` }
+  }
 }
 
 export function roleName(role: Role): string {

@@ -1,0 +1,113 @@
+import { Trans, useLingui } from '@lingui/react/macro'
+import { Button } from '@mantine/core'
+import { IconFileDiff, IconPlus } from '@tabler/icons-react'
+import { useCallback, useMemo } from 'react'
+import { Link } from 'react-router'
+import type { Draft, Page } from '../backend/noc.ts'
+import { Empty } from '../components/Empty.tsx'
+import { ProblemAlert } from '../components/ProblemAlert.tsx'
+import { StatusBadge } from '../components/StatusBadge.tsx'
+import { When } from '../components/When.tsx'
+import page from '../pages/page.module.css'
+import face from './face.module.css'
+import { useChanges } from './live.ts'
+import { kinds, useList } from './loading.ts'
+import { usePlaces } from './places.tsx'
+import { type Column, Rows } from './Rows.tsx'
+import { may, useFace } from './session.tsx'
+import { draftBadge, rowsInWords } from './words.ts'
+
+const CONCERNS = kinds('draft', 'appliance')
+
+/** Changes of many appliances: those that wait for a decision, and those that were made. */
+export function DraftsPage() {
+  const { t } = useLingui()
+  const { noc, me } = useFace()
+  const { site } = usePlaces()
+  const load = useCallback(
+    (after: string | null, limit: number) => noc.get<Page<Draft>>('/v1/drafts', { after, limit }),
+    [noc],
+  )
+  const list = useList(load)
+  useChanges((changes) => {
+    if (changes === null || CONCERNS(changes) || changes.appliances.length > 0) list.refresh()
+  })
+  const columns = useMemo(
+    (): Column<Draft>[] => [
+      {
+        id: 'title',
+        title: t`Draft`,
+        width: 'minmax(160px, 2fr)',
+        cell: (draft) => <Link to={`/drafts/${draft.id}`}>{draft.title}</Link>,
+        full: (draft) => draft.title,
+      },
+      {
+        id: 'site',
+        title: t`Site`,
+        width: '1fr',
+        cell: (draft) => site(draft.site),
+        full: (draft) => site(draft.site),
+      },
+      {
+        id: 'state',
+        title: t`State`,
+        width: '150px',
+        cell: (draft) => <StatusBadge badge={draftBadge(draft.state)} />,
+      },
+      {
+        id: 'rows',
+        title: t`Appliances`,
+        width: '1.5fr',
+        cell: (draft) => rowsInWords(draft.rows),
+        full: (draft) => rowsInWords(draft.rows),
+      },
+      { id: 'made', title: t`Made`, width: '140px', cell: (draft) => <When at={draft.made} /> },
+    ],
+    [site, t],
+  )
+  return (
+    <div className={face.filling}>
+      <header className={face.tools}>
+        <h1 className={page.title}>
+          <Trans>Drafts</Trans>
+        </h1>
+        <div className={page.grow} />
+        {may(me.operator, 'operator') ? (
+          <Button
+            component={Link}
+            to="/drafts/new"
+            data-testid="draft-add"
+            leftSection={<IconPlus size={15} aria-hidden />}
+          >
+            <Trans>New draft</Trans>
+          </Button>
+        ) : null}
+      </header>
+      {list.problem ? (
+        <div className={face.problem}>
+          <ProblemAlert problem={list.problem} />
+        </div>
+      ) : null}
+      {list.isReady && list.rows.length === 0 ? (
+        <Empty icon={<IconFileDiff size={28} />} title={<Trans>No drafts yet</Trans>}>
+          <Trans>
+            A draft changes many appliances of a site at once. It is reviewed as one difference before
+            anything is changed.
+          </Trans>
+        </Empty>
+      ) : (
+        <Rows
+          label={t`Drafts`}
+          testid="drafts"
+          rows={list.rows}
+          idOf={idOf}
+          columns={columns}
+          hasMore={list.hasMore}
+          onEnd={list.more}
+        />
+      )}
+    </div>
+  )
+}
+
+const idOf = (draft: Draft) => String(draft.id)
