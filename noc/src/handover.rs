@@ -1,11 +1,14 @@
 //! Handing appliances over to another address or NOC: what operators do on both sides (decision 0022).
 
+use crate::audit::{By, Event};
 use crate::clock;
 use crate::config;
 use crate::error::{AsProblem, StoreError, problem};
 use crate::noc::{Inner, Noc};
+use crate::operators::OrganisationId;
+use crate::operators::access::{DEFAULT_ORGANISATION, Place};
 use crate::policy::site::SiteError;
-use crate::store::{handover, transfer};
+use crate::store::{audit, handover, transfer};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use muster_protocol::api::{Problem, Site};
 use muster_protocol::crypto::keys::PublicKey;
@@ -146,6 +149,12 @@ pub enum HandoverError {
     /// A site does not fit.
     #[error("a site does not fit")]
     Site(#[source] SiteError),
+    /// Another customer of this NOC has it.
+    #[error("appliance {} is in the inventory of another organisation of this NOC", .uid.short())]
+    OtherOrganisation {
+        /// Which.
+        uid: Uid,
+    },
     /// Somebody here has its address or host name.
     #[error("another appliance of this NOC holds the address {address} or the host name of {}", .uid.short())]
     Held {
@@ -218,6 +227,9 @@ impl AsProblem for HandoverError {
                 (409, "site_taken", "Sites keep their numbers: hand over to a NOC that does not have others there.")
             }
             HandoverError::Site(error) => return error.problem(),
+            HandoverError::OtherOrganisation { .. } => {
+                (409, "other_organisation", "Name the organisation that has it with --organisation.")
+            }
             HandoverError::Held { .. } => {
                 (409, "address_held", "Release the other appliance, or change this one before it is handed over.")
             }
@@ -262,7 +274,10 @@ impl Noc {
                 Some(open) if open.to != me || open.finished.is_some() => {
                     return Err(HandoverError::UnderWay { noc: open.to.noc });
                 }
-                _ => handover::start(db, clock::now(), &to)?,
+                _ => {
+                    handover::start(db, clock::now(), &to)?;
+                    record(db, "handover.start", &to.noc, serde_json::json!({ "root": to.root.to_base64() }))?;
+                }
             }
             handover::view(db, &me)?.ok_or(HandoverError::None)
         })
@@ -278,8 +293,9 @@ impl Noc {
     pub fn cancel_handover(&self) -> Result<HandoverView, HandoverError> {
         let me = self.inner.as_successor();
         self.inner.store.write_now(move |db| {
-            open(db)?;
+            let to = open(db)?.to;
             handover::end(db, clock::now())?;
+            record(db, "handover.cancel", &to.noc, serde_json::Value::Null)?;
             handover::view(db, &me)?.ok_or(HandoverError::None)
         })
     }
@@ -298,6 +314,7 @@ impl Noc {
                 return Err(HandoverError::LeftBehind { count });
             }
             handover::finish(db, clock::now())?;
+            record(db, "handover.finish", &view.noc, serde_json::json!({ "left_behind": count }))?;
             handover::view(db, &me)?.ok_or(HandoverError::None)
         })
     }
@@ -316,11 +333,26 @@ impl Noc {
         let text = format!("{}\n", BASE64.encode(&signed));
         config::create_private(path, text.as_bytes())
             .map_err(|source| HandoverError::Write { path: path.to_owned(), source })?;
+        // The file holds claim codes: that one was made is known.
+        self.inner.store.write_now(move |db| {
+            let to = open(db)?.to;
+            Ok::<_, HandoverError>(record(db, "handover.export", &to.noc, serde_json::json!({ "appliances": count }))?)
+        })?;
         Ok(count)
     }
 
     /// Takes in what another NOC has exported, whose root is `from`: all of it, or nothing.
     pub fn accept_handover(&self, from: &PublicKey, text: &str) -> Result<TransferReport, HandoverError> {
+        self.accept_handover_to(DEFAULT_ORGANISATION, from, text)
+    }
+
+    /// [`Noc::accept_handover`] into an organisation.
+    pub fn accept_handover_to(
+        &self,
+        organisation: OrganisationId,
+        from: &PublicKey,
+        text: &str,
+    ) -> Result<TransferReport, HandoverError> {
         let signed = BASE64.decode(text.trim().as_bytes()).map_err(|_| HandoverError::BadTransfer)?;
         let json = sign::verify(from, Purpose::Transfer, &signed).map_err(|_| HandoverError::BadTransfer)?;
         let read = serde_json::from_slice::<serde_json::Value>(&json).map_err(|_| HandoverError::BadTransfer)?;
@@ -333,13 +365,29 @@ impl Noc {
             return Err(HandoverError::ForAnother);
         }
         let (Transfer { sites, appliances, .. }, from) = (transfer, *from);
-        self.inner.store.write_now(move |db| transfer::accept(db, clock::now(), &from, &sites, &appliances))
+        self.inner.store.write_now(move |db| {
+            let report = transfer::accept(db, clock::now(), organisation, &from, &sites, &appliances)?;
+            let event = Event::new(Place::organisation(organisation), "handover.accept", "handover");
+            let detail = serde_json::json!({ "from": from.to_base64(), "report": report });
+            audit::record(db, clock::now(), &By::local(), event.with(detail))?;
+            Ok(report)
+        })
     }
 
     fn with_a_port(&self) -> Result<Successor, HandoverError> {
         let me = self.inner.as_successor();
         if me.noc.ends_with(":0") { Err(HandoverError::NoPort) } else { Ok(me) }
     }
+}
+
+fn record(
+    db: &rusqlite::Connection,
+    action: &'static str,
+    to: &str,
+    detail: serde_json::Value,
+) -> Result<(), StoreError> {
+    let event = Event::new(Place::NOC, action, format!("noc:{to}"));
+    audit::record(db, clock::now(), &By::local(), event.with(detail))
 }
 
 fn open(db: &rusqlite::Connection) -> Result<handover::Current, HandoverError> {

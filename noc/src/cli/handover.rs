@@ -1,6 +1,6 @@
 //! `muster-noc handover`: appliances to another address or NOC, without a visit.
 
-use super::{FolderArg, Output, answer, read_text};
+use super::{FolderArg, OrganisationArg, Output, answer, operator, read_text};
 use anyhow::Result;
 use clap::Subcommand;
 use muster_noc::{HandoverView, Noc, read_root};
@@ -40,6 +40,8 @@ pub(super) enum HandoverCommand {
     Accept {
         #[command(flatten)]
         folder: FolderArg,
+        #[command(flatten)]
+        organisation: OrganisationArg,
         /// The root of the NOC that hands over, as `muster-noc voucher root` prints it there.
         #[arg(long)]
         root: String,
@@ -108,9 +110,10 @@ impl HandoverCommand {
                     println!("{} appliances are in {}. It holds their claim codes.", told.appliances, file.display());
                 })
             }
-            HandoverCommand::Accept { folder, root, file, output } => {
+            HandoverCommand::Accept { folder, organisation, root, file, output } => {
                 let (noc, root) = (Noc::open(&folder.dir)?, read_root(&root)?);
-                answer(output, &noc.accept_handover(&root, &read_text(&file)?)?, |told| {
+                let organisation = operator::organisation(&noc, &organisation.organisation)?;
+                answer(output, &noc.accept_handover_to(organisation, &root, &read_text(&file)?)?, |told| {
                     println!(
                         "{} sites added; appliances: {} added, {} updated, {} unchanged.",
                         told.sites, told.added, told.updated, told.unchanged

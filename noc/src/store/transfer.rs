@@ -1,10 +1,10 @@
 //! What one NOC tells another of the appliances that it hands over: collected here, taken in there.
 
 use super::appliances::{self, Appliance, NewAppliance, json};
-use super::{handover, holdings, restored, sites, word};
+use super::{fleet, handover, holdings, organisations, restored, sites, word};
 use crate::error::StoreError;
 use crate::handover::{HandoverError, TransferReport, TransferredAppliance};
-use crate::operators::access::DEFAULT_ORGANISATION;
+use crate::operators::OrganisationId;
 use crate::policy::allocation::Allocation;
 use crate::policy::site::Policy;
 use muster_protocol::api::{Provisioning, Site};
@@ -46,32 +46,38 @@ pub(crate) fn collect(db: &Connection) -> Result<(Vec<Site>, Vec<TransferredAppl
 pub(crate) fn accept(
     db: &Connection,
     now: u64,
+    organisation: OrganisationId,
     from: &PublicKey,
     sites: &[Site],
     appliances: &[TransferredAppliance],
 ) -> Result<TransferReport, HandoverError> {
     let mut report = TransferReport::default();
     for site in sites {
-        report.sites += usize::from(accept_site(db, site)?);
+        report.sites += usize::from(accept_site(db, organisation, site)?);
     }
     for one in appliances {
+        let place = fleet::place_of(db, &one.uid)?;
+        if place.is_some_and(|place| place.organisation != Some(organisation)) {
+            return Err(HandoverError::OtherOrganisation { uid: one.uid });
+        }
         accept_appliance(db, now, one, &mut report)?;
+        appliances::set_organisation(db, &one.uid, organisation)?;
     }
     handover::welcome(db, now, from)?;
     Ok(report)
 }
 
 /// Sites keep their numbers: grants in force name them, and by them appliances know whom to tell their settings.
-fn accept_site(db: &Connection, site: &Site) -> Result<bool, HandoverError> {
+fn accept_site(db: &Connection, organisation: OrganisationId, site: &Site) -> Result<bool, HandoverError> {
     if let Some(known) = sites::find(db, site.id)? {
-        if known.name == site.name {
+        if known.name == site.name && organisations::of_site(db, site.id)? == Some(organisation) {
             return Ok(false);
         }
         return Err(HandoverError::SiteTaken { site: site.id, ours: known.name, theirs: site.name.clone() });
     }
     // What it had from its organisation there comes along as its own.
     let own = Site { inherit: Vec::new(), ..site.clone() };
-    let added = sites::add_to(db, DEFAULT_ORGANISATION, &Policy::of(own)?)?;
+    let added = sites::add_to(db, organisation, &Policy::of(own)?)?;
     db.execute("UPDATE sites SET id = ?2 WHERE id = ?1", params![added.id.0, site.id.0])?;
     Ok(true)
 }

@@ -260,6 +260,42 @@ async fn what_is_wrong_with_an_offer_or_a_transfer_is_told_and_changes_nothing()
 }
 
 #[tokio::test]
+async fn a_hand_over_comes_into_the_organisation_that_is_named_and_is_in_the_audit_log() {
+    let mut home = Home::of(1).await;
+    let there = World::new().await;
+    let root = there.administrator().await;
+    let acme = there.noc.add_organisation("acme", "Acme").expect("added").id;
+    home.world.noc.hand_over(Some(&there.noc.handover_offer().expect("offered"))).expect("begun");
+    home.beat(0, None).await;
+    let (text, from) = (home.export("to").1, home.world.noc.root());
+    assert_eq!(there.noc.accept_handover_to(acme, &from, &text).expect("accepted").added, 1);
+    let shown = root.get(&format!("/v1/appliances/{}", home.uid(0))).await.good();
+    assert_eq!(shown["organisation"], serde_json::json!(acme));
+    assert_eq!(root.get("/v1/sites").await.good()["items"][0]["organisation"], serde_json::json!(acme));
+    // For another organisation its site is another one.
+    assert_eq!(refusal(there.noc.accept_handover(&from, &text)), "site_taken");
+    let accepted = root.get("/v1/audit?action=handover.").await.good();
+    assert_eq!(accepted["items"][0]["organisation"], serde_json::json!(acme));
+    home.world.noc.cancel_handover().expect("called off");
+    let here = home.world.administrator().await.get("/v1/audit?action=handover.").await.good();
+    let actions: Vec<_> = here["items"].as_array().expect("rows").iter().map(|row| row["action"].clone()).collect();
+    assert_eq!(actions, ["handover.cancel", "handover.export", "handover.start"].map(serde_json::Value::from));
+}
+
+#[tokio::test]
+async fn an_appliance_of_another_customer_is_not_taken_in() {
+    let mut home = Home::of(1).await;
+    let there = World::new().await;
+    let acme = there.noc.add_organisation("acme", "Acme").expect("added").id;
+    home.world.noc.hand_over(Some(&there.noc.handover_offer().expect("offered"))).expect("begun");
+    home.beat(0, None).await;
+    let (text, from) = (home.export("to").1, home.world.noc.root());
+    there.import(std::slice::from_ref(&home.devices[0]));
+    assert_eq!(refusal(there.noc.accept_handover_to(acme, &from, &text)), "other_organisation");
+    assert!(there.noc.sites().expect("listed").is_empty(), "nothing of it was taken in");
+}
+
+#[tokio::test]
 async fn appliances_can_be_given_back() {
     let mut home = Home::of(1).await;
     let there = World::new().await;
