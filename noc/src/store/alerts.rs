@@ -1,12 +1,14 @@
 //! Alerts, and what the status daemon needs to go on after a restart.
 
 use super::appliances::set_health;
-use super::{from_word, word};
+use super::{audit, from_word, organisations, word};
+use crate::audit::{By, Event};
 use crate::error::StoreError;
+use crate::operators::access::Place;
 use muster_protocol::api::{Alert, AlertKind};
 use muster_protocol::beat_watch::{AlertId, Input, Output};
 use muster_protocol::id::{ConsoleId, SiteId, Uid};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// Closed alerts older than this are no longer listed.
 const LISTED_S: u64 = 90 * 86_400;
@@ -18,10 +20,15 @@ pub(crate) fn apply(db: &Connection, now: u64, outputs: &[Output]) -> Result<(),
             Output::Health { uid, health } => set_health(db, uid, *health)?,
             Output::Open(id, alert) => {
                 let revision = super::next_revision(db)?;
-                db.prepare_cached(
-                    "INSERT OR IGNORE INTO alerts (id, site, kind, opened, revision) VALUES (?1, ?2, ?3, ?4, ?5)",
-                )?
-                .execute(params![id.0, alert.site.0, word(&alert.kind), now, revision])?;
+                let opened = db
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO alerts (id, site, kind, opened, revision) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )?
+                    .execute(params![id.0, alert.site.0, word(&alert.kind), now, revision])?;
+                if opened > 0 {
+                    let detail = serde_json::json!({ "kind": alert.kind, "appliances": alert.uids });
+                    record(db, now, *id, alert.site, "alert.open", detail)?;
+                }
                 for uid in &alert.uids {
                     attach(db, *id, uid)?;
                 }
@@ -31,13 +38,31 @@ pub(crate) fn apply(db: &Connection, now: u64, outputs: &[Output]) -> Result<(),
                 touch(db, *alert)?;
             }
             Output::Close(id) => {
-                db.prepare_cached("UPDATE alerts SET closed = coalesce(closed, ?2) WHERE id = ?1")?
-                    .execute(params![id.0, now])?;
+                let sql = "UPDATE alerts SET closed = ?2 WHERE id = ?1 AND closed IS NULL RETURNING site";
+                let site: Option<u32> =
+                    db.prepare_cached(sql)?.query_row(params![id.0, now], |row| row.get(0)).optional()?;
+                if let Some(site) = site {
+                    record(db, now, *id, SiteId(site), "alert.close", serde_json::Value::Null)?;
+                }
                 touch(db, *id)?;
             }
         }
     }
     Ok(())
+}
+
+/// What the daemon does is in the audit log like what people do about it.
+fn record(
+    db: &Connection,
+    now: u64,
+    alert: AlertId,
+    site: SiteId,
+    action: &'static str,
+    detail: serde_json::Value,
+) -> Result<(), StoreError> {
+    let place = Place { organisation: organisations::of_site(db, site)?, site: Some(site) };
+    let event = Event::new(place, action, format!("alert:{}", alert.0));
+    audit::record(db, now, &By::noc(), event.with(detail))
 }
 
 /// The stored state as the status daemon takes it in, and the number of the last alert.

@@ -1,8 +1,10 @@
 //! The message queue: what waits for consoles, and what became of it (decision 0027).
 
-use super::{from_word, word};
+use super::{audit, consoles, from_word, word};
 use crate::api::{Page, Window};
+use crate::audit::{By, Event};
 use crate::error::StoreError;
+use crate::operators::access::Place;
 use crate::queue::{MessageView, Standing};
 use muster_protocol::id::ConsoleId;
 use muster_protocol::queue::{
@@ -108,7 +110,7 @@ pub(crate) fn report(
     for report in reports {
         let finished = (report.state != MessageState::Taken).then_some(now);
         let answer = report.answer.as_deref().filter(|answer| answer.len() <= MAX_ANSWER).map(|a| plain(a, MAX_ANSWER));
-        changed += statement.execute(params![
+        let kept = statement.execute(params![
             console.0,
             report.number.0,
             word(&report.state),
@@ -118,6 +120,18 @@ pub(crate) fn report(
             plain(&report.detail, MAX_DETAIL),
             answer
         ])?;
+        if kept > 0 {
+            let action = match report.state {
+                MessageState::Taken => "queue.taken",
+                MessageState::Done => "queue.done",
+                MessageState::Failed => "queue.failed",
+            };
+            let place = consoles::organisation(db, console)?.map_or(Place::NOC, Place::organisation);
+            let event = Event::new(place, action, format!("console:{console} message:{}", report.number));
+            let detail = serde_json::json!({ "code": plain(&report.code, MAX_CODE) });
+            audit::record(db, now, &By::console(console), event.with(detail))?;
+        }
+        changed += kept;
     }
     if changed > 0 {
         super::next_revision(db)?;

@@ -139,6 +139,11 @@ async fn what_a_console_reports_only_ever_goes_on() {
     assert_eq!((ended.state, ended.code.len(), ended.detail.len()), (Standing::Failed, 64, 500));
     // A number that was never given out is nobody's.
     bench.report(vec![says(MessageNumber(1), MessageState::Done)]).await;
+    let root = bench.world.administrator().await;
+    let page = root.get("/v1/audit?action=queue.").await.good();
+    let recorded: Vec<_> = page["items"].as_array().expect("rows").iter().map(|row| row["action"].clone()).collect();
+    let wanted = ["queue.failed", "queue.send", "queue.done", "queue.taken", "queue.send"];
+    assert_eq!(recorded, wanted.map(serde_json::Value::from), "each once");
     let many = vec![says(number, MessageState::Done); MOST_MESSAGES + 1];
     let refused = bench.console.http.post_nothing("console/queue/reports", &MessageReports { items: many }).await;
     assert_eq!(code(refused), "too_many");

@@ -72,6 +72,15 @@ async fn silence_opens_one_alert_which_outlives_a_restart_and_beats_close_it() {
     assert!(console.http.get::<Vec<Alert>>("console/alerts?open=true").await.expect("alerts").is_empty());
     let all: Vec<Alert> = console.http.get("console/alerts").await.expect("alerts");
     assert_eq!((all.len(), all[0].id, all[0].closed.is_some()), (1, alert.id, true));
+    let mut actions = Vec::new();
+    let each = |record: muster_noc::Record| {
+        if record.subject == format!("alert:{}", alert.id) {
+            actions.push((record.actor, record.action));
+        }
+        true
+    };
+    world.noc.each_audit(each).expect("read");
+    assert_eq!(actions, ["alert.open", "alert.close"].map(|action| ("noc".to_owned(), action.to_owned())));
     world.running.shutdown().await;
 }
 
