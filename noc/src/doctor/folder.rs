@@ -61,7 +61,7 @@ pub(super) fn keys(path: &Path, findings: &mut Vec<Finding>) -> Option<Keys> {
 fn authority_end(authority: &Authority) -> Finding {
     let (end, now) = (authority.not_after(), clock::now());
     let days = end.saturating_sub(now) / 86_400;
-    let remedy = "Move to a NOC with a new CA by `muster-noc handover` while this one is trusted.";
+    let remedy = "Change the keys with `muster-noc restore --new-keys` while this CA is trusted.";
     match end {
         end if end <= now => Finding::error("ca", "the CA's certificate has ended: nobody trusts this NOC", remedy),
         _ if days < CA_DAYS => Finding::warning("ca", format!("the CA's certificate ends in {days} days"), remedy),
