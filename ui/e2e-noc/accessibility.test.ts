@@ -76,7 +76,7 @@ before(async () => {
     )
     insert.run(901, 2, 'silent', null, null, '', '')
     insert.run(
-      2,
+      902,
       3,
       'site',
       null,
