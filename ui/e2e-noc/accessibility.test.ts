@@ -22,8 +22,8 @@ const SCREENS: [name: string, login: string, path: string, ...visits: Visit[]][]
     (page) => page.getByText('192.0.2').or(page.getByText('No beats in the last 24 hours')).first().waitFor(),
   ],
   ['appliance, unknown', 'anna@acme', '/appliances/NOBODY', see('empty')],
-  ['alerts', 'anna@acme', '/alerts', see('alert-1')],
-  ['alerts, acknowledging', 'anna@acme', '/alerts', click('acknowledge-1'), see('note')],
+  ['alerts', 'anna@acme', '/alerts', see('alert-901')],
+  ['alerts, acknowledging', 'anna@acme', '/alerts', click('acknowledge-901'), see('note')],
   ['alerts, none', 'nora@empty', '/alerts', see('empty')],
   ['appliances, none', 'nora@empty', '/', see('empty')],
   ['sites', 'root', '/sites', see('sites')],
@@ -112,9 +112,9 @@ before(async () => {
     const insert = db.prepare(
       'INSERT INTO alerts (id, site, kind, opened, closed, acknowledged, acknowledged_by, note, revision) VALUES (?, ?, ?, 1790000000, ?, ?, ?, ?, 1)',
     )
-    insert.run(1, 2, 'silent', null, null, '', '')
+    insert.run(901, 2, 'silent', null, null, '', '')
     insert.run(
-      2,
+      902,
       3,
       'site',
       null,
@@ -122,9 +122,9 @@ before(async () => {
       'anna@acme',
       'The line is down, the provider works on it. '.repeat(6),
     )
-    insert.run(3, 2, 'never_reported', 1790009000, null, '', '')
+    insert.run(903, 2, 'never_reported', 1790009000, null, '', '')
     const link = db.prepare('INSERT INTO alert_appliances (alert, appliance) VALUES (?, ?)')
-    for (const [n, row] of uids.entries()) link.run(n === 0 ? 1 : 2, row.id as number)
+    for (const [n, row] of uids.entries()) link.run(n === 0 ? 901 : 902, row.id as number)
   })
 })
 after(() => world.close())

@@ -140,12 +140,13 @@ export class World {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
+  /** With nothing applied, so that the status daemon does not wait for beats of what only stands in the database. */
   private fill(): void {
     this.database((db) => {
       const site = db.prepare("SELECT id FROM sites WHERE name = 'Bern'").get()?.id as number
       const insert = db.prepare(
         `INSERT INTO appliances (uid, mac, serial, model, claim, organisation, site, seq, applied, settings, provisioning, health,
-         revision) VALUES (?, ?, ?, 'Mail', '', 2, ?, 1, 1, ?, 'configured', ?, 1)`,
+         revision) VALUES (?, ?, ?, 'Mail', '', 2, ?, 1, 0, ?, 'configured', ?, 1)`,
       )
       for (let n = 0; n < ROWS; n++) {
         const name =
