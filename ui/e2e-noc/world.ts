@@ -168,7 +168,13 @@ export class World {
   }
 
   private run(program: string, words: string[], input = '', more: NodeJS.ProcessEnv = {}): string {
-    const options = { input, env: { ...this.env(), ...more }, encoding: 'utf8', timeout: 60_000, maxBuffer: 64 << 20 } as const
+    const options = {
+      input,
+      env: { ...this.env(), ...more },
+      encoding: 'utf8',
+      timeout: 60_000,
+      maxBuffer: 64 << 20,
+    } as const
     return execFileSync(join(PROGRAMS, program), words, { ...options, stdio: ['pipe', 'pipe', 'pipe'] })
   }
 

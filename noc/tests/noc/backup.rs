@@ -72,10 +72,8 @@ async fn a_backup_under_load_holds_all_that_was_acknowledged_before_it_and_goes_
             }
             assert!(!copy.with_extension("sqlite-wal").exists(), "one file, complete");
             let newest = "SELECT max(version) FROM refinery_schema_history";
-            let newest: u32 = Connection::open(&copy)
-                .expect("opens")
-                .query_row(newest, [], |row| row.get(0))
-                .expect("a version");
+            let newest: u32 =
+                Connection::open(&copy).expect("opens").query_row(newest, [], |row| row.get(0)).expect("a version");
             assert_eq!(report["schema"], newest);
             for entry in std::fs::read_dir(&to).expect("a folder") {
                 let path = entry.expect("an entry").path();
