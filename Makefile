@@ -16,6 +16,7 @@ BENCH_APPLIANCES ?= 100 1000 4000 10000
 FUZZ_SECONDS ?= 10
 FUZZ_TARGETS ?=
 RUNS ?= 20
+INVENTORY ?= 100000
 SOAK_MINUTES ?= 60
 SOAK_APPLIANCES ?= 100
 SIMULATIONS ?= 100000
@@ -45,7 +46,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run practice test lint fmt ui rust face contract fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-peers bench-agent agent model soak soak-power soak-agent simulate soak-simulate deny setup-run setup-test setup-bench setup-agent programs bindings icons oui clean
+.PHONY: help run practice test lint fmt ui rust face contract fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-noc bench-peers bench-agent agent model soak soak-power soak-agent simulate soak-simulate deny setup-run setup-test setup-bench setup-agent programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -122,6 +123,7 @@ screenshot: e2e ## docs/screenshot.png from the end-to-end test
 
 bench: setup-test programs ## a short run of the benchmarks, unoptimised: shows that they work
 	$(TARGET)/debug/bench-job --appliances 100 --operations 50
+	$(TARGET)/debug/bench-noc --inventory 2000 --clients 20 --seconds 2
 	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/debug/bench-discovery --appliances 300 --runs 1 --arp-scan-runs 0
 
 bench-job: setup-test ## from first ping to first beat for BENCH_APPLIANCES (100 1000 4000 10000), one JSON line each
@@ -131,6 +133,10 @@ bench-job: setup-test ## from first ping to first beat for BENCH_APPLIANCES (100
 bench-discovery: setup-test setup-bench ## RUNS (20) discoveries of 1,000 and 4,000 appliances at 0, 10 and 30 % loss, and arp-scan's (root)
 	cargo build --locked --release -p muster-console -p system-tests --bin muster --bin fleet --bin bench-discovery
 	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/release/bench-discovery --runs $(RUNS)
+
+bench-noc: setup-test ## plans and grants, pages and many operators' programs at once, with INVENTORY (100,000) appliances, one JSON line
+	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
+	$(TARGET)/release/bench-noc --inventory $(INVENTORY)
 
 bench-peers: setup-test setup-bench ## the same settings by Muster, an Ansible playbook and a parallel ssh loop (root, network namespaces)
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
