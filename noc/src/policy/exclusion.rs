@@ -25,7 +25,7 @@ impl Exclusion {
     pub(crate) fn parse(text: &str) -> Result<Exclusion, ExclusionError> {
         let mut exclusion = Exclusion::default();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let bad = || ExclusionError::Form(part.chars().take(128).flat_map(char::escape_debug).collect());
+            let bad = || ExclusionError::Form(part.chars().take(64).flat_map(char::escape_debug).collect());
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let first: IpAddr = first.trim().parse().map_err(|_| bad())?;
             let last: IpAddr = last.trim().parse().map_err(|_| bad())?;
@@ -42,7 +42,8 @@ impl Exclusion {
             }
             ranges.push((from, to));
         }
-        Ok(exclusion)
+        let Exclusion { v4, v6 } = exclusion;
+        Ok(Exclusion { v4: tidied(v4), v6: tidied(v6) })
     }
 
     /// What is left of ranges of IPv4 addresses.
@@ -59,19 +60,40 @@ impl Exclusion {
     }
 }
 
-fn subtract(mut ranges: Vec<(u128, u128)>, excluded: &[(u128, u128)]) -> Vec<(u128, u128)> {
-    for &(from, to) in excluded {
-        ranges = ranges
-            .into_iter()
-            .flat_map(|(first, last)| {
-                let below = (first < from).then(|| (first, last.min(from.saturating_sub(1))));
-                let above = (last > to).then(|| (first.max(to.saturating_add(1)), last));
-                [below, above]
-            })
-            .flatten()
-            .collect();
+/// One pass over both, which are in order and apart from each other.
+fn subtract(ranges: Vec<(u128, u128)>, excluded: &[(u128, u128)]) -> Vec<(u128, u128)> {
+    let mut left = Vec::with_capacity(ranges.len() + excluded.len());
+    for (mut first, last) in ranges {
+        let begin = excluded.partition_point(|&(_, to)| to < first);
+        let mut is_over = false;
+        for &(from, to) in excluded[begin..].iter().take_while(|&&(from, _)| from <= last) {
+            if from > first {
+                left.push((first, from - 1));
+            }
+            if to >= last {
+                is_over = true;
+                break;
+            }
+            first = to + 1;
+        }
+        if !is_over {
+            left.push((first, last));
+        }
     }
-    ranges
+    left
+}
+
+/// In order, and none touching another.
+fn tidied(mut ranges: Vec<(u128, u128)>) -> Vec<(u128, u128)> {
+    ranges.sort_unstable();
+    let mut tidy: Vec<(u128, u128)> = Vec::with_capacity(ranges.len());
+    for (from, to) in ranges {
+        match tidy.last_mut() {
+            Some(last) if from <= last.1.saturating_add(1) => last.1 = last.1.max(to),
+            _ => tidy.push((from, to)),
+        }
+    }
+    tidy
 }
 
 #[cfg(test)]
@@ -85,6 +107,10 @@ mod tests {
         assert_eq!(cut("0.0.0.15"), [(10, 14), (16, 20), (30, 40)]);
         assert_eq!(cut("0.0.0.10-0.0.0.12,0.0.0.20"), [(13, 19), (30, 40)]);
         assert_eq!(cut("0.0.0.5 - 0.0.0.35"), [(36, 40)]);
+        assert_eq!(
+            cut("0.0.0.39,0.0.0.12-0.0.0.13,0.0.0.13-0.0.0.14,0.0.0.15"),
+            [(10, 11), (16, 20), (30, 38), (40, 40)]
+        );
         assert_eq!(cut("0.0.0.0-255.255.255.255"), []);
         let v6 = Exclusion::parse("::-::ffff, 0.0.0.10").expect("good").of_v6(&[(0, u128::MAX)]);
         assert_eq!(v6, [(0x1_0000, u128::MAX)]);

@@ -31,7 +31,7 @@ pub(crate) enum Pool6Error {
 
 impl Pool6 {
     pub(crate) fn parse(text: &str) -> Result<Pool6, Pool6Error> {
-        let bad = || Pool6Error::Form(text.trim().chars().take(128).flat_map(char::escape_debug).collect());
+        let bad = || Pool6Error::Form(text.trim().chars().take(64).flat_map(char::escape_debug).collect());
         let (parts, prefix) = text.rsplit_once('/').ok_or_else(bad)?;
         let first = parts.split([',', '-']).next().unwrap_or_default();
         let written = Network6::parse(&format!("{first}/{prefix}")).ok_or_else(bad)?;

@@ -292,6 +292,7 @@ impl Seeds {
         add("pool", "192.0.2.20-192.0.2.21, 192.0.2.10 - 192.0.2.11,192.0.2.30");
         add("host-name", "{model}-{serial}-{mac}-{n:03}");
         add("counters", "# of today\nmail.delivered 1200\nmail.queued\t7.5\nqueue/depth -3e2\n");
+        add("exclusion", "192.0.2.20-192.0.2.29, 192.0.2.40,2001:db8::5-2001:db8::9");
         add("words", "key_unknown");
         let s = keys::settings6("mail-01");
         let lines = [s.host_name, s.domain, s.address, s.netmask, s.gateway, s.dns1, s.dns2, s.address6, s.gateway6];

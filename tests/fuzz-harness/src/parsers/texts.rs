@@ -4,6 +4,7 @@ use crate::allocation::Limit;
 use crate::keys::MAC;
 use crate::reached;
 use crate::rooms::counters::{self, MAX_COUNTERS, MAX_NAME};
+use crate::rooms::exclusion::Exclusion;
 use crate::rooms::host_name::{HostNameTemplate, NameFor};
 use crate::rooms::invite::Invite;
 use crate::rooms::pool::Pool;
@@ -23,7 +24,7 @@ use std::str::FromStr;
 const LIMIT: Limit = Limit { each: 64, base: 4_096 };
 
 /// What the first byte chooses. Seeds are named after these.
-pub const TEXTS: [(&str, fn(&str) -> bool); 13] = [
+pub const TEXTS: [(&str, fn(&str) -> bool); 14] = [
     ("uid", shown::<Uid>),
     ("mac", shown::<Mac>),
     ("request", shown::<RequestId>),
@@ -37,6 +38,7 @@ pub const TEXTS: [(&str, fn(&str) -> bool); 13] = [
     ("counters", application_counters),
     ("words", words),
     ("pool6", pool6),
+    ("exclusion", exclusion),
 ];
 
 /// The first byte chooses the kind of text.
@@ -128,10 +130,10 @@ fn pool(text: &str) -> bool {
             }
         };
         accepted = true;
-        assert!(pool.contains(pool.first()) && pool.len() >= 1 && pool.len() <= 1 << 24);
-        assert_eq!(pool.next(0, |_| true), Some(pool.first()));
-        let last = pool.next(pool.first(), |address| address != pool.first());
-        assert!(last.is_none_or(|next| next > pool.first() && pool.contains(next)));
+        assert!(pool.contains(pool.network()) && pool.len() >= 1 && pool.len() <= 1 << 24);
+        assert_eq!(pool.next(0, |_| true), Some(pool.network()));
+        let last = pool.next(pool.network(), |address| address != pool.network());
+        assert!(last.is_none_or(|next| next > pool.network() && pool.contains(next)));
     }
     accepted
 }
@@ -146,6 +148,21 @@ fn pool6(text: &str) -> bool {
     let next = pool.next(first, |address| address != first);
     assert!(next.is_none_or(|next| next > first && pool.contains(next) && pool.network().contains(next.into())));
     true
+}
+
+/// What is cut out of everything is what is left out of it, and nothing else.
+fn exclusion(text: &str) -> bool {
+    let exclusion = match LIMIT.hold(text.len(), || Exclusion::parse(text)) {
+        Ok(exclusion) => exclusion,
+        Err(error) => return printable(&error),
+    };
+    let left = LIMIT.hold(text.len(), || exclusion.of_v6(&[(0, u128::MAX)]));
+    assert!(left.iter().all(|(first, last)| first <= last), "no range is backwards");
+    assert!(left.windows(2).all(|pair| pair[0].1 < pair[1].0), "in order, none touches another");
+    for (first, last) in exclusion.of_v4(&[(0, u32::MAX)]) {
+        assert_eq!(exclusion.of_v4(&[(first, last)]), [(first, last)], "what is left is left");
+    }
+    !left.is_empty()
 }
 
 fn host_name(text: &str) -> bool {
