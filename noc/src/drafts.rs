@@ -46,6 +46,7 @@ pub struct DraftSpec {
 }
 
 /// What a draft changes.
+#[expect(clippy::large_enum_variant, reason = "one is read, once for each draft")]
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DraftChanges {
