@@ -45,6 +45,8 @@ impl World {
             confirm,
             window_s: 30,
             drift: None,
+            exclude: String::new(),
+            inherit: Vec::new(),
         };
         let site = noc.add_site(site).expect("a site");
         let running = noc.serve(loopback).await.expect("serves");

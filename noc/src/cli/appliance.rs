@@ -9,6 +9,7 @@ use muster_protocol::instruction::Act;
 use muster_protocol::parameters::RawSettings;
 use muster_protocol::text::printable;
 
+#[expect(clippy::large_enum_variant, reason = "one command is read, once")]
 #[derive(Subcommand)]
 pub(super) enum ApplianceCommand {
     /// List the appliances.

@@ -8,6 +8,7 @@ use muster_protocol::id::Uid;
 use muster_protocol::text::printable;
 use serde::Serialize;
 
+#[expect(clippy::large_enum_variant, reason = "one command is read, once")]
 #[derive(Subcommand)]
 pub(super) enum DraftCommand {
     /// Draft what the site's policy gives now to appliances that have something else.
