@@ -445,10 +445,14 @@ fn rows_for(db: &Connection, spec: &DraftSpec) -> Result<Vec<NewRow>, DraftError
             let layers = policies::layers(db, site)?;
             let mut rows = Vec::new();
             for row in preview::of_site(db, &layers, clock::now())? {
-                if let (Some(_), Some(wanted), false) = (&row.current, row.settings, row.changes.is_empty())
-                    && let Some(new) = row_for(db, spec.site, &row.uid, |_| wanted).ok()
-                {
-                    rows.push(new);
+                let (Some(_), Some(wanted), false) = (&row.current, row.settings, row.changes.is_empty()) else {
+                    continue;
+                };
+                match row_for(db, spec.site, &row.uid, |_| wanted) {
+                    Ok(new) => rows.push(new),
+                    // What cannot be changed is nothing that the policy says of it.
+                    Err(DraftError::Row { .. }) => {}
+                    Err(other) => return Err(other),
                 }
             }
             Ok(rows)

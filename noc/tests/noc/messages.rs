@@ -53,7 +53,7 @@ async fn a_message_goes_out_and_what_came_of_it_is_told() {
     assert_eq!((listed["state"].as_str(), &listed["answer"]), (Some("done"), &Value::Null), "too long for a list");
     assert_eq!(bench.root.get(&location).await.good()["answer"].as_str().map(str::len), Some(5_000));
     assert_eq!(bench.root.delete(&location).await.code(), "message_taken");
-    let log = bench.root.get("/v1/audit?action=queue.").await.good();
+    let log = bench.root.get("/v1/audit?action=queue.send").await.good();
     assert_eq!(log["items"][0]["actor"], "operator:1:root", "{log}");
 }
 
