@@ -84,7 +84,15 @@ const SCREENS: [name: string, login: string, path: string, ...visits: Visit[]][]
   ['audit', 'root', '/audit', (page) => page.locator('[data-row]').first().waitFor()],
   ['consoles, inviting', 'root', '/consoles', click('invite'), see('invite-form')],
   ['console, revoking', 'root', '/consoles/1', click('revoke'), see('revoke-sure')],
-  ['oneself, making a token', 'vera@acme', '/me', click('token-add'), see('token-form')],
+  [
+    'oneself, making a token',
+    'vera@acme',
+    '/me',
+    // What comes above moves the button.
+    (page) => page.getByText('This session').waitFor(),
+    click('token-add'),
+    see('token-form'),
+  ],
   ['oneself', 'vera@acme', '/me', (page) => page.getByText('This session').waitFor()],
 ]
 

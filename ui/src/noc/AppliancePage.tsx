@@ -161,7 +161,8 @@ function Details({ row }: { row: Appliance }) {
       <Versions
         uid={row.uid}
         mayGoBack={
-          row.provisioning === 'configured' &&
+          row.settings !== null &&
+          ['configured', 'granted', 'failed'].includes(row.provisioning) &&
           row.site !== null &&
           may(me.operator, 'operator', row.organisation, [row.site])
         }
