@@ -36,7 +36,7 @@ export function Versions({ uid, mayGoBack }: Props) {
   })
   if (list.isReady && list.rows.length === 0) return null
   return (
-    <section className={page.card} aria-label={t`Versions`}>
+    <section className={`${page.card} ${face.below}`} aria-label={t`Versions`}>
       <div className={page.cardHead}>
         <h2>
           <Trans>Versions</Trans>
