@@ -13,6 +13,7 @@ use crate::store::{self, beats};
 use crate::tls::ServerConfigError;
 use crate::watch::{Daemon, Notice};
 use axum_server::Handle;
+use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use muster_protocol::api::{Health, Problem};
 use muster_protocol::beat_watch::Rules;
@@ -175,7 +176,8 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
             }
         });
     }
-    let acceptor = RustlsAcceptor::new(tls.clone()).handshake_timeout(HANDSHAKE);
+    // An answer in two parts would wait for the client's delayed acknowledgement of the first: 40 ms.
+    let acceptor = RustlsAcceptor::new(tls.clone()).handshake_timeout(HANDSHAKE).acceptor(NoDelayAcceptor::new());
     let mut server = axum_server::from_tcp(listener)
         .map_err(|source| ServeError::Listen { address: listen, source })?
         .acceptor(acceptor)
