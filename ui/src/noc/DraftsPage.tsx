@@ -23,7 +23,8 @@ const CONCERNS = kinds('draft', 'appliance')
 export function DraftsPage() {
   const { t } = useLingui()
   const { noc, me } = useFace()
-  const { site } = usePlaces()
+  const { site, sites } = usePlaces()
+  const mayMake = sites.some(({ id, organisation }) => may(me.operator, 'operator', organisation, [id]))
   const load = useCallback(
     (after: string | null, limit: number) => noc.get<Page<Draft>>('/v1/drafts', { after, limit }),
     [noc],
@@ -72,7 +73,7 @@ export function DraftsPage() {
           <Trans>Drafts</Trans>
         </h1>
         <div className={page.grow} />
-        {may(me.operator, 'operator') ? (
+        {mayMake ? (
           <Button
             component={Link}
             to="/drafts/new"
