@@ -99,8 +99,11 @@ impl Faults {
     }
 }
 
-/// The rows of a table with their lines, the cells in the order of `columns`; those of a column that is absent are empty.
-fn rows_of(csv: &str, columns: &[&str], most: usize, faults: &mut Faults) -> Vec<(u64, Vec<String>)> {
+/// A row: its cells in the order of the columns, none of a column that is absent.
+type Cells = Vec<Option<String>>;
+
+/// The rows of a table with their lines.
+fn rows_of(csv: &str, columns: &[&str], most: usize, faults: &mut Faults) -> Vec<(u64, Cells)> {
     let text = plain_lines(csv);
     let mut reader = csv_reader(&text);
     let places: Vec<Option<usize>> = match reader.headers() {
@@ -124,10 +127,7 @@ fn rows_of(csv: &str, columns: &[&str], most: usize, faults: &mut Faults) -> Vec
             Ok(record) if record.iter().all(str::is_empty) => {}
             Ok(record) => {
                 let line = record.position().map_or(0, csv::Position::line);
-                let value = |place: &Option<usize>| {
-                    let text = place.and_then(|column| record.get(column)).unwrap_or_default();
-                    text.strip_prefix('\'').unwrap_or(text).to_owned()
-                };
+                let value = |place: &Option<usize>| place.map(|at| unmarked(record.get(at).unwrap_or_default()));
                 rows.push((line, places.iter().map(value).collect()));
             }
             Err(error) => {
@@ -143,8 +143,9 @@ fn rows_of(csv: &str, columns: &[&str], most: usize, faults: &mut Faults) -> Vec
     rows
 }
 
-fn cell(row: &[String], at: usize) -> String {
-    row.get(at).cloned().unwrap_or_default()
+/// A cell; empty where there is none.
+fn cell(row: &[Option<String>], at: usize) -> String {
+    row.get(at).cloned().flatten().unwrap_or_default()
 }
 
 /// A table as CSV.
@@ -158,8 +159,61 @@ fn table<'a>(columns: &[&str], rows: impl Iterator<Item = Vec<String>> + 'a) -> 
     writer.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
 }
 
-/// What a spreadsheet would take for a formula gets an apostrophe in front, which an import takes off.
+/// What a spreadsheet takes for the beginning of a formula (OWASP, "CSV injection"), also in the width that Japanese and Chinese
+/// keyboards write; and our own mark.
+const FORMULA: [char; 9] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '\''];
+
+/// An apostrophe before whatever could begin a formula: at the beginning of the cell, and behind what a program of another country
+/// takes for the end of one. [`unmarked`] takes them off.
 fn harmless(value: &str) -> String {
-    let is_formula = value.starts_with(['=', '+', '-', '@', '\'']);
-    if is_formula { format!("'{value}") } else { value.to_owned() }
+    let mut text = String::with_capacity(value.len() + 1);
+    let mut begins = true;
+    for c in value.chars() {
+        if begins && FORMULA.contains(&c) {
+            text.push('\'');
+        }
+        text.push(c);
+        begins = c == ';' || begins && matches!(c, ' ' | '"');
+    }
+    text
+}
+
+/// What [`harmless`] was made of; what people typed without marks stays as it is.
+fn unmarked(cell: &str) -> String {
+    let mut text = String::with_capacity(cell.len());
+    let (mut begins, mut rest) = (true, cell.chars().peekable());
+    while let Some(mut c) = rest.next() {
+        if begins
+            && c == '\''
+            && let Some(marked) = rest.next_if(|next| FORMULA.contains(next))
+        {
+            c = marked;
+        }
+        text.push(c);
+        begins = c == ';' || begins && matches!(c, ' ' | '"');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_of_a_cell_is_a_formula_and_all_is_read_as_it_was() {
+        let cases = [
+            ("=1+1", "'=1+1"),
+            ("a;=1+1", "a;'=1+1"),
+            ("a; \"-1", "a; \"'-1"),
+            ("\u{ff1d}1", "'\u{ff1d}1"),
+            ("'quoted", "''quoted"),
+            ("a, -1", "a, -1"),
+            ("it's", "it's"),
+            ("", ""),
+        ];
+        for (value, safe) in cases {
+            assert_eq!((harmless(value).as_str(), unmarked(safe).as_str()), (safe, value));
+        }
+        assert_eq!(unmarked("'typed"), "'typed", "no mark of ours");
+    }
 }

@@ -1,6 +1,6 @@
 //! Reservations as CSV, and for whoever may read the data folder.
 
-use super::{Faults, TableError, cell, rows_of, table};
+use super::{Cells, Faults, TableError, cell, rows_of, table};
 use crate::api::{ApiError, Fault};
 use crate::audit::By;
 use crate::noc::Noc;
@@ -132,7 +132,7 @@ pub(crate) fn export<'a>(reservations: impl Iterator<Item = &'a ReservationSpec>
 fn parse(csv: &str, errors: &mut Faults) -> Vec<(u64, ReservationSpec)> {
     let most = usize::try_from(reservations::MAX_RESERVATIONS).unwrap_or(usize::MAX);
     let rows = rows_of(csv, &COLUMNS, most, errors);
-    let read = |(line, row): (u64, Vec<String>)| {
+    let read = |(line, row): (u64, Cells)| {
         let [uid, mac, serial, address, address6, host_name, note] = std::array::from_fn(|at| cell(&row, at));
         (line, ReservationSpec { uid, mac, serial, address, address6, host_name, note })
     };

@@ -74,7 +74,13 @@ pub(crate) fn import(
     let known: BTreeMap<String, Site> =
         sites::of_organisation(db, organisation)?.into_iter().map(|site| (site.name.clone(), site)).collect();
     let mut first: BTreeMap<String, u64> = BTreeMap::new();
-    for (line, row) in rows {
+    for (line, mut row) in rows {
+        // Of a site that is there, a column that the table does not have stays as it is.
+        if let Some(known) = known.get(cell(&row, 0).trim()) {
+            for (place, value) in row.iter_mut().zip(cells(known.clone())) {
+                place.get_or_insert(value);
+            }
+        }
         let Some(spec) = read(line, &row, &mut faults) else { continue };
         if let Some(before) = first.insert(spec.name.trim().to_owned(), line) {
             faults.add(line, "name", format!("the site is on line {before} already"));
@@ -109,36 +115,38 @@ pub(crate) fn import(
 
 /// Sites as CSV.
 pub(crate) fn export(sites: Vec<Site>) -> String {
-    let cells = |site: Site| {
-        let drift = match site.drift {
-            None => "image".to_owned(),
-            Some(drift) => word(&drift),
-        };
-        let inherit: Vec<_> = site.inherit.iter().map(|value| value.word()).collect();
-        vec![
-            site.name,
-            site.pool,
-            site.exclude,
-            site.netmask,
-            site.gateway,
-            site.domain,
-            site.dns1,
-            site.dns2,
-            site.pool6,
-            site.gateway6,
-            site.host_name,
-            site.beat_interval_s.to_string(),
-            word(&site.confirm),
-            site.window_s.to_string(),
-            drift,
-            inherit.join(" "),
-        ]
-    };
     table(&COLUMNS, sites.into_iter().map(cells))
 }
 
+/// A site's cells, in the order of the columns.
+fn cells(site: Site) -> Vec<String> {
+    let drift = match site.drift {
+        None => "image".to_owned(),
+        Some(drift) => word(&drift),
+    };
+    let inherit: Vec<_> = site.inherit.iter().map(|value| value.word()).collect();
+    vec![
+        site.name,
+        site.pool,
+        site.exclude,
+        site.netmask,
+        site.gateway,
+        site.domain,
+        site.dns1,
+        site.dns2,
+        site.pool6,
+        site.gateway6,
+        site.host_name,
+        site.beat_interval_s.to_string(),
+        word(&site.confirm),
+        site.window_s.to_string(),
+        drift,
+        inherit.join(" "),
+    ]
+}
+
 /// A row as a site. An empty cell of what has a usual value is that.
-fn read(line: u64, row: &[String], faults: &mut Faults) -> Option<SiteSpec> {
+fn read(line: u64, row: &[Option<String>], faults: &mut Faults) -> Option<SiteSpec> {
     let before = faults.0.len();
     let text = |name: &str| cell(row, COLUMNS.iter().position(|column| *column == name).unwrap_or(COLUMNS.len()));
     let host_name = Some(text("host_name")).filter(|name| !name.is_empty());

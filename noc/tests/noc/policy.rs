@@ -385,6 +385,12 @@ async fn sites_come_and_go_as_csv_whole_or_not_at_all() {
     let exported = root.get("/v1/sites.csv?organisation=1").await;
     assert_eq!(exported.header("content-type"), "text/csv");
     assert_eq!(import(&exported.text).await.good(), json!({ "added": 0, "changed": 0, "unchanged": 2 }));
+    // What a table does not speak of stays as it is.
+    let short = "name,gateway\nBern,192.0.2.1\n";
+    assert_eq!(import(short).await.good(), json!({ "added": 0, "changed": 1, "unchanged": 0 }));
+    let bern = world.noc.sites().expect("listed").remove(0);
+    assert_eq!((bern.gateway.as_str(), bern.domain.as_str()), ("192.0.2.1", "bern.example"));
+    let exported = root.get("/v1/sites.csv?organisation=1").await;
     let changed = exported.text.replace("bern.example", "be.example");
     assert_eq!(import(&changed).await.good(), json!({ "added": 0, "changed": 1, "unchanged": 1 }));
 
