@@ -245,6 +245,12 @@ pub enum Health {
     Silent,
     /// Beats again after silence, not yet often enough.
     Recovering,
+    /// Beats arrive in time, and say that a health rule is broken.
+    Failing,
+    /// No beat, and the appliance that is its gateway is silent too.
+    Unreachable,
+    /// Somebody works on it: beats are kept and nobody is told.
+    Maintenance,
 }
 
 /// A console asks what a set of appliances would get. Allocation is one transaction; nothing is signed yet.
@@ -416,6 +422,9 @@ pub struct Alert {
     pub opened: u64,
     /// When it closed, if it did.
     pub closed: Option<u64>,
+    /// The health rule that is broken, of a [`AlertKind::Failing`]; else empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule: String,
 }
 
 /// What an alert is about.
@@ -428,6 +437,10 @@ pub enum AlertKind {
     NeverReported,
     /// A large part of a site became silent at once.
     Site,
+    /// An appliance becomes silent and well again too often.
+    Unstable,
+    /// An appliance reports, and a health rule is broken.
+    Failing,
 }
 
 /// What changed at the NOC, for a console that keeps up by long poll.

@@ -2,47 +2,53 @@
 //!
 //! An appliance is `NeverReported` from its kick-start, `Well` while its beats come, `Late` after interval + grace,
 //! `Silent` (alert) after three intervals + grace, `Recovering` from its first beat after an alert, and `Well` again (the
-//! alert closes) with the second beat in a row that came in time. Times are the NOC's own; no appliance's clock counts.
+//! alert closes) with the second beat in a row that came in time. `Failing` is one that reports and breaks a health rule;
+//! `Unreachable` one that is silent behind a silent gateway; `Maintenance` one of which nobody is told. Times are the NOC's
+//! own; no appliance's clock counts.
 //!
-//! When a large part of a site becomes silent at once, one alert for the site takes the place of the single ones.
-//! When the NOC itself was away nobody is judged before a fresh interval + grace has passed.
+//! When a large part of a site becomes silent at once, one alert for the site takes the place of the single ones. When a
+//! gateway is silent, those behind it are in its alert. One that becomes silent and well again too often has one alert that
+//! says so. When the NOC itself was away nobody is judged before a fresh interval + grace has passed.
 //!
 //! # Restart
 //! The driver restores every appliance with [`Input::Restore`] and every open alert with [`Input::RestoreAlert`], in any
 //! order. Nothing is put out for what is already stored, so no alert is repeated. None is lost: a silent appliance whose
-//! alert is missing gets one after a fresh grace, and an alert that no appliance needs any more is closed.
+//! alert is missing gets one after a fresh grace, and an alert that no appliance needs any more is closed. Then come
+//! [`Input::Timing`], [`Input::Behind`] and [`Input::Maintain`] as they are now. How often an appliance changed is forgotten.
 //!
 //! # What is stored of an alert
-//! [`Output::Open`] names its first appliances, [`Output::Attach`] adds one. No output takes one out: an appliance has left
-//! a site alert when it is [`Health::Well`] again, is forgotten, or begins anew ([`Health::NeverReported`]). A restored
-//! alert may still name it.
+//! [`Output::Open`] names its first appliances, [`Output::Attach`] adds one. No output takes one out: an appliance is in no
+//! alert of its beats while it is [`Health::Well`], [`Health::Failing`], [`Health::Late`], in [`Health::Maintenance`] or
+//! forgotten, and when it begins anew ([`Health::NeverReported`]), but for [`AlertKind::Unstable`], which lasts until it
+//! closes. A restored alert may still name it. [`AlertKind::Failing`] stands beside: one for each rule of an appliance.
 
 mod alerts;
 mod deadlines;
+mod dependencies;
+mod failing;
+mod flapping;
+mod maintenance;
+mod timing;
 
 pub use crate::api::{AlertKind, Health};
+pub use timing::Timing;
 
 use crate::id::{SiteId, Uid};
-use crate::parameters::BEAT_INTERVAL_S;
 use crate::time::Millis;
 use alerts::Alerts;
 use deadlines::Deadlines;
+use dependencies::Dependencies;
+use flapping::Flapping;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// The least grace that follows an interval.
-const LEAST_GRACE_MS: u64 = 15_000;
 /// A wake-up this much late, at least, means that the NOC was away.
 const LEAST_STALL_MS: u64 = 30_000;
 
 /// The rules, with the defaults of `monitoring.md`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
-    /// Silent after so many intervals and the grace; at least 1.
-    pub miss_intervals: u32,
-    /// So many beats in a row in time end an alert; at least 1.
-    pub recover_beats: u32,
-    /// An appliance that has not reported within this time of its kick-start is an alert.
-    pub never_reported_ms: u64,
+    /// When an appliance is late, silent and well again, where its site says nothing else.
+    pub timing: Timing,
     /// The part of a site that makes a site alert.
     pub site_fraction: f64,
     /// The least number of appliances that makes a site alert.
@@ -51,18 +57,22 @@ pub struct Rules {
     pub site_window_ms: u64,
     /// A site alert closes when a smaller part of the site than this is left in it.
     pub site_close_fraction: f64,
+    /// An appliance is unstable when its alert opened and closed more often than this within the time below.
+    pub flap_changes: usize,
+    /// And is not any more when it did neither for so long.
+    pub flap_window_ms: u64,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            miss_intervals: 3,
-            recover_beats: 2,
-            never_reported_ms: 300_000,
+            timing: Timing::default(),
             site_fraction: 0.3,
             site_min: 3,
             site_window_ms: 120_000,
             site_close_fraction: 0.1,
+            flap_changes: 4,
+            flap_window_ms: 3_600_000,
         }
     }
 }
@@ -80,6 +90,8 @@ pub struct OpenAlert {
     pub kind: AlertKind,
     /// The appliances, ascending: one, or several in a site alert.
     pub uids: Vec<Uid>,
+    /// The rule that is broken, of an [`AlertKind::Failing`].
+    pub rule: String,
 }
 
 /// What comes in.
@@ -116,6 +128,38 @@ pub enum Input {
         kind: AlertKind,
         /// The appliances that were ever in it.
         uids: Vec<Uid>,
+        /// The rule that is broken, of an [`AlertKind::Failing`].
+        rule: String,
+    },
+    /// When the appliances of a site are late, silent and well again.
+    Timing {
+        /// The site.
+        site: SiteId,
+        /// From now on; none for what [`Rules`] say.
+        timing: Option<Timing>,
+    },
+    /// Which appliance is the way to this one. Ignored of an appliance that no beats are expected of.
+    Behind {
+        /// The appliance.
+        uid: Uid,
+        /// Its gateway, if that is an appliance too.
+        gateway: Option<Uid>,
+    },
+    /// Somebody begins or ends work on an appliance. When it ends there is a fresh grace.
+    Maintain {
+        /// The appliance.
+        uid: Uid,
+        /// True while nobody is to be told.
+        on: bool,
+    },
+    /// Whether an appliance breaks a health rule, as its beats say.
+    Rule {
+        /// The appliance.
+        uid: Uid,
+        /// The rule's name.
+        rule: String,
+        /// True when it is broken.
+        broken: bool,
     },
     /// No beats are expected any more. Its alert closes.
     Forget {
@@ -161,6 +205,10 @@ pub struct BeatWatch {
     now: Millis,
     watched: BTreeMap<Uid, Watched>,
     deadlines: Deadlines,
+    /// What sites say of timing.
+    timings: BTreeMap<SiteId, Timing>,
+    dependencies: Dependencies,
+    flapping: Flapping,
     /// How many appliances have which interval: the shortest decides what counts as a stall.
     intervals: BTreeMap<u64, usize>,
     alerts: Alerts,
@@ -172,11 +220,21 @@ pub struct BeatWatch {
 struct Watched {
     site: SiteId,
     interval_ms: u64,
+    /// As its beats say; what is told of it may be [`Health::Failing`] or [`Health::Maintenance`] instead.
     health: Health,
     /// Its last beat, or the start of its latest grace: what it is judged from.
     since: Millis,
     /// Beats in a row in time, while recovering.
     in_row: u32,
+    is_maintained: bool,
+    /// It is not judged before its gateway is; at the latest then.
+    waits_until: Option<Millis>,
+}
+
+impl Watched {
+    fn new(site: SiteId, interval_ms: u64, health: Health, since: Millis) -> Watched {
+        Watched { site, interval_ms, health, since, in_row: 0, is_maintained: false, waits_until: None }
+    }
 }
 
 impl BeatWatch {
@@ -187,6 +245,9 @@ impl BeatWatch {
             now,
             watched: BTreeMap::new(),
             deadlines: Deadlines::default(),
+            timings: BTreeMap::new(),
+            dependencies: Dependencies::default(),
+            flapping: Flapping::default(),
             intervals: BTreeMap::new(),
             alerts: Alerts::default(),
             outputs: VecDeque::new(),
@@ -203,11 +264,18 @@ impl BeatWatch {
     pub fn handle_input(&mut self, now: Millis, input: Input) {
         self.advance(now);
         match input {
-            Input::Expect { uid, site, interval_s } => self.expect(uid, site, interval_ms(interval_s)),
+            Input::Expect { uid, site, interval_s } => self.expect(uid, site, timing::interval_ms(interval_s)),
             Input::Restore { uid, site, interval_s, health } => {
-                self.restore(uid, site, interval_ms(interval_s), health);
+                self.restore(uid, site, timing::interval_ms(interval_s), health);
             }
-            Input::RestoreAlert { id, site, kind, uids } => self.restore_alert(id, site, kind, uids),
+            Input::RestoreAlert { id, kind: AlertKind::Failing, uids, rule, .. } => {
+                self.restore_failing(id, uids, &rule);
+            }
+            Input::RestoreAlert { id, site, kind, uids, .. } => self.restore_alert(id, site, kind, uids),
+            Input::Timing { site, timing } => self.set_timing(site, timing),
+            Input::Behind { uid, gateway } => self.set_gateway(uid, gateway),
+            Input::Maintain { uid, on } => self.maintain(uid, on),
+            Input::Rule { uid, rule, broken } => self.rule(uid, &rule, broken),
             Input::Forget { uid } => self.forget(&uid),
             Input::Beat { uid } => self.beat(uid),
             Input::Stalled => self.fresh_grace(),
@@ -224,8 +292,10 @@ impl BeatWatch {
             }
         }
         for (site, uids) in silent {
-            self.became_silent(site, uids);
+            self.became_silent(site, uids.clone());
+            uids.into_iter().for_each(|uid| self.take_over_dependents(uid));
         }
+        self.end_flapping();
         self.close_unneeded_alerts();
     }
 
@@ -236,12 +306,31 @@ impl BeatWatch {
 
     /// When to call [`Self::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Millis> {
-        self.deadlines.next().into_iter().chain(self.alerts.review_at()).min()
+        let others = self.alerts.review_at().into_iter().chain(self.flapping.next());
+        self.deadlines.next().into_iter().chain(others).min()
     }
 
     /// How an appliance stands with beats.
     pub fn health(&self, uid: &Uid) -> Health {
-        self.watched.get(uid).map_or(Health::NotExpected, |watched| watched.health)
+        self.watched.get(uid).map_or(Health::NotExpected, |watched| self.shown(uid, watched))
+    }
+
+    /// The site of an appliance that beats are expected of.
+    pub fn site(&self, uid: &Uid) -> Option<SiteId> {
+        self.watched.get(uid).map(|watched| watched.site)
+    }
+
+    /// The appliances of a site that beats are expected of. Looks at all of all sites.
+    pub fn of_site(&self, site: SiteId) -> Vec<Uid> {
+        self.watched.iter().filter(|(_, watched)| watched.site == site).map(|(uid, _)| *uid).collect()
+    }
+
+    fn shown(&self, uid: &Uid, watched: &Watched) -> Health {
+        match watched.health {
+            _ if watched.is_maintained => Health::Maintenance,
+            Health::Well if self.alerts.is_failing(uid) => Health::Failing,
+            health => health,
+        }
     }
 
     /// Moves time on; never back. If what was due is overdue by far, we were away.
@@ -260,7 +349,8 @@ impl BeatWatch {
         }
         let known = self.watched.get(&uid).copied();
         let health = known.map_or(Health::NeverReported, |watched| watched.health);
-        self.watch(uid, Watched { site, interval_ms, health, since: self.now, in_row: 0 });
+        let is_maintained = known.is_some_and(|watched| watched.is_maintained);
+        self.watch(uid, Watched { is_maintained, ..Watched::new(site, interval_ms, health, self.now) });
         match health {
             Health::Late => self.set_health(uid, Health::Well),
             _ if known.is_none() => self.set_health(uid, Health::NeverReported),
@@ -272,8 +362,15 @@ impl BeatWatch {
         if health == Health::NotExpected || self.watched.contains_key(&uid) {
             return;
         }
-        self.watch(uid, Watched { site, interval_ms, health, since: self.now, in_row: 0 });
-        self.alerts.link_restored(uid, site, health);
+        let is_maintained = health == Health::Maintenance;
+        let base = match health {
+            Health::Failing => Health::Well,
+            // What it was before is not stored: at the end it is judged anew.
+            Health::Maintenance => Health::Late,
+            health => health,
+        };
+        self.watch(uid, Watched { is_maintained, ..Watched::new(site, interval_ms, base, self.now) });
+        self.alerts.link_restored(uid, site, base, is_maintained);
         self.schedule(uid);
     }
 
@@ -290,7 +387,11 @@ impl BeatWatch {
         let Some(watched) = self.watched.remove(uid) else { return };
         self.uncount_interval(watched.interval_ms);
         self.deadlines.remove(uid);
+        self.end_failing(uid);
+        self.end_unstable(uid);
         self.resolve(*uid);
+        self.flapping.forget(uid);
+        self.dependencies.forget(uid);
         self.alerts.shrink(watched.site);
         self.settle_site(watched.site);
     }
@@ -305,26 +406,35 @@ impl BeatWatch {
     }
 
     fn beat(&mut self, uid: Uid) {
+        let Some(watched) = self.watched.get(&uid) else { return };
+        let timing = self.timing(watched.site);
+        let is_unstable = self.alerts.kind_of(&uid) == Some(AlertKind::Unstable);
+        let is_alerted = self.alerts.has_one(&uid);
+        let now = self.now;
         let Some(watched) = self.watched.get_mut(&uid) else { return };
-        let in_time = self.now.since(watched.since) <= late_after(watched.interval_ms);
-        watched.since = self.now;
+        let in_time = now.since(watched.since) <= timing.late_after(watched.interval_ms);
+        (watched.since, watched.waits_until) = (now, None);
         watched.in_row = match watched.health {
             Health::Recovering if in_time => watched.in_row + 1,
             _ => 1,
         };
-        let recovered = watched.in_row >= self.rules.recover_beats;
-        let health = if !self.alerts.has_one(&uid) && watched.health != Health::Silent {
+        let was_well = matches!(watched.health, Health::Well | Health::Late | Health::NeverReported);
+        let was_silent = matches!(watched.health, Health::Silent | Health::Unreachable);
+        let health = if watched.is_maintained || (!is_alerted && !was_silent) || (is_unstable && was_well) {
             Health::Well
-        } else if recovered {
-            self.resolve(uid);
+        } else if watched.in_row < timing.recover_beats {
+            Health::Recovering
+        } else if is_unstable {
+            self.changed_again(uid);
             Health::Well
         } else {
-            Health::Recovering
+            self.resolve(uid);
+            Health::Well
         };
         self.set_health(uid, health);
     }
 
-    /// Judges one whose deadline has passed. Its site, if it has become silent.
+    /// Judges one whose deadline has passed. Its site, if it has become silent and needs an alert.
     fn overdue(&mut self, uid: Uid) -> Option<SiteId> {
         let watched = self.watched.get(&uid)?;
         let (health, site) = (watched.health, watched.site);
@@ -337,22 +447,42 @@ impl BeatWatch {
                 self.set_health(uid, Health::Late);
                 None
             }
-            Health::Late | Health::Recovering => {
-                self.set_health(uid, Health::Silent);
-                (!self.alerts.has_one(&uid)).then_some(site)
-            }
-            // Restored as silent, but no alert came with it.
-            Health::Silent => (!self.alerts.has_one(&uid)).then_some(site),
-            Health::NotExpected => None,
+            Health::Late | Health::Recovering | Health::Silent | Health::Unreachable => self.fell_silent(uid, site),
+            Health::NotExpected | Health::Failing | Health::Maintenance => None,
         }
+    }
+
+    fn fell_silent(&mut self, uid: Uid, site: SiteId) -> Option<SiteId> {
+        match self.alerts.kind_of(&uid) {
+            Some(AlertKind::Unstable) => self.changed_again(uid),
+            Some(_) => {}
+            None if self.watched.get(&uid).is_some_and(|watched| watched.health == Health::Silent) => {
+                return Some(site);
+            }
+            None if self.waits_for_gateway(uid) => return None,
+            None => {
+                if let Some(alert) = self.alert_of_gateway(uid) {
+                    self.set_health(uid, Health::Unreachable);
+                    self.attach(alert, uid);
+                    return None;
+                }
+                self.set_health(uid, Health::Silent);
+                return Some(site);
+            }
+        }
+        self.set_health(uid, Health::Silent);
+        None
     }
 
     fn set_health(&mut self, uid: Uid, health: Health) {
         let Some(watched) = self.watched.get_mut(&uid) else { return };
-        let known = std::mem::replace(&mut watched.health, health) == health;
+        let before = std::mem::replace(&mut watched.health, health);
+        let watched = *watched;
+        // Whoever fails stays failing while it reports; nothing changes for one in maintenance.
+        let known = watched.is_maintained || before == health;
         // A newly expected appliance is announced although its record begins with that very health.
-        if !known || health == Health::NeverReported {
-            self.outputs.push_back(Output::Health { uid, health });
+        if !known || (health == Health::NeverReported && !watched.is_maintained) {
+            self.outputs.push_back(Output::Health { uid, health: self.shown(&uid, &watched) });
         }
         self.schedule(uid);
     }
@@ -361,14 +491,15 @@ impl BeatWatch {
     fn schedule(&mut self, uid: Uid) {
         let Some(watched) = self.watched.get(&uid) else { return };
         let alerted = self.alerts.has_one(&uid);
-        let late = late_after(watched.interval_ms);
-        let silent = watched.interval_ms.saturating_mul(u64::from(self.rules.miss_intervals.max(1) - 1)) + late;
+        let timing = self.timing(watched.site);
+        let (late, silent) = (timing.late_after(watched.interval_ms), timing.silent_after(watched.interval_ms));
         let after = match watched.health {
+            _ if watched.is_maintained => None,
             Health::Well => Some(late),
             Health::Late | Health::Recovering => Some(silent),
-            Health::NeverReported if !alerted => Some(self.rules.never_reported_ms),
-            Health::Silent if !alerted => Some(late),
-            Health::NeverReported | Health::Silent | Health::NotExpected => None,
+            Health::NeverReported if !alerted => Some(timing.never_reported_ms),
+            Health::Silent | Health::Unreachable if !alerted => Some(late),
+            _ => None,
         };
         match after {
             Some(ms) => self.deadlines.set(uid, watched.since + ms),
@@ -380,23 +511,16 @@ impl BeatWatch {
         let uids: Vec<Uid> = self.watched.keys().copied().collect();
         for uid in uids {
             if let Some(watched) = self.watched.get_mut(&uid) {
-                watched.since = self.now;
+                (watched.since, watched.waits_until) = (self.now, None);
             }
             self.schedule(uid);
         }
     }
 }
 
-fn interval_ms(interval_s: u32) -> u64 {
-    u64::from(interval_s.clamp(*BEAT_INTERVAL_S.start(), *BEAT_INTERVAL_S.end())) * 1_000
-}
-
-/// An interval and its grace: a quarter of it, at least 15 s.
-fn late_after(interval_ms: u64) -> u64 {
-    interval_ms + LEAST_GRACE_MS.max(interval_ms / 4)
-}
-
 #[cfg(test)]
 mod invariants;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_causes;

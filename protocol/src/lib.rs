@@ -11,7 +11,7 @@
 //! - [`grant`]: what the NOC signs: grants and console credentials. [`instruction`]: what it has a configured appliance do.
 //!   [`handover`]: its word that another NOC has the appliance from now on.
 //!   [`voucher`]: what a vendor signs, so that one NOC may take over one appliance.
-//! - [`discovery`], [`delivery`]: the console's machines. [`appliance`], [`beat`]: the appliance's. [`beat_watch`]: the NOC's.
+//! - [`discovery`], [`delivery`]: the console's machines. [`appliance`], [`beat`]: the appliance's. [`beat_watch`], [`health_rules`]: the NOC's.
 //! - [`queue`]: what the NOC has a console do.
 //! - [`explain`]: a datagram in words, for people who look at recordings.
 //! - [`api`]: the JSON bodies of the NOC's HTTPS interface. [`text`]: what in a text misleads people.
@@ -32,6 +32,7 @@ pub mod discovery;
 pub mod explain;
 pub mod grant;
 pub mod handover;
+pub mod health_rules;
 pub mod id;
 pub mod instruction;
 pub mod parameters;

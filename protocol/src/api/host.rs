@@ -26,6 +26,9 @@ pub struct HostValues {
     /// How far the appliance's clock is ahead of the NOC's, seconds, when the NOC last answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_offset_s: Option<i64>,
+    /// Processors that the appliance has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processors: Option<u32>,
     /// Resident memory of the agent, all its processes, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_memory: Option<u64>,

@@ -21,6 +21,8 @@ pub(super) struct Alerts {
     next_id: u64,
     open: BTreeMap<AlertId, Alert>,
     of: BTreeMap<Uid, AlertId>,
+    /// Beside the above: the broken rules of appliances.
+    pub(super) failing: BTreeMap<Uid, BTreeMap<String, AlertId>>,
     sites: BTreeMap<SiteId, Site>,
     /// Appliances named by restored alerts that have not been restored themselves yet.
     awaited: BTreeMap<Uid, AlertId>,
@@ -39,9 +41,10 @@ impl Alert {
     fn fits(&self, site: SiteId, health: Health) -> bool {
         let may = match health {
             // Also in a never-reported alert: it reported once, and fell silent before it had recovered.
-            Health::Silent | Health::Recovering => true,
+            Health::Silent | Health::Recovering | Health::Unreachable => true,
             Health::NeverReported => self.kind == AlertKind::NeverReported,
-            Health::NotExpected | Health::Well | Health::Late => false,
+            Health::Well | Health::Late => self.kind == AlertKind::Unstable,
+            Health::NotExpected | Health::Failing | Health::Maintenance => false,
         };
         may && self.site == site
     }
@@ -65,6 +68,42 @@ impl Alerts {
         self.of.contains_key(uid)
     }
 
+    pub(super) fn of(&self, uid: &Uid) -> Option<AlertId> {
+        self.of.get(uid).copied()
+    }
+
+    pub(super) fn kind_of(&self, uid: &Uid) -> Option<AlertKind> {
+        self.open.get(self.of.get(uid)?).map(|alert| alert.kind)
+    }
+
+    pub(super) fn is_failing(&self, uid: &Uid) -> bool {
+        self.failing.contains_key(uid)
+    }
+
+    pub(super) fn is_broken(&self, uid: &Uid, rule: &str) -> bool {
+        self.failing.get(uid).is_some_and(|rules| rules.contains_key(rule))
+    }
+
+    pub(super) fn take_id(&mut self) -> AlertId {
+        let id = AlertId(self.next_id);
+        self.next_id = self.next_id.saturating_add(1);
+        id
+    }
+
+    /// An appliance no longer counts among those of its site that became silent together.
+    pub(super) fn not_recent(&mut self, site: SiteId, uid: &Uid) {
+        if let Some(entry) = self.sites.get_mut(&site) {
+            entry.recent.retain(|(_, other)| other != uid);
+        }
+    }
+
+    /// [`Self::not_recent`], of the site whose alert it is in.
+    pub(super) fn leave_window(&mut self, uid: &Uid) {
+        if let Some(site) = self.of.get(uid).and_then(|id| self.open.get(id)).map(|alert| alert.site) {
+            self.not_recent(site, uid);
+        }
+    }
+
     pub(super) fn grow(&mut self, site: SiteId) {
         self.sites.entry(site).or_default().watched += 1;
     }
@@ -79,8 +118,9 @@ impl Alerts {
     }
 
     /// Ties a restored appliance to the restored alert that names it.
-    pub(super) fn link_restored(&mut self, uid: Uid, site: SiteId, health: Health) {
+    pub(super) fn link_restored(&mut self, uid: Uid, site: SiteId, health: Health, is_maintained: bool) {
         if let Some(id) = self.awaited.remove(&uid)
+            && !is_maintained
             && self.open.get(&id).is_some_and(|alert| alert.fits(site, health))
         {
             self.join(uid, id);
@@ -91,7 +131,13 @@ impl Alerts {
         self.review_at
     }
 
-    fn join(&mut self, uid: Uid, id: AlertId) {
+    /// A restored alert's number is not given again; it is looked through when its appliances are all there.
+    pub(super) fn restored(&mut self, id: AlertId, now: Millis) {
+        self.number_from(AlertId(id.0.saturating_add(1)));
+        self.review_at = Some(now + REVIEW_AFTER_MS);
+    }
+
+    pub(super) fn join(&mut self, uid: Uid, id: AlertId) {
         if let Some(alert) = self.open.get_mut(&id) {
             alert.members.insert(uid);
             self.of.insert(uid, id);
@@ -99,7 +145,7 @@ impl Alerts {
     }
 
     /// Takes an appliance out of its alert, which may then be empty.
-    fn leave(&mut self, uid: &Uid) -> Option<AlertId> {
+    pub(super) fn leave(&mut self, uid: &Uid) -> Option<AlertId> {
         let id = self.of.remove(uid)?;
         if let Some(alert) = self.open.get_mut(&id) {
             alert.members.remove(uid);
@@ -110,7 +156,12 @@ impl Alerts {
 
 impl BeatWatch {
     pub(super) fn open_single(&mut self, site: SiteId, kind: AlertKind, uid: Uid) {
-        if !self.alerts.has_one(&uid) {
+        if self.alerts.has_one(&uid) {
+            return;
+        }
+        if kind == AlertKind::Silent && self.changes_too_often(uid) {
+            self.open_unstable(uid);
+        } else {
             self.open(site, kind, BTreeSet::from([uid]));
         }
     }
@@ -121,8 +172,7 @@ impl BeatWatch {
         let entry = self.alerts.sites.entry(site).or_default();
         if let Some(alert) = entry.alert {
             for uid in uids {
-                self.alerts.join(uid, alert);
-                self.outputs.push_back(Output::Attach { alert, uid });
+                self.attach(alert, uid);
             }
             return;
         }
@@ -143,15 +193,24 @@ impl BeatWatch {
     pub(super) fn resolve(&mut self, uid: Uid) {
         let Some(id) = self.alerts.leave(&uid) else { return };
         let Some(alert) = self.alerts.open.get(&id) else { return };
-        let (site, is_site) = (alert.site, alert.kind == AlertKind::Site);
-        if let Some(entry) = self.alerts.sites.get_mut(&site) {
-            entry.recent.retain(|(_, other)| *other != uid);
-        }
-        if is_site {
+        let (site, kind) = (alert.site, alert.kind);
+        self.alerts.not_recent(site, &uid);
+        self.release_dependents(uid, id);
+        if kind == AlertKind::Site {
             self.settle_site(site);
-        } else if alert.members.is_empty() {
-            self.close(id);
+        } else if self.is_about_nobody(id) {
+            let rest = self.close(id);
+            self.judge_anew(rest);
+            if kind == AlertKind::Silent && self.watched.contains_key(&uid) && self.changes_too_often(uid) {
+                self.open_unstable(uid);
+            }
         }
+    }
+
+    /// True when all that are left in an alert are in it for somebody else's sake.
+    fn is_about_nobody(&self, id: AlertId) -> bool {
+        let is_unreachable = |uid: &Uid| self.watched.get(uid).is_none_or(|w| w.health == Health::Unreachable);
+        self.alerts.open.get(&id).is_some_and(|alert| alert.members.iter().all(is_unreachable))
     }
 
     /// Closes the site's alert if too few are left in it.
@@ -165,13 +224,24 @@ impl BeatWatch {
             return;
         }
         let rest = self.close(id);
-        for uid in rest {
+        let is_unreachable = |uid: &Uid| self.watched.get(uid).is_some_and(|w| w.health == Health::Unreachable);
+        let (behind, others): (Vec<Uid>, Vec<Uid>) = rest.into_iter().partition(is_unreachable);
+        for uid in others {
             self.open_single(site, AlertKind::Silent, uid);
+        }
+        for uid in behind {
+            match self.alert_of_gateway(uid) {
+                Some(alert) => self.attach(alert, uid),
+                None => {
+                    self.set_health(uid, Health::Silent);
+                    self.open_single(site, AlertKind::Silent, uid);
+                }
+            }
         }
     }
 
     pub(super) fn restore_alert(&mut self, id: AlertId, site: SiteId, kind: AlertKind, uids: Vec<Uid>) {
-        self.alerts.number_from(AlertId(id.0.saturating_add(1)));
+        self.alerts.restored(id, self.now);
         if self.alerts.open.contains_key(&id) {
             return;
         }
@@ -188,12 +258,14 @@ impl BeatWatch {
                 }
                 Some(watched) => {
                     self.alerts.awaited.insert(uid, id);
-                    self.alerts.link_restored(uid, watched.site, watched.health);
+                    self.alerts.link_restored(uid, watched.site, watched.health, watched.is_maintained);
                     self.schedule(uid);
                 }
             }
+            if kind == AlertKind::Unstable {
+                self.restore_unstable(uid);
+            }
         }
-        self.alerts.review_at = Some(self.now + REVIEW_AFTER_MS);
     }
 
     /// Once after a restart: closes restored alerts that nobody is in.
@@ -208,37 +280,38 @@ impl BeatWatch {
         for id in unneeded {
             self.close(id);
         }
+        self.close_unneeded_failing();
         let sites: Vec<SiteId> = self.alerts.sites.keys().copied().collect();
         for site in sites {
             self.settle_site(site);
         }
     }
 
-    fn open_for_site(&mut self, site: SiteId, members: BTreeSet<Uid>) {
-        for uid in &members {
-            if let Some(id) = self.alerts.leave(uid) {
-                self.close(id);
+    fn open_for_site(&mut self, site: SiteId, mut members: BTreeSet<Uid>) {
+        for uid in members.clone() {
+            if let Some(id) = self.alerts.leave(&uid) {
+                // Those behind a gateway come with it.
+                members.extend(self.close(id));
             }
         }
         let id = self.open(site, AlertKind::Site, members);
         self.alerts.sites.entry(site).or_default().alert = Some(id);
     }
 
-    fn open(&mut self, site: SiteId, kind: AlertKind, members: BTreeSet<Uid>) -> AlertId {
-        let id = AlertId(self.alerts.next_id);
-        self.alerts.next_id = self.alerts.next_id.saturating_add(1);
+    pub(super) fn open(&mut self, site: SiteId, kind: AlertKind, members: BTreeSet<Uid>) -> AlertId {
+        let id = self.alerts.take_id();
         self.alerts.of.extend(members.iter().map(|uid| (*uid, id)));
         let uids: Vec<Uid> = members.iter().copied().collect();
         self.alerts.open.insert(id, Alert { site, kind, members });
         for uid in &uids {
             self.schedule(*uid);
         }
-        self.outputs.push_back(Output::Open(id, OpenAlert { site, kind, uids }));
+        self.outputs.push_back(Output::Open(id, OpenAlert { site, kind, uids, rule: String::new() }));
         id
     }
 
     /// Closes an alert; who was still in it.
-    fn close(&mut self, id: AlertId) -> BTreeSet<Uid> {
+    pub(super) fn close(&mut self, id: AlertId) -> BTreeSet<Uid> {
         let Some(alert) = self.alerts.open.remove(&id) else { return BTreeSet::new() };
         for uid in &alert.members {
             self.alerts.of.remove(uid);

@@ -23,6 +23,10 @@ impl Deadlines {
         }
     }
 
+    pub(super) fn of(&self, uid: &Uid) -> Option<Millis> {
+        self.of.get(uid).copied()
+    }
+
     pub(super) fn next(&self) -> Option<Millis> {
         self.in_order.first().map(|(at, _)| *at)
     }

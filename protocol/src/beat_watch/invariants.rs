@@ -20,10 +20,8 @@ impl Store {
                 if let Some(stored) = stored {
                     stored.1 = health;
                 }
-                if matches!(health, Health::Well | Health::NeverReported) {
-                    self.alerts.values_mut().for_each(|(_, members)| {
-                        members.remove(&uid);
-                    });
+                if is_in_no_alert(health) {
+                    self.leave(&uid);
                 }
             }
             Output::Open(id, alert) => {
@@ -31,7 +29,12 @@ impl Store {
                 self.highest = id.0;
                 prop_assert!(!alert.uids.is_empty());
                 for uid in &alert.uids {
-                    prop_assert!(self.alert_of(uid).is_none(), "two open alerts for one appliance");
+                    let other = if alert.kind == AlertKind::Failing {
+                        self.failing(uid, &alert.rule)
+                    } else {
+                        self.alert_of(uid)
+                    };
+                    prop_assert!(other.is_none(), "two open alerts for one appliance");
                 }
                 let members = alert.uids.iter().copied().collect();
                 self.alerts.insert(id, (alert, members));
@@ -49,9 +52,29 @@ impl Store {
         Ok(())
     }
 
-    fn alert_of(&self, uid: &Uid) -> Option<AlertId> {
-        self.alerts.iter().find(|(_, (_, members))| members.contains(uid)).map(|(id, _)| *id)
+    fn leave(&mut self, uid: &Uid) {
+        for (alert, members) in self.alerts.values_mut() {
+            if !matches!(alert.kind, AlertKind::Unstable | AlertKind::Failing) {
+                members.remove(uid);
+            }
+        }
     }
+
+    /// The alert of its beats.
+    fn alert_of(&self, uid: &Uid) -> Option<AlertId> {
+        let mut of_beats = self.alerts.iter().filter(|(_, (alert, _))| alert.kind != AlertKind::Failing);
+        of_beats.find(|(_, (_, members))| members.contains(uid)).map(|(id, _)| *id)
+    }
+
+    fn failing(&self, uid: &Uid, rule: &str) -> Option<AlertId> {
+        let is_it = |alert: &OpenAlert| alert.kind == AlertKind::Failing && alert.rule == rule;
+        self.alerts.iter().find(|(_, (alert, members))| is_it(alert) && members.contains(uid)).map(|(id, _)| *id)
+    }
+}
+
+/// What the module says of who is in no alert of its beats.
+fn is_in_no_alert(health: Health) -> bool {
+    matches!(health, Health::Well | Health::Failing | Health::Late | Health::Maintenance | Health::NeverReported)
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +88,10 @@ enum Step {
     Jump(u32),
     Back(u32),
     Restart,
+    Behind(u8, u8),
+    Maintain(u8, bool),
+    Rule(u8, bool),
+    Timing(u8, u32),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -78,6 +105,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..100_000_000_u32).prop_map(Step::Jump),
         1 => (0..1_000_000_u32).prop_map(Step::Back),
         1 => Just(Step::Restart),
+        2 => (0..12_u8, 0..12_u8).prop_map(|(uid, gateway)| Step::Behind(uid, gateway)),
+        1 => (0..12_u8, any::<bool>()).prop_map(|(uid, on)| Step::Maintain(uid, on)),
+        2 => (0..12_u8, any::<bool>()).prop_map(|(uid, broken)| Step::Rule(uid, broken)),
+        1 => (0..2_u8, 0..4_u32).prop_map(|(site, misses)| Step::Timing(site, misses)),
     ]
 }
 
@@ -87,6 +118,7 @@ struct Run {
     watch: BeatWatch,
     store: Store,
     intervals: BTreeMap<Uid, u32>,
+    gateways: BTreeMap<Uid, Uid>,
     now: Millis,
     /// Set at a restart: until then a silent appliance may wait for the alert it lost.
     settled_at: Millis,
@@ -119,17 +151,29 @@ impl Run {
             prop_assert_eq!(*health, self.watch.health(uid), "the store and the watch differ");
             let alerted = self.store.alert_of(uid).is_some();
             match health {
-                Health::Silent | Health::Recovering => {
+                Health::Silent | Health::Recovering | Health::Unreachable => {
                     prop_assert!(alerted || self.now <= self.settled_at, "silent, and no alert");
                 }
-                Health::Well | Health::Late => prop_assert!(!alerted, "well, and an alert"),
+                Health::Well | Health::Late | Health::Failing => {
+                    let kind = self.store.alert_of(uid).map(|id| self.store.alerts[&id].0.kind);
+                    prop_assert!(kind.is_none_or(|kind| kind == AlertKind::Unstable), "well, and an alert");
+                }
+                Health::Maintenance => prop_assert!(!alerted, "worked on, and an alert"),
                 Health::NeverReported | Health::NotExpected => {}
             }
+            let fails = self.store.failing(uid, "disk").is_some();
+            prop_assert!(fails || *health != Health::Failing, "failing, and no alert");
+            prop_assert!(!fails || !matches!(health, Health::Well | Health::Maintenance), "an alert, and not failing");
         }
         let mut sites = BTreeMap::new();
         for (alert, members) in self.store.alerts.values() {
             prop_assert!(!members.is_empty() || self.now <= self.settled_at, "an alert without an appliance");
-            prop_assert!(members.len() == 1 || alert.kind == AlertKind::Site || self.now <= self.settled_at);
+            let is_for_many = matches!(alert.kind, AlertKind::Site | AlertKind::Silent | AlertKind::NeverReported);
+            prop_assert!(members.len() == 1 || is_for_many || self.now <= self.settled_at);
+            let by_itself =
+                |uid: &&Uid| self.store.health.get(uid).is_some_and(|(_, health)| *health != Health::Unreachable);
+            let is_about_one = alert.kind == AlertKind::Failing || members.iter().any(|uid| by_itself(&uid));
+            prop_assert!(is_about_one || self.now <= self.settled_at, "an alert about nobody");
             if alert.kind == AlertKind::Site {
                 let before = sites.insert(alert.site, ());
                 prop_assert!(before.is_none(), "two site alerts for one site");
@@ -147,8 +191,12 @@ impl Run {
         }
         for (id, (alert, members)) in &self.store.alerts {
             let uids = members.iter().copied().collect();
-            let input = Input::RestoreAlert { id: *id, site: alert.site, kind: alert.kind, uids };
+            let input =
+                Input::RestoreAlert { id: *id, site: alert.site, kind: alert.kind, uids, rule: alert.rule.clone() };
             self.watch.handle_input(self.now, input);
+        }
+        for (uid, gateway) in self.gateways.clone() {
+            self.watch.handle_input(self.now, Input::Behind { uid, gateway: Some(gateway) });
         }
         prop_assert_eq!(self.watch.poll_output(), None, "a restart alone says nothing");
         self.settled_at = self.now + 10_000;
@@ -172,9 +220,8 @@ impl Run {
                     self.store.apply(output)?;
                 }
                 self.store.health.remove(&uid(n));
-                self.store.alerts.values_mut().for_each(|(_, members)| {
-                    members.remove(&uid(n));
-                });
+                self.gateways.remove(&uid(n));
+                self.store.leave(&uid(n));
                 self.check()
             }
             Step::Beat(n) => self.input(Input::Beat { uid: uid(n) }),
@@ -191,6 +238,18 @@ impl Run {
                 self.check()
             }
             Step::Restart => self.restart(),
+            Step::Behind(n, gateway) => {
+                if self.store.health.contains_key(&uid(n)) && n != gateway {
+                    self.gateways.insert(uid(n), uid(gateway));
+                }
+                self.input(Input::Behind { uid: uid(n), gateway: Some(uid(gateway)) })
+            }
+            Step::Maintain(n, on) => self.input(Input::Maintain { uid: uid(n), on }),
+            Step::Rule(n, broken) => self.input(Input::Rule { uid: uid(n), rule: "disk".to_owned(), broken }),
+            Step::Timing(site, misses) => {
+                let timing = (misses > 0).then(|| Timing { miss_intervals: misses, ..Timing::default() });
+                self.input(Input::Timing { site: SiteId(u32::from(site)), timing })
+            }
         }
     }
 }
@@ -202,6 +261,7 @@ proptest! {
             watch: BeatWatch::new(Millis(0), Rules::default()).first_alert_id(AlertId(1)),
             store: Store::default(),
             intervals: BTreeMap::new(),
+            gateways: BTreeMap::new(),
             now: Millis(0),
             settled_at: Millis(0),
         };
@@ -209,6 +269,9 @@ proptest! {
             run.step(step)?;
         }
         // Liveness: whoever never beats again ends in an alert.
+        for n in 0..12 {
+            run.step(Step::Maintain(n, false))?;
+        }
         run.wait_to(run.now + 100_000_000)?;
         for uid in run.store.health.keys() {
             prop_assert!(run.store.alert_of(uid).is_some(), "{} went unnoticed", uid);

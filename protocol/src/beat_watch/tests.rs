@@ -2,28 +2,28 @@
 
 use super::*;
 
-const SITE: SiteId = SiteId(1);
+pub(super) const SITE: SiteId = SiteId(1);
 /// 60 s interval: late after 75 s, silent after 195 s.
-const LATE: u64 = 75_000;
-const SILENT: u64 = 195_000;
+pub(super) const LATE: u64 = 75_000;
+pub(super) const SILENT: u64 = 195_000;
 
-fn uid(n: u8) -> Uid {
+pub(super) fn uid(n: u8) -> Uid {
     Uid([n; 20])
 }
 
 /// A watch with a clock, and the outputs so far.
-struct World {
-    watch: BeatWatch,
-    now: Millis,
+pub(super) struct World {
+    pub(super) watch: BeatWatch,
+    pub(super) now: Millis,
 }
 
 impl World {
-    fn new() -> World {
+    pub(super) fn new() -> World {
         World { watch: BeatWatch::new(Millis(0), Rules::default()).first_alert_id(AlertId(1)), now: Millis(0) }
     }
 
     /// `n` appliances that have just reported for the first time.
-    fn with_well(n: u8) -> World {
+    pub(super) fn with_well(n: u8) -> World {
         let mut world = World::new();
         for i in 0..n {
             world.input(Input::Expect { uid: uid(i), site: SITE, interval_s: 60 });
@@ -32,17 +32,17 @@ impl World {
         world
     }
 
-    fn input(&mut self, input: Input) -> Vec<Output> {
+    pub(super) fn input(&mut self, input: Input) -> Vec<Output> {
         self.watch.handle_input(self.now, input);
         self.drain()
     }
 
-    fn beat(&mut self, n: u8) -> Vec<Output> {
+    pub(super) fn beat(&mut self, n: u8) -> Vec<Output> {
         self.input(Input::Beat { uid: uid(n) })
     }
 
     /// Runs to a time, waking up whenever the watch asks for it.
-    fn run_to(&mut self, to: u64) -> Vec<Output> {
+    pub(super) fn run_to(&mut self, to: u64) -> Vec<Output> {
         let mut outputs = Vec::new();
         while let Some(at) = self.watch.poll_timeout().filter(|at| at.0 <= to) {
             self.now = self.now.max(at);
@@ -53,24 +53,25 @@ impl World {
         outputs
     }
 
-    fn run_for(&mut self, ms: u64) -> Vec<Output> {
+    pub(super) fn run_for(&mut self, ms: u64) -> Vec<Output> {
         self.run_to(self.now.0 + ms)
     }
 
-    fn drain(&mut self) -> Vec<Output> {
+    pub(super) fn drain(&mut self) -> Vec<Output> {
         std::iter::from_fn(|| self.watch.poll_output()).collect()
     }
 }
 
-fn health(n: u8, health: Health) -> Output {
+pub(super) fn health(n: u8, health: Health) -> Output {
     Output::Health { uid: uid(n), health }
 }
 
-fn open(id: u64, kind: AlertKind, ns: impl IntoIterator<Item = u8>) -> Output {
-    Output::Open(AlertId(id), OpenAlert { site: SITE, kind, uids: ns.into_iter().map(uid).collect() })
+pub(super) fn open(id: u64, kind: AlertKind, ns: impl IntoIterator<Item = u8>) -> Output {
+    let uids = ns.into_iter().map(uid).collect();
+    Output::Open(AlertId(id), OpenAlert { site: SITE, kind, uids, rule: String::new() })
 }
 
-fn close(id: u64) -> Output {
+pub(super) fn close(id: u64) -> Output {
     Output::Close(AlertId(id))
 }
 
@@ -322,12 +323,13 @@ fn at_another_site_it_begins_anew() {
     assert_eq!(world.input(moved), [close(1), health(0, Health::NeverReported)]);
 }
 
-fn restore(n: u8, health: Health) -> Input {
+pub(super) fn restore(n: u8, health: Health) -> Input {
     Input::Restore { uid: uid(n), site: SITE, interval_s: 60, health }
 }
 
-fn restore_alert(id: u64, kind: AlertKind, ns: impl IntoIterator<Item = u8>) -> Input {
-    Input::RestoreAlert { id: AlertId(id), site: SITE, kind, uids: ns.into_iter().map(uid).collect() }
+pub(super) fn restore_alert(id: u64, kind: AlertKind, ns: impl IntoIterator<Item = u8>) -> Input {
+    let uids = ns.into_iter().map(uid).collect();
+    Input::RestoreAlert { id: AlertId(id), site: SITE, kind, uids, rule: String::new() }
 }
 
 #[test]
@@ -392,7 +394,10 @@ fn a_restored_site_alert_does_not_take_in_those_who_began_anew_since() {
     let mut outputs = world.run_to(LATE);
     assert_eq!(
         outputs,
-        [Output::Open(AlertId(6), OpenAlert { site: SiteId(2), kind: AlertKind::Silent, uids: vec![uid(1)] })]
+        [Output::Open(
+            AlertId(6),
+            OpenAlert { site: SiteId(2), kind: AlertKind::Silent, uids: vec![uid(1)], rule: String::new() }
+        )]
     );
     outputs = world.run_to(300_000);
     assert_eq!(outputs, [open(7, AlertKind::NeverReported, [0])]);

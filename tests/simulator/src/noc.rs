@@ -193,7 +193,13 @@ impl Noc {
             }
         }
         for (id, alert) in &self.store.alerts {
-            let restore = Input::RestoreAlert { id: *id, site: SITE, kind: alert.kind, uids: alert.uids.clone() };
+            let restore = Input::RestoreAlert {
+                id: *id,
+                site: SITE,
+                kind: alert.kind,
+                uids: alert.uids.clone(),
+                rule: String::new(),
+            };
             watch.handle_input(Millis(0), restore);
         }
         self.watch = Some(watch);

@@ -3,7 +3,7 @@
 use crate::allocation::Held;
 use crate::choices::Choices;
 use crate::reached;
-use muster_protocol::beat_watch::{AlertId, AlertKind, BeatWatch, Health, Input, OpenAlert, Output, Rules};
+use muster_protocol::beat_watch::{AlertId, AlertKind, BeatWatch, Health, Input, OpenAlert, Output, Rules, Timing};
 use muster_protocol::id::{SiteId, Uid};
 use muster_protocol::time::Millis;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,7 @@ pub fn run(data: &[u8]) {
         held,
         rules,
         store: Store::default(),
+        gateways: BTreeMap::new(),
         now: Millis(0),
         settled_at: Millis(0),
     };
@@ -33,6 +34,9 @@ pub fn run(data: &[u8]) {
             break;
         }
         run.step(&mut choices);
+    }
+    for n in 0..APPLIANCES {
+        run.input(Input::Maintain { uid: Uid([n; 20]), on: false });
     }
     // Whoever never beats again ends in an alert, after at most six times the longest interval and its grace.
     run.wait_to(run.now + 4_000_000_000);
@@ -55,7 +59,7 @@ impl Store {
             Output::Health { uid, health } => {
                 let stored = self.health.get_mut(uid).expect("health of one that nobody expects");
                 stored.2 = *health;
-                if matches!(health, Health::Well | Health::NeverReported) {
+                if is_in_no_alert(*health) {
                     self.leave(uid);
                 }
             }
@@ -64,17 +68,25 @@ impl Store {
                 self.highest = id.0;
                 assert!(!alert.uids.is_empty() && alert.uids.is_sorted());
                 for uid in &alert.uids {
-                    assert!(self.alert_of(uid).is_none(), "two open alerts for one appliance");
+                    let other = if alert.kind == AlertKind::Failing {
+                        self.failing(uid, &alert.rule)
+                    } else {
+                        self.alert_of(uid)
+                    };
+                    assert!(other.is_none(), "two open alerts for one appliance");
                 }
                 reached::mark(match alert.kind {
                     AlertKind::Site => "site alert",
                     AlertKind::Silent => "silent",
                     AlertKind::NeverReported => "never reported",
+                    AlertKind::Unstable => "unstable",
+                    AlertKind::Failing => "failing",
                 });
                 let members = alert.uids.iter().copied().collect();
                 self.alerts.insert(*id, (alert.clone(), members));
             }
             Output::Attach { alert, uid } => {
+                reached::mark("attached");
                 assert!(self.alert_of(uid).is_none(), "two open alerts for one appliance");
                 let (_, members) = self.alerts.get_mut(alert).expect("attached to an alert that is open");
                 members.insert(*uid);
@@ -84,14 +96,28 @@ impl Store {
     }
 
     fn leave(&mut self, uid: &Uid) {
-        for (_, members) in self.alerts.values_mut() {
-            members.remove(uid);
+        for (alert, members) in self.alerts.values_mut() {
+            if !matches!(alert.kind, AlertKind::Unstable | AlertKind::Failing) {
+                members.remove(uid);
+            }
         }
     }
 
+    /// The alert of its beats.
     fn alert_of(&self, uid: &Uid) -> Option<AlertId> {
-        self.alerts.iter().find(|(_, (_, members))| members.contains(uid)).map(|(id, _)| *id)
+        let mut of_beats = self.alerts.iter().filter(|(_, (alert, _))| alert.kind != AlertKind::Failing);
+        of_beats.find(|(_, (_, members))| members.contains(uid)).map(|(id, _)| *id)
     }
+
+    fn failing(&self, uid: &Uid, rule: &str) -> Option<AlertId> {
+        let is_it = |alert: &OpenAlert| alert.kind == AlertKind::Failing && alert.rule == rule;
+        self.alerts.iter().find(|(_, (alert, members))| is_it(alert) && members.contains(uid)).map(|(id, _)| *id)
+    }
+}
+
+/// What the machine says of who is in no alert of its beats.
+fn is_in_no_alert(health: Health) -> bool {
+    matches!(health, Health::Well | Health::Failing | Health::Late | Health::Maintenance | Health::NeverReported)
 }
 
 struct Run {
@@ -99,6 +125,7 @@ struct Run {
     held: Held,
     rules: Rules,
     store: Store,
+    gateways: BTreeMap<Uid, Uid>,
     now: Millis,
     /// After a restart a silent appliance may wait for the alert it lost until then.
     settled_at: Millis,
@@ -109,20 +136,29 @@ fn rules(choices: &mut Choices<'_>) -> Rules {
         return Rules::default();
     }
     Rules {
-        miss_intervals: choices.below(6).into(),
-        recover_beats: choices.below(6).into(),
+        timing: timing(choices),
         site_fraction: f64::from(choices.below(11)) / 10.0,
         site_min: choices.below(6).into(),
         site_window_ms: choices.wait_ms(),
         site_close_fraction: f64::from(choices.below(11)) / 10.0,
-        ..Rules::default()
+        flap_changes: choices.below(6).into(),
+        flap_window_ms: choices.wait_ms(),
+    }
+}
+
+fn timing(choices: &mut Choices<'_>) -> Timing {
+    Timing {
+        grace_ms: choices.yes().then(|| choices.wait_ms()),
+        miss_intervals: choices.below(6).into(),
+        recover_beats: choices.below(6).into(),
+        ..Timing::default()
     }
 }
 
 impl Run {
     fn step(&mut self, choices: &mut Choices<'_>) {
         let uid = |choices: &mut Choices<'_>| Uid([choices.below(APPLIANCES); 20]);
-        match choices.below(12) {
+        match choices.below(16) {
             0 | 1 => {
                 let (uid, site) = (uid(choices), SiteId(choices.below(2).into()));
                 let interval_s = choices.one_of(&[5, 60, 3_600, 0, u32::MAX]);
@@ -135,6 +171,7 @@ impl Run {
                 self.held.count(|| self.watch.handle_input(self.now, Input::Forget { uid }));
                 self.drain();
                 self.store.health.remove(&uid);
+                self.gateways.remove(&uid);
                 self.store.leave(&uid);
                 self.check();
             }
@@ -156,6 +193,26 @@ impl Run {
                 if let Some(at) = self.watch.poll_timeout() {
                     self.wait_to(at.max(self.now));
                 }
+            }
+            11 => {
+                let (uid, gateway) = (uid(choices), uid(choices));
+                if self.store.health.contains_key(&uid) && uid != gateway {
+                    self.gateways.insert(uid, gateway);
+                }
+                self.input(Input::Behind { uid, gateway: Some(gateway) });
+            }
+            12 => {
+                let (uid, on) = (uid(choices), choices.yes());
+                self.input(Input::Maintain { uid, on });
+            }
+            13 => {
+                let (uid, broken) = (uid(choices), choices.yes());
+                self.input(Input::Rule { uid, rule: "disk".to_owned(), broken });
+            }
+            14 => {
+                let site = SiteId(choices.below(2).into());
+                let timing = choices.yes().then(|| timing(choices));
+                self.input(Input::Timing { site, timing });
             }
             _ => self.restart(),
         }
@@ -207,15 +264,23 @@ impl Run {
             assert_eq!(*health, self.watch.health(uid), "the store and the watch differ");
             let alerted = self.store.alert_of(uid).is_some();
             match health {
-                Health::Silent | Health::Recovering => assert!(alerted || settling, "silent, and no alert"),
-                Health::Well | Health::Late => assert!(!alerted, "well, and an alert"),
+                Health::Silent | Health::Recovering | Health::Unreachable => {
+                    assert!(alerted || settling, "silent, and no alert");
+                }
+                Health::Well | Health::Late | Health::Failing => {
+                    let kind = self.store.alert_of(uid).map(|id| self.store.alerts[&id].0.kind);
+                    assert!(kind.is_none_or(|kind| kind == AlertKind::Unstable), "well, and an alert");
+                }
+                Health::Maintenance => assert!(!alerted, "worked on, and an alert"),
                 Health::NeverReported | Health::NotExpected => {}
             }
         }
         let mut sites = BTreeSet::new();
         for (alert, members) in self.store.alerts.values() {
             assert!(!members.is_empty() || settling, "an alert without an appliance");
-            assert!(members.len() == 1 || alert.kind == AlertKind::Site || settling);
+            let by_itself = |uid: &Uid| self.store.health.get(uid).is_some_and(|known| known.2 != Health::Unreachable);
+            let is_about_one = alert.kind == AlertKind::Failing || members.iter().any(by_itself);
+            assert!(is_about_one || settling, "an alert about nobody");
             assert!(alert.kind != AlertKind::Site || sites.insert(alert.site), "two site alerts for one site");
         }
     }
@@ -231,7 +296,12 @@ impl Run {
         }
         for (id, (alert, members)) in &store.alerts {
             let uids = members.iter().copied().collect();
-            let input = Input::RestoreAlert { id: *id, site: alert.site, kind: alert.kind, uids };
+            let rule = alert.rule.clone();
+            let input = Input::RestoreAlert { id: *id, site: alert.site, kind: alert.kind, uids, rule };
+            self.held.count(|| self.watch.handle_input(now, input));
+        }
+        for (uid, gateway) in &self.gateways {
+            let input = Input::Behind { uid: *uid, gateway: Some(*gateway) };
             self.held.count(|| self.watch.handle_input(now, input));
         }
         assert_eq!(self.watch.poll_output(), None, "a restart alone says nothing");
