@@ -63,6 +63,7 @@ impl Health for HostHealth {
                 temperature_c: sensors::hottest(Path::new("/sys/class")),
                 interface: interface_errors(&self.interface),
                 clock_offset_s: self.clock_offset_s,
+                processors: processors(),
                 agent_memory: agent_memory(self.keeper),
             }),
             drift: Vec::new(),
@@ -97,6 +98,14 @@ fn interface_errors(interface: &str) -> Option<InterfaceErrors> {
         tx_errors: status.sent_errs,
         tx_dropped: status.sent_drop,
     })
+}
+
+/// Processors that are online.
+fn processors() -> Option<u32> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let is_one =
+        |line: &&str| line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    u32::try_from(stat.lines().filter(is_one).count()).ok().filter(|count| *count > 0)
 }
 
 /// Of all processes of the agent that may be looked at.
@@ -136,6 +145,7 @@ mod tests {
         assert!(values.load >= 0.0 && !values.agent.is_empty());
         let host = values.host.expect("measured");
         assert!(host.memory.is_some_and(|bytes| bytes > 1 << 20) && host.interface.is_some(), "{host:?}");
+        assert!(host.processors.is_some_and(|count| count > 0), "{host:?}");
         assert!(host.agent_memory.is_some_and(|bytes| bytes > 1 << 20), "{host:?}");
         assert_eq!(host.clock_offset_s, None, "nobody has told the time");
         assert_eq!(interface_errors("none0"), None);

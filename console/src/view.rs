@@ -121,6 +121,9 @@ pub enum RowHealth {
     Late,
     Silent,
     Recovering,
+    Failing,
+    Unreachable,
+    Maintenance,
 }
 
 impl From<Health> for RowHealth {
@@ -132,6 +135,9 @@ impl From<Health> for RowHealth {
             Health::Late => Self::Late,
             Health::Silent => Self::Silent,
             Health::Recovering => Self::Recovering,
+            Health::Failing => Self::Failing,
+            Health::Unreachable => Self::Unreachable,
+            Health::Maintenance => Self::Maintenance,
         }
     }
 }
@@ -308,6 +314,8 @@ pub struct AlertView {
     pub kind: RowAlertKind,
     /// The site.
     pub site: u32,
+    /// The health rule that is broken; empty for alerts of silence.
+    pub rule: String,
     /// The appliances, by UID, with the name to show.
     pub appliances: Vec<AlertAppliance>,
     /// When it opened.
@@ -323,6 +331,8 @@ pub struct AlertAppliance {
     pub uid: String,
     /// Host name, else MAC.
     pub name: String,
+    /// How it stands with beats now.
+    pub health: RowHealth,
 }
 
 /// [`AlertKind`] for TypeScript.
@@ -333,6 +343,8 @@ pub enum RowAlertKind {
     Silent,
     NeverReported,
     Site,
+    Unstable,
+    Failing,
 }
 
 impl From<AlertKind> for RowAlertKind {
@@ -341,6 +353,8 @@ impl From<AlertKind> for RowAlertKind {
             AlertKind::Silent => Self::Silent,
             AlertKind::NeverReported => Self::NeverReported,
             AlertKind::Site => Self::Site,
+            AlertKind::Unstable => Self::Unstable,
+            AlertKind::Failing => Self::Failing,
         }
     }
 }

@@ -7,6 +7,8 @@ mod doctor;
 mod draft;
 mod handover;
 mod logs;
+mod maintenance;
+mod monitoring;
 mod operator;
 mod policy;
 mod queue;
@@ -22,6 +24,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use doctor::DoctorArgs;
 use draft::DraftCommand;
 use handover::HandoverCommand;
+use maintenance::MaintenanceCommand;
+use monitoring::MonitoringCommand;
 use muster_noc::{LogFormat, Noc, Options, Origin, Setting, Settings, SiteSpec};
 use muster_protocol::api::Site;
 use muster_protocol::id::{ConsoleId, Uid};
@@ -96,6 +100,12 @@ enum Command {
     /// What is kept in a site for single appliances.
     #[command(subcommand)]
     Reservation(ReservationCommand),
+    /// When an appliance is silent, and when its health is bad.
+    #[command(subcommand)]
+    Monitoring(MonitoringCommand),
+    /// When nobody is told of a site or an appliance.
+    #[command(subcommand)]
+    Maintenance(MaintenanceCommand),
     /// Appliances that may be configured.
     #[command(subcommand)]
     Inventory(InventoryCommand),
@@ -364,6 +374,8 @@ impl Muster {
             Command::Handover(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Reservation(command) => command.run(),
+            Command::Monitoring(command) => command.run(),
+            Command::Maintenance(command) => command.run(),
             Command::Voucher(command) => command.run(),
             Command::Queue(command) => command.run(),
             Command::Console(ConsoleCommand::Invite { folder, site, organisation, valid, output }) => {

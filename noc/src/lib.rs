@@ -5,7 +5,7 @@
 //! - `config`: what the data folder contains and who may read it. `settings`: the environment beside noc.toml.
 //!   `backup`: all of it elsewhere, and back. `doctor`: is it well? `tls`: the CA, certificates, who a client is.
 //! - `policy`: pool, host-name template, allocation; pure. `inventory`: vendor manifests. `invite`: one-time invites.
-//!   `vouchers`: what a vendor does, apart from any NOC.
+//!   `vouchers`: what a vendor does, apart from any NOC. `monitoring`, `maintenance`: when whose silence is told; pure.
 //! - `store`: SQLite, one writer thread with group commit. An answer means that it is on disk.
 //! - `handover`: appliances to another address or NOC, and from another one.
 //! - `work`: what the NOC gives to appliances with the answers to beats. `queue`: what it has consoles do.
@@ -28,7 +28,9 @@ mod error;
 mod handover;
 mod inventory;
 mod invite;
+mod maintenance;
 mod metrics;
+mod monitoring;
 mod noc;
 mod operators;
 mod policy;
@@ -58,6 +60,8 @@ pub use error::{AsProblem, StoreError};
 pub use handover::{HandoverError, HandoverView, StuckView, TransferReport};
 pub use inventory::{ImportError, ImportReport, LineError};
 pub use invite::InviteError;
+pub use maintenance::{Every, MaintenanceSpec, MaintenanceView};
+pub use monitoring::{Monitoring, MonitoringError, describe as describe_rule};
 pub use noc::{ConsoleRecord, Noc};
 pub use operators::{NewOperator, Operator, OperatorId, Organisation, OrganisationId, PeopleError, Role, RoleAt};
 pub use policy::effective::{EffectivePolicy, EffectiveValue};

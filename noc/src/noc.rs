@@ -1,11 +1,14 @@
 //! A NOC: its data folder, opened.
 
+use crate::api::Window;
 use crate::audit::By;
 use crate::clock;
 use crate::config::{self, Config, Folder, InitError, OpenError, Options};
 use crate::error::StoreError;
 use crate::inventory::{self, ImportError, ImportReport};
 use crate::invite::{InviteError, Token};
+use crate::maintenance::{MaintenanceSpec, MaintenanceView};
+use crate::monitoring::{Monitoring, MonitoringError};
 use crate::operators::OrganisationId;
 use crate::operators::access::DEFAULT_ORGANISATION;
 use crate::policy::effective::{EffectivePolicy, effective};
@@ -173,6 +176,59 @@ impl Noc {
     /// Replaces that.
     pub fn set_site_profiles(&self, site: SiteId, profiles: Vec<Profile>) -> Result<Vec<Profile>, SiteError> {
         self.inner.store.write_now(move |db| changes::change_profiles(db, &By::local(), site, profiles))
+    }
+
+    /// What an organisation says of silence and health.
+    pub fn organisation_monitoring(&self, organisation: OrganisationId) -> Result<Monitoring, StoreError> {
+        let found = self.inner.store.read_now(move |db| store::monitoring::of_organisation(db, organisation))?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Replaces that; the status daemon goes by it within a second.
+    pub fn set_organisation_monitoring(
+        &self,
+        organisation: OrganisationId,
+        monitoring: Monitoring,
+    ) -> Result<(), MonitoringError> {
+        self.inner.store.write_now(move |db| {
+            store::monitoring::set_organisation(db, clock::now(), &By::local(), organisation, &monitoring)
+        })
+    }
+
+    /// What a site says of silence and health: by itself, and what it comes to.
+    pub fn site_monitoring(&self, site: SiteId) -> Result<(Monitoring, Monitoring), StoreError> {
+        self.inner.store.read_now(move |db| {
+            let said = store::monitoring::of_site(db, site)?.unwrap_or_default();
+            Ok((said, store::monitoring::effective(db, site)?.unwrap_or_default().whole()))
+        })
+    }
+
+    /// Replaces what it says by itself.
+    pub fn set_site_monitoring(&self, site: SiteId, monitoring: Monitoring) -> Result<(), MonitoringError> {
+        self.inner
+            .store
+            .write_now(move |db| store::monitoring::set_site(db, clock::now(), &By::local(), site, &monitoring))
+    }
+
+    /// Says that a site or an appliance is worked on.
+    pub fn maintain(&self, spec: MaintenanceSpec) -> Result<MaintenanceView, MonitoringError> {
+        self.inner.store.write_now(move |db| store::maintenance::add(db, clock::now(), &By::local(), &spec))
+    }
+
+    /// Maintenance of all sites, newest first: what is on or to come, or at most a thousand with what is over.
+    pub fn maintenance(&self, with_over: bool) -> Result<Vec<MaintenanceView>, StoreError> {
+        let is_over = (!with_over).then_some(false);
+        let window = Window { after: None, limit: 1_000 };
+        let page = self
+            .inner
+            .store
+            .read_now(move |db| store::maintenance::page(db, clock::now(), None, None, is_over, window))?;
+        Ok(page.items)
+    }
+
+    /// Ends a maintenance; false when there is none of that number, or it is over.
+    pub fn end_maintenance(&self, id: u32) -> Result<bool, StoreError> {
+        self.inner.store.write_now(move |db| store::maintenance::end(db, clock::now(), &By::local(), i64::from(id)))
     }
 
     /// What a site's policy comes to, and which rule gives each value.

@@ -11,7 +11,7 @@ use crate::operators::limit::Attempts;
 use crate::operators::password::Comparisons;
 use crate::store::{self, beats};
 use crate::tls::ServerConfigError;
-use crate::watch::{Daemon, Notice};
+use crate::watch::{ABSENCE_S, Daemon, Notice};
 use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
@@ -39,6 +39,8 @@ const PING: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(5);
 /// Between looks for changes that the command line made.
 const FOREIGN: Duration = Duration::from_millis(250);
+/// How often it is kept that the NOC is there.
+const ALIVE: Duration = Duration::from_secs(20);
 /// Between rounds of deleting old history.
 const PRUNE: Duration = Duration::from_secs(600);
 /// Between signatures over the end of the audit log.
@@ -245,11 +247,18 @@ pub(crate) fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// What other processes did to the database, which the parts of this one have to know.
-async fn look_around(app: &App) -> Result<(), StoreError> {
+async fn look_around(app: &App, rules: &mut Option<u64>) -> Result<(), StoreError> {
     let store = &app.noc.store;
-    let (revision, released) =
-        store.read(|db| Ok::<_, StoreError>((store::revision(db)?, store::inventory::released(db)?))).await?;
+    let (revision, released, changed) = store
+        .read(|db| {
+            Ok::<_, StoreError>((store::revision(db)?, store::inventory::released(db)?, store::monitoring::count(db)?))
+        })
+        .await?;
     store.notice(revision);
+    // The first time it is what the daemon has just read, or newer.
+    if rules.replace(changed) != Some(changed) {
+        app.tell(vec![Notice::Rules]);
+    }
     for uid in released {
         store.write(move |db| store::appliances::set_health(db, &uid, Health::NotExpected)).await?;
         app.tell(vec![Notice::Forget { uid }]);
@@ -277,13 +286,23 @@ async fn keep_house(app: App, tls: RustlsConfig) {
     let mut anchor = tokio::time::interval(ANCHOR);
     anchor.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut renewed = clock::now();
+    let mut alive = tokio::time::interval(ALIVE);
+    alive.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut rules = None;
     foreign.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => return hold_audit(noc).await,
             _ = anchor.tick() => hold_audit(noc).await,
+            // From this it is known after a start how long nobody could report; after a sleep of the machine, too.
+            _ = alive.tick() => {
+                let kept = noc.store.write(|db| store::monitoring::came_back(db, clock::now(), ABSENCE_S)).await;
+                if let Err(error) = kept {
+                    tracing::error!(error = &error as &dyn std::error::Error, "it was not kept that the NOC is here");
+                }
+            }
             _ = foreign.tick() => {
-                if let Err(error) = look_around(&app).await {
+                if let Err(error) = look_around(&app, &mut rules).await {
                     tracing::debug!(%error, "changes of other processes could not be read");
                 }
                 // By the wall clock, in both directions: a machine may learn the time only after it has started.

@@ -23,6 +23,8 @@ pub(crate) mod inventory;
 pub(crate) mod invites;
 mod late;
 pub(crate) mod logs;
+pub(crate) mod maintenance;
+pub(crate) mod monitoring;
 pub(crate) mod news;
 pub(crate) mod operators;
 pub(crate) mod organisations;

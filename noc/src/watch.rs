@@ -1,16 +1,24 @@
 //! The status daemon: an independent task that drives [`BeatWatch`] and keeps what it decides.
 
+mod gateways;
+mod rules;
+mod windows;
+
 use crate::clock;
 use crate::error::StoreError;
-use crate::store::{Store, alerts};
+use crate::store::{Store, alerts, monitoring};
+use gateways::Gateways;
+use muster_protocol::api::{BeatValues, Health};
 use muster_protocol::beat_watch::{AlertId, BeatWatch, Input, Output, Rules};
 use muster_protocol::id::{SiteId, Uid};
 use muster_protocol::time::Millis;
+use rules::SiteRules;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
+use windows::Windows;
 
 /// Until a write that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -21,18 +29,39 @@ const NAP: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_secs(30);
 /// Notices taken in together.
 const BATCH: usize = 1024;
+/// The NOC was away when it was not known to be there for so long, seconds.
+pub(crate) const ABSENCE_S: u64 = 60;
+
+/// Where an appliance is in its site's network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Whereabouts {
+    pub(crate) address: u32,
+    /// The address of its gateway.
+    pub(crate) gateway: Option<u32>,
+    /// The appliance that has that address.
+    pub(crate) behind: Option<Uid>,
+}
+
+/// A beat, as health rules see it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) model: String,
+    pub(crate) values: BeatValues,
+}
 
 /// What the rest of the NOC tells the status daemon, after it is on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Notice {
-    /// Beats are expected of an appliance.
-    Expect { uid: Uid, site: SiteId, interval_s: u32 },
+    /// Beats are expected of an appliance. None says that it is where it was.
+    Expect { uid: Uid, site: SiteId, interval_s: u32, whereabouts: Option<Whereabouts> },
     /// No beats are expected any more.
     Forget { uid: Uid },
     /// A beat was accepted.
-    Beat { uid: Uid },
+    Beat { uid: Uid, told: Box<Told> },
     /// A beat could not be kept, so nobody may be judged by its absence.
     Stalled,
+    /// What sites say of silence and health changed, or maintenance did.
+    Rules,
 }
 
 /// The status daemon, as it is stored.
@@ -40,6 +69,9 @@ pub(crate) struct Daemon {
     store: Arc<Store>,
     start: Instant,
     watch: BeatWatch,
+    rules: SiteRules,
+    windows: Windows,
+    gateways: Gateways,
     /// Appliances whose first beat overtook the news that it is expected.
     early: BTreeSet<Uid>,
     /// Decided, not yet on disk.
@@ -51,14 +83,60 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Takes up what the database holds: nobody is judged before a fresh grace has passed.
     pub(crate) async fn restore(store: Arc<Store>, rules: Rules) -> Result<Daemon, StoreError> {
+        let now = clock::now();
+        store.write(move |db| monitoring::came_back(db, now, ABSENCE_S)).await?;
         let (restored, last_alert) = store.read(alerts::restore).await?;
+        let usual = rules.timing;
         let watch = BeatWatch::new(Millis(0), rules).first_alert_id(AlertId(last_alert + 1));
-        let (early, unkept, asleep) = (BTreeSet::new(), Vec::new(), clock::asleep());
-        let mut daemon = Daemon { store, start: Instant::now(), watch, early, unkept, asleep };
+        let mut daemon = Daemon {
+            gateways: Gateways::restore(&store).await?,
+            store,
+            start: Instant::now(),
+            watch,
+            rules: SiteRules::new(usual),
+            windows: Windows::default(),
+            early: BTreeSet::new(),
+            unkept: Vec::new(),
+            asleep: clock::asleep(),
+        };
+        let start = daemon.now();
         for input in restored {
-            daemon.watch.handle_input(daemon.now(), input);
+            daemon.rules.restore(start, &input);
+            daemon.windows.restore(&input);
+            daemon.watch.handle_input(start, input);
         }
+        for input in daemon.gateways.all() {
+            daemon.watch.handle_input(start, input);
+        }
+        daemon.read_rules().await?;
         Ok(daemon)
+    }
+
+    /// Reads anew what sites say, and when whose silence is nobody's concern.
+    async fn read_rules(&mut self) -> Result<(), StoreError> {
+        let (monitoring, windows) = self
+            .store
+            .read(|db| Ok::<_, StoreError>((monitoring::all(db)?, crate::store::maintenance::kept(db, clock::now())?)))
+            .await?;
+        let now = self.now();
+        let ways = self.gateways.replace(&monitoring, &self.watch);
+        for input in self.rules.replace(monitoring).into_iter().chain(ways) {
+            self.watch.handle_input(now, input);
+        }
+        self.windows.replace(windows);
+        self.look_at_windows();
+        Ok(())
+    }
+
+    /// Begins and ends what is due by the wall clock.
+    fn look_at_windows(&mut self) {
+        let now = self.now();
+        for input in self.windows.due(clock::now(), &self.watch) {
+            if let Input::Maintain { uid, .. } = &input {
+                self.rules.forget(uid);
+            }
+            self.watch.handle_input(now, input);
+        }
     }
 
     /// Runs until it is stopped.
@@ -68,11 +146,13 @@ impl Daemon {
             let failed = !self.keep().await;
             let due = self.watch.poll_timeout().map(|due| Duration::from_millis(due.since(self.now())));
             // Woken at least so often that a sleep of the machine is noticed before anybody is judged by it.
-            let wait = if failed { RETRY } else { due.unwrap_or(LOOK).min(LOOK) };
+            let window = self.windows.next_in(clock::now()).unwrap_or(LOOK);
+            let wait = if failed { RETRY } else { due.unwrap_or(LOOK).min(LOOK).min(window) };
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(wait) => {
                     self.notice_sleep();
+                    self.look_at_windows();
                     self.watch.handle_timeout(self.now());
                 }
                 taken = notices.recv_many(&mut batch, BATCH), if !failed => {
@@ -80,8 +160,13 @@ impl Daemon {
                         break;
                     }
                     self.notice_sleep();
+                    let mut is_new = false;
                     for notice in batch.drain(..) {
+                        is_new |= notice == Notice::Rules;
                         self.take(notice);
+                    }
+                    if is_new && let Err(error) = self.read_rules().await {
+                        tracing::error!(error = &error as &dyn std::error::Error, "rules for silence and health could not be read; they are as before");
                     }
                 }
             }
@@ -105,23 +190,42 @@ impl Daemon {
     fn take(&mut self, notice: Notice) {
         let now = self.now();
         match notice {
-            Notice::Expect { uid, site, interval_s } => {
+            Notice::Expect { uid, site, interval_s, whereabouts } => {
+                let moved = self.watch.site(&uid).is_some_and(|before| before != site);
                 self.watch.handle_input(now, Input::Expect { uid, site, interval_s });
+                for input in self.gateways.is_at(uid, site, whereabouts) {
+                    self.watch.handle_input(now, input);
+                }
+                if let Some(input) = self.windows.is_at(uid, site, moved) {
+                    self.watch.handle_input(now, input);
+                }
                 if self.early.remove(&uid) {
                     self.watch.handle_input(now, Input::Beat { uid });
                 }
             }
             Notice::Forget { uid } => {
                 self.early.remove(&uid);
+                self.rules.forget(&uid);
+                self.windows.forget(&uid);
                 self.watch.handle_input(now, Input::Forget { uid });
+                for input in self.gateways.forget(&uid) {
+                    self.watch.handle_input(now, input);
+                }
             }
-            Notice::Beat { uid } => {
-                if self.watch.health(&uid) == muster_protocol::api::Health::NotExpected {
+            Notice::Beat { uid, told } => {
+                let health = self.watch.health(&uid);
+                if health == Health::NotExpected {
                     self.early.insert(uid);
                 }
                 self.watch.handle_input(now, Input::Beat { uid });
+                if let Some(site) = self.watch.site(&uid).filter(|_| health != Health::Maintenance) {
+                    for input in self.rules.beat(now, uid, site, &told, self.watch.silent_after(&uid)) {
+                        self.watch.handle_input(now, input);
+                    }
+                }
             }
             Notice::Stalled => self.watch.handle_input(now, Input::Stalled),
+            Notice::Rules => {}
         }
     }
 

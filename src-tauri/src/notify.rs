@@ -3,7 +3,7 @@
 //! [`Digest`] decides and remembers, and knows no desktop; [`desktop`] shows.
 
 use crate::texts;
-use muster_console::view::{AlertView, RowAlertKind};
+use muster_console::view::{AlertAppliance, AlertView, RowAlertKind, RowHealth};
 use muster_protocol::text::printable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -99,9 +99,25 @@ impl Digest {
             });
         }
         let of_kind = |kind| opened.iter().filter(move |alert| alert.kind == kind);
-        notifications.extend(about(of_kind(RowAlertKind::Silent), texts::silent, true));
-        notifications.extend(about(of_kind(RowAlertKind::NeverReported), texts::never_reported, true));
-        notifications.extend(about(closed.iter(), texts::reports_again, false));
+        notifications.extend(about(of_kind(RowAlertKind::Silent), texts::silent, Some(texts::SILENT_BODY)));
+        notifications.extend(about(
+            of_kind(RowAlertKind::NeverReported),
+            texts::never_reported,
+            Some(texts::SILENT_BODY),
+        ));
+        notifications.extend(about(of_kind(RowAlertKind::Unstable), texts::unstable, Some(texts::UNSTABLE_BODY)));
+        for (rule, alerts) in by_rule(&opened) {
+            notifications.extend(about(
+                alerts.into_iter(),
+                |names| texts::failing(names, rule),
+                Some(texts::FAILING_BODY),
+            ));
+        }
+        // An alert also closes when another one takes its place, or somebody begins to work on the appliance.
+        let again = reporting(&closed, |kind| !matches!(kind, RowAlertKind::Failing | RowAlertKind::Unstable));
+        notifications.extend(about(again.iter(), texts::reports_again, None));
+        let mended = reporting(&closed, |kind| matches!(kind, RowAlertKind::Failing | RowAlertKind::Unstable));
+        notifications.extend(about(mended.iter(), texts::is_fine_again, None));
         (notifications, written)
     }
 
@@ -117,15 +133,32 @@ impl Digest {
     }
 }
 
+/// Alerts of broken health rules, by rule.
+fn by_rule(opened: &[AlertView]) -> BTreeMap<&str, Vec<&AlertView>> {
+    let mut rules: BTreeMap<&str, Vec<&AlertView>> = BTreeMap::new();
+    for alert in opened.iter().filter(|alert| alert.kind == RowAlertKind::Failing) {
+        rules.entry(&alert.rule).or_default().push(alert);
+    }
+    rules
+}
+
+/// Closed alerts of some kinds, with those of their appliances that are well.
+fn reporting(closed: &[AlertView], is_kind: impl Fn(RowAlertKind) -> bool) -> Vec<AlertView> {
+    let is_well = |appliance: &&AlertAppliance| matches!(appliance.health, RowHealth::Well | RowHealth::Failing);
+    let of_kind = closed.iter().filter(|alert| is_kind(alert.kind));
+    let well = |alert: &AlertView| alert.appliances.iter().filter(is_well).cloned().collect();
+    of_kind.map(|alert| AlertView { appliances: well(alert), ..alert.clone() }).collect()
+}
+
 fn key(alert: &AlertView) -> AlertKey {
     (alert.id, alert.opened)
 }
 
-/// One notification for all of them.
+/// One notification for all of them; good news has nothing more to say of one.
 fn about<'a>(
     alerts: impl Iterator<Item = &'a AlertView>,
     title: impl Fn(&[String]) -> String,
-    bad: bool,
+    body_of_one: Option<&str>,
 ) -> Option<Notification> {
     let appliances: BTreeMap<&str, &str> = alerts
         .flat_map(|alert| alert.appliances.iter().map(|appliance| (appliance.uid.as_str(), appliance.name.as_str())))
@@ -133,24 +166,22 @@ fn about<'a>(
     let names: Vec<String> = appliances.values().map(|name| printable(name)).collect();
     let (body, uid) = match appliances.keys().next() {
         None => return None,
-        Some(uid) if appliances.len() == 1 => {
-            (if bad { texts::SILENT_BODY.to_owned() } else { String::new() }, Some((*uid).to_owned()))
-        }
+        Some(uid) if appliances.len() == 1 => (body_of_one.unwrap_or_default().to_owned(), Some((*uid).to_owned())),
         Some(_) => (texts::names(&names), None),
     };
-    Some(Notification { title: title(&names), body, uid, bad })
+    Some(Notification { title: title(&names), body, uid, bad: body_of_one.is_some() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_console::view::AlertAppliance;
 
     fn alert(id: u32, names: &[&str], closed: bool) -> AlertView {
-        let appliances =
-            names.iter().map(|name| AlertAppliance { uid: format!("UID-{name}"), name: (*name).to_owned() }).collect();
+        let health = if closed { RowHealth::Well } else { RowHealth::Silent };
+        let named = |name: &&str| AlertAppliance { uid: format!("UID-{name}"), name: (*name).to_owned(), health };
+        let appliances = names.iter().map(named).collect();
         let kind = if names.len() > 1 { RowAlertKind::Site } else { RowAlertKind::Silent };
-        AlertView { id, kind, site: 7, appliances, opened: 100, closed: closed.then_some(200) }
+        AlertView { id, kind, site: 7, rule: String::new(), appliances, opened: 100, closed: closed.then_some(200) }
     }
 
     fn tell(digest: &mut Digest) -> Vec<Notification> {
@@ -208,6 +239,36 @@ mod tests {
         assert!(digest.observe(&[alert(1, &["gw-1"], false)], false));
         assert!(!digest.observe(&[alert(1, &["gw-1"], true)], false));
         assert!(tell(&mut digest).is_empty(), "it came back before anybody was told");
+    }
+
+    #[test]
+    fn an_alert_that_gives_way_to_another_is_no_good_news() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut digest = Digest::open(folder.path());
+        digest.observe(&[alert(1, &["gw-1"], false)], false);
+        tell(&mut digest);
+        let mut closed = alert(1, &["gw-1"], true);
+        closed.appliances[0].health = RowHealth::Unreachable;
+        digest.observe(&[closed, alert(2, &["gw-1", "gw-2"], false)], false);
+        assert_eq!(titles(&tell(&mut digest)), ["Harbour: 2 appliances became silent at once"]);
+    }
+
+    #[test]
+    fn a_broken_rule_is_told_with_its_name_and_so_is_that_it_is_mended() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut digest = Digest::open(folder.path());
+        let broken = |id, name: &str, closed| AlertView {
+            kind: RowAlertKind::Failing,
+            rule: "disk full".to_owned(),
+            ..alert(id, &[name], closed)
+        };
+        digest.observe(&[broken(1, "gw-1", false), broken(2, "gw-2", false)], false);
+        assert_eq!(titles(&tell(&mut digest)), ["2 appliances: disk full"]);
+        digest.observe(&[broken(1, "gw-1", true)], false);
+        assert_eq!(titles(&tell(&mut digest)), ["gw-1 is fine again"]);
+        let unstable = AlertView { kind: RowAlertKind::Unstable, ..alert(3, &["gw-3"], false) };
+        digest.observe(&[unstable], false);
+        assert_eq!(titles(&tell(&mut digest)), ["gw-3 keeps coming and going"]);
     }
 
     #[test]

@@ -68,6 +68,35 @@ pub(crate) fn reports_again(names: &[String]) -> String {
     }
 }
 
+/// Title of the notification about appliances that become silent and well again too often.
+pub(crate) fn unstable(names: &[String]) -> String {
+    match names {
+        [one] => format!("{one} keeps coming and going"),
+        many => format!("{} appliances keep coming and going", many.len()),
+    }
+}
+
+/// Title of the notification about appliances that break a health rule.
+pub(crate) fn failing(names: &[String], rule: &str) -> String {
+    match names {
+        [one] => format!("{one}: {rule}"),
+        many => format!("{} appliances: {rule}", many.len()),
+    }
+}
+
+/// Title of the notification about appliances that break no rule any more.
+pub(crate) fn is_fine_again(names: &[String]) -> String {
+    match names {
+        [one] => format!("{one} is fine again"),
+        many => format!("{} appliances are fine again", many.len()),
+    }
+}
+
+/// Second line of a notification about one appliance that breaks a health rule.
+pub(crate) const FAILING_BODY: &str = "It reports, and says that something is wrong.";
+/// Second line of a notification about one appliance that is unstable.
+pub(crate) const UNSTABLE_BODY: &str =
+    "Check its link and its power. Single failures are not told until it has been quiet for an hour.";
 /// Second line of a notification about one appliance, or about one site.
 pub(crate) const SILENT_BODY: &str = "Its SecureBeat failed. Check its power and its link; Muster keeps watching.";
 /// Second line of a notification about a whole site.

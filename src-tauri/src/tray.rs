@@ -109,12 +109,14 @@ pub(crate) enum TrayAction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_console::view::{AlertAppliance, RowAlertKind};
+    use muster_console::view::{AlertAppliance, RowAlertKind, RowHealth};
 
     fn alert(id: u32, uids: &[&str], closed: Option<u32>) -> AlertView {
-        let appliances =
-            uids.iter().map(|uid| AlertAppliance { uid: (*uid).to_owned(), name: (*uid).to_owned() }).collect();
-        AlertView { id, kind: RowAlertKind::Silent, site: 1, appliances, opened: 100, closed }
+        let appliances = uids
+            .iter()
+            .map(|uid| AlertAppliance { uid: (*uid).to_owned(), name: (*uid).to_owned(), health: RowHealth::Silent })
+            .collect();
+        AlertView { id, kind: RowAlertKind::Silent, site: 1, rule: String::new(), appliances, opened: 100, closed }
     }
 
     #[test]

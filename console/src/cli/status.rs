@@ -39,7 +39,8 @@ pub(super) async fn alerts(context: &Context, all: bool, streams: &mut Streams<'
 }
 
 fn is_failing(health: RowHealth) -> bool {
-    matches!(health, RowHealth::NeverReported | RowHealth::Silent | RowHealth::Recovering)
+    use RowHealth::{Failing, NeverReported, Recovering, Silent, Unreachable};
+    matches!(health, NeverReported | Silent | Recovering | Failing | Unreachable)
 }
 
 fn cells(row: &ApplianceRow, now: u32) -> [String; 9] {
@@ -76,14 +77,16 @@ fn health(row: &ApplianceRow) -> String {
 
 fn alert_cells(alert: &AlertView) -> [String; 6] {
     let what = match alert.kind {
-        RowAlertKind::Silent => "silent",
-        RowAlertKind::NeverReported => "never reported",
-        RowAlertKind::Site => "large part of a site silent",
+        RowAlertKind::Silent => "silent".to_owned(),
+        RowAlertKind::NeverReported => "never reported".to_owned(),
+        RowAlertKind::Site => "large part of a site silent".to_owned(),
+        RowAlertKind::Unstable => "silent and well again too often".to_owned(),
+        RowAlertKind::Failing => format!("failing: {}", alert.rule),
     };
     let names: Vec<_> = alert.appliances.iter().map(|appliance| appliance.name.clone()).collect();
     [
         alert.id.to_string(),
-        what.to_owned(),
+        what,
         alert.site.to_string(),
         names.join(", "),
         time(alert.opened),
@@ -99,6 +102,9 @@ fn health_word(health: RowHealth) -> &'static str {
         RowHealth::Late => "late",
         RowHealth::Silent => "silent",
         RowHealth::Recovering => "recovering",
+        RowHealth::Failing => "failing",
+        RowHealth::Unreachable => "unreachable",
+        RowHealth::Maintenance => "in maintenance",
     }
 }
 

@@ -153,6 +153,11 @@ impl Roster {
         mac.map_or_else(|| uid.short(), |mac| mac.to_string())
     }
 
+    /// How it stands with beats.
+    pub(crate) fn health(&self, uid: &Uid) -> RowHealth {
+        self.records.get(uid).map_or(Health::NotExpected, |record| record.health).into()
+    }
+
     /// Settings in force as far as they are known.
     pub(crate) fn settings(&self, uid: &Uid) -> Settings {
         let record = || self.records.get(uid).and_then(|record| record.settings.clone());

@@ -247,12 +247,17 @@ impl State {
     }
 
     fn alert_view(&self, alert: &Alert) -> AlertView {
-        let name = |uid: &Uid| AlertAppliance { uid: uid.to_string(), name: self.roster.name(uid) };
+        let named = |uid: &Uid| AlertAppliance {
+            uid: uid.to_string(),
+            name: self.roster.name(uid),
+            health: self.roster.health(uid),
+        };
         AlertView {
             id: seconds(alert.id),
             kind: alert.kind.into(),
             site: alert.site.0,
-            appliances: alert.appliances.iter().map(name).collect(),
+            rule: muster_protocol::text::printable(&alert.rule),
+            appliances: alert.appliances.iter().map(named).collect(),
             opened: seconds(alert.opened),
             closed: alert.closed.map(seconds),
         }

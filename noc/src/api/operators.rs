@@ -12,7 +12,9 @@ mod drafts;
 mod events;
 mod forms;
 mod invites;
+mod maintenance;
 mod messages;
+mod monitoring;
 mod organisations;
 mod people;
 mod policy;
@@ -56,6 +58,8 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(messages::routes());
     routes.extend(invites::routes());
     routes.extend(alerts::routes());
+    routes.extend(monitoring::routes());
+    routes.extend(maintenance::routes());
     routes.extend(audit::routes());
     routes.extend(events::routes());
     routes

@@ -22,11 +22,14 @@ pub(crate) fn apply(db: &Connection, now: u64, outputs: &[Output]) -> Result<(),
                 let revision = super::next_revision(db)?;
                 let opened = db
                     .prepare_cached(
-                        "INSERT OR IGNORE INTO alerts (id, site, kind, opened, revision) VALUES (?1, ?2, ?3, ?4, ?5)",
+                        "INSERT OR IGNORE INTO alerts (id, site, kind, opened, revision, rule) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                     )?
-                    .execute(params![id.0, alert.site.0, word(&alert.kind), now, revision])?;
+                    .execute(params![id.0, alert.site.0, word(&alert.kind), now, revision, alert.rule])?;
                 if opened > 0 {
-                    let detail = serde_json::json!({ "kind": alert.kind, "appliances": alert.uids });
+                    let mut detail = serde_json::json!({ "kind": alert.kind, "appliances": alert.uids });
+                    if !alert.rule.is_empty() {
+                        detail["rule"] = alert.rule.clone().into();
+                    }
                     record(db, now, *id, alert.site, "alert.open", detail)?;
                 }
                 for uid in &alert.uids {
@@ -68,8 +71,8 @@ fn record(
 /// The stored state as the status daemon takes it in, and the number of the last alert.
 pub(crate) fn restore(db: &Connection) -> Result<(Vec<Input>, u64), StoreError> {
     let mut inputs = Vec::new();
-    let mut statement =
-        db.prepare("SELECT uid, site, interval_s, health FROM appliances WHERE applied > 0 AND site IS NOT NULL")?;
+    let sql = "SELECT uid, site, interval_s, health FROM appliances WHERE applied > 0 AND site IS NOT NULL";
+    let mut statement = db.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         inputs.push(Input::Restore {
@@ -79,7 +82,7 @@ pub(crate) fn restore(db: &Connection) -> Result<(Vec<Input>, u64), StoreError> 
             health: from_word("health", &row.get::<_, String>(3)?)?,
         });
     }
-    let mut statement = db.prepare("SELECT id, site, kind FROM alerts WHERE closed IS NULL ORDER BY id")?;
+    let mut statement = db.prepare("SELECT id, site, kind, rule FROM alerts WHERE closed IS NULL ORDER BY id")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let id = row.get(0)?;
@@ -88,6 +91,7 @@ pub(crate) fn restore(db: &Connection) -> Result<(Vec<Input>, u64), StoreError> 
             site: SiteId(row.get(1)?),
             kind: from_word::<AlertKind>("alert", &row.get::<_, String>(2)?)?,
             uids: members(db, id)?,
+            rule: row.get(3)?,
         });
     }
     let last = db.query_row("SELECT coalesce(max(id), 0) FROM alerts", [], |row| row.get(0))?;
@@ -103,7 +107,7 @@ pub(crate) fn of_console(
     limit: usize,
 ) -> Result<Vec<Alert>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT id, site, kind, opened, closed FROM alerts
+        "SELECT id, site, kind, opened, closed, rule FROM alerts
          WHERE site IN (SELECT site FROM console_sites WHERE console = ?1)
          AND (closed IS NULL OR (NOT ?2 AND closed >= ?3)) ORDER BY opened DESC, id DESC LIMIT ?4",
     )?;
@@ -123,13 +127,13 @@ pub(crate) fn changed(
     limit: usize,
 ) -> Result<Vec<(u64, Alert)>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT id, site, kind, opened, closed, revision FROM alerts WHERE revision > ?2
+        "SELECT id, site, kind, opened, closed, rule, revision FROM alerts WHERE revision > ?2
          AND site IN (SELECT site FROM console_sites WHERE console = ?1) ORDER BY revision LIMIT ?3",
     )?;
     let mut rows = statement.query(params![console.0, after, limit as i64])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push((row.get(5)?, read(db, row)?));
+        found.push((row.get(6)?, read(db, row)?));
     }
     Ok(found)
 }
@@ -163,5 +167,6 @@ pub(super) fn read(db: &Connection, row: &Row<'_>) -> Result<Alert, StoreError> 
         appliances: members(db, id)?,
         opened: row.get(3)?,
         closed: row.get(4)?,
+        rule: row.get(5)?,
     })
 }

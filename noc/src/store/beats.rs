@@ -6,7 +6,7 @@ use super::{late, policies, results};
 use crate::api::ApiError;
 use crate::audit::By;
 use crate::error::StoreError;
-use crate::watch::Notice;
+use crate::watch::{Notice, Told};
 use muster_protocol::api::{Beat, BeatRecord};
 use muster_protocol::id::{ConsoleId, Uid};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -60,7 +60,7 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
         db.prepare_cached("UPDATE appliances SET interval_s = ?2 WHERE id = ?1")?
             .execute(params![appliance.id, interval_s])
             .map_err(StoreError::from)?;
-        notices.push(Notice::Expect { uid: *uid, site, interval_s });
+        notices.push(Notice::Expect { uid: *uid, site, interval_s, whereabouts: None });
     }
     let report = json(&beat.values);
     let revision = super::next_revision(db)?;
@@ -82,7 +82,8 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
         report
     ])?;
     if expected {
-        notices.push(Notice::Beat { uid: *uid });
+        let told = Told { model: appliance.record.model.clone(), values: beat.values.clone() };
+        notices.push(Notice::Beat { uid: *uid, told: Box::new(told) });
     }
     notices.extend(work::report(db, now, uid, &beat.work)?);
     Ok(Kept { interval_s, notices, due: work::due(db, now, &appliance, standing)? })

@@ -189,7 +189,7 @@ pub(crate) struct AlertFilter {
 }
 
 const ALERT: &str =
-    "a.id, a.site, a.kind, a.opened, a.closed, a.acknowledged, a.acknowledged_by, a.note, s.organisation";
+    "a.id, a.site, a.kind, a.opened, a.closed, a.rule, a.acknowledged, a.acknowledged_by, a.note, s.organisation";
 
 /// Alerts, newest first.
 pub(crate) fn alerts(
@@ -233,10 +233,10 @@ impl OwnedAlert {
 fn owned_alert(db: &Connection, row: &rusqlite::Row<'_>) -> Result<OwnedAlert, StoreError> {
     Ok(OwnedAlert {
         alert: alerts::read(db, row)?,
-        acknowledged: row.get(5)?,
-        acknowledged_by: row.get(6)?,
-        note: row.get(7)?,
-        organisation: row.get(8)?,
+        acknowledged: row.get(6)?,
+        acknowledged_by: row.get(7)?,
+        note: row.get(8)?,
+        organisation: row.get(9)?,
     })
 }
 

@@ -5,9 +5,11 @@
 use super::reservations;
 use crate::error::StoreError;
 use crate::policy::allocation::{Allocation, Book};
-use muster_protocol::id::SiteId;
+use crate::watch::Whereabouts;
+use muster_protocol::id::{SiteId, Uid};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 /// What holdings are kept in; each has `site`, `appliance` and `until`.
 pub(super) const TABLES: [&str; 3] = ["addresses", "addresses6", "host_names"];
@@ -66,6 +68,33 @@ pub(crate) fn load(db: &Connection, site: SiteId) -> Result<Holdings, StoreError
         }
     }
     Ok(Holdings { book, leases })
+}
+
+/// Who has an address of a site in force.
+pub(crate) fn holder_in_force(db: &Connection, site: SiteId, address: u32) -> Result<Option<Uid>, StoreError> {
+    let sql = "SELECT uid FROM addresses JOIN appliances ON appliances.id = appliance
+               WHERE addresses.site = ?1 AND address = ?2 AND until IS NULL";
+    Ok(db.prepare_cached(sql)?.query_row(params![site.0, address], |row| row.get(0).map(Uid)).optional()?)
+}
+
+/// Where everybody is whom beats are expected of.
+pub(crate) fn whereabouts(db: &Connection) -> Result<Vec<(Uid, SiteId, Whereabouts)>, StoreError> {
+    let sql = "SELECT uid, appliances.site, address, json_extract(settings, '$.gateway') FROM addresses
+               JOIN appliances ON appliances.id = appliance AND appliances.site = addresses.site
+               WHERE until IS NULL AND applied > 0 AND settings IS NOT NULL";
+    let mut found: Vec<(Uid, SiteId, Whereabouts)> = super::rows(db, sql, [], |row| {
+        let gateway: Option<String> = row.get(3)?;
+        let gateway = gateway.and_then(|text| text.parse::<Ipv4Addr>().ok()).map(u32::from);
+        let at = Whereabouts { address: row.get(2)?, gateway, behind: None };
+        Ok::<_, StoreError>((Uid(row.get(0)?), SiteId(row.get(1)?), at))
+    })?;
+    let wanted: BTreeSet<(SiteId, u32)> = found.iter().filter_map(|(_, site, at)| Some((*site, at.gateway?))).collect();
+    let at_address = found.iter().map(|(uid, site, at)| ((*site, at.address), *uid));
+    let holders: BTreeMap<(SiteId, u32), Uid> = at_address.filter(|(key, _)| wanted.contains(key)).collect();
+    for (_, site, at) in &mut found {
+        at.behind = at.gateway.and_then(|gateway| holders.get(&(*site, gateway)).copied());
+    }
+    Ok(found)
 }
 
 /// What an appliance of a batch shall have.

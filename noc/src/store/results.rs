@@ -8,7 +8,7 @@ use super::{audit, organisations, versions, word};
 use crate::audit::{By, Event};
 use crate::error::StoreError;
 use crate::operators::access::Place;
-use crate::watch::Notice;
+use crate::watch::{Notice, Whereabouts};
 use muster_protocol::api::{Health, Provisioning, ResultItem};
 use muster_protocol::id::{Seq, SiteId};
 use muster_protocol::parameters::{Network6, RawSettings};
@@ -106,8 +106,8 @@ fn succeeded(db: &Connection, appliance: &Appliance, new: &InForce) -> Result<No
         Health::NotExpected => Health::NeverReported,
         known => known,
     };
-    put_in_force(db, appliance, new, (provisioning, health), latest)?;
-    Ok(Notice::Expect { uid: appliance.record.uid, site: new.site, interval_s: new.interval_s })
+    let whereabouts = Some(put_in_force(db, appliance, new, (provisioning, health), latest)?);
+    Ok(Notice::Expect { uid: appliance.record.uid, site: new.site, interval_s: new.interval_s, whereabouts })
 }
 
 /// A grant that had been applied was rolled back: the one before it is in force again, or none.
@@ -127,8 +127,10 @@ fn rolled_back(db: &Connection, now: u64, appliance: &Appliance, seq: Seq) -> Re
         .optional()?;
     match former {
         Some(former) => {
-            put_in_force(db, appliance, &former, (Provisioning::Failed, appliance.record.health), false)?;
-            Ok(None)
+            let was = (Provisioning::Failed, appliance.record.health);
+            let whereabouts = Some(put_in_force(db, appliance, &former, was, false)?);
+            let (uid, site, interval_s) = (appliance.record.uid, former.site, former.interval_s);
+            Ok(Some(Notice::Expect { uid, site, interval_s, whereabouts }))
         }
         None => {
             appliances::set_provisioning(db, appliance.id, Provisioning::Failed)?;
@@ -150,7 +152,7 @@ fn put_in_force(
     new: &InForce,
     (provisioning, health): (Provisioning, Health),
     end_leases: bool,
-) -> Result<(), StoreError> {
+) -> Result<Whereabouts, StoreError> {
     let revision = super::next_revision(db)?;
     db.prepare_cached(
         "UPDATE appliances SET applied = ?2, settings = ?3, interval_s = ?4, pinned = 1, provisioning = ?5, health = ?6,
@@ -171,5 +173,8 @@ fn put_in_force(
     let address6 = Network6::parse(&settings.address6).map(|network| network.address.to_bits());
     let (address, host_name) = (address.into(), settings.host_name.as_str());
     let wish = Wish { appliance: appliance.id, address, address6, host_name };
-    holdings::put_in_force(db, new.site, &wish, end_leases)
+    holdings::put_in_force(db, new.site, &wish, end_leases)?;
+    let gateway = settings.gateway.parse::<std::net::Ipv4Addr>().ok().map(u32::from);
+    let behind = gateway.map(|gateway| holdings::holder_in_force(db, new.site, gateway)).transpose()?.flatten();
+    Ok(Whereabouts { address, gateway, behind })
 }

@@ -19,6 +19,7 @@ mod killed;
 mod many;
 mod messages;
 mod metrics;
+mod monitoring;
 mod policy;
 mod queue;
 mod refusals;

@@ -2,9 +2,15 @@
 
 use crate::world::{Console, Device, Http, World, beat};
 use muster_protocol::api::*;
-use muster_protocol::beat_watch::Rules;
+use muster_protocol::beat_watch::{Rules, Timing};
 use muster_protocol::id::{Seq, Uid};
 use std::time::{Duration, Instant};
+
+/// Rules by which one that never reports is an alert at once.
+fn impatient() -> Rules {
+    let timing = Timing { never_reported_ms: 300, ..Timing::default() };
+    Rules { timing, ..Rules::default() }
+}
 
 /// Follows changes until `seen` is true of one answer; each ask is a long poll.
 async fn follow(console: &Console, after: &mut u64, mut seen: impl FnMut(&Changes) -> bool) {
@@ -20,7 +26,7 @@ async fn follow(console: &Console, after: &mut u64, mut seen: impl FnMut(&Change
     }
 }
 
-async fn is_health(console: &Console, after: &mut u64, uid: Uid, health: Health) {
+pub(crate) async fn is_health(console: &Console, after: &mut u64, uid: Uid, health: Health) {
     if console.appliance(uid).await.health == health {
         return;
     }
@@ -89,7 +95,7 @@ async fn an_appliance_that_never_reports_is_an_alert() {
     let world = World::new().await;
     let World { dir, noc, running } = world;
     running.shutdown().await;
-    let rules = Rules { never_reported_ms: 300, ..Rules::default() };
+    let rules = impatient();
     let running = noc.serve_with("127.0.0.1:0".parse().expect("address"), rules).await.expect("serves");
     let world = World { dir, noc, running };
     let site = world.site("Bern", "192.0.2.10-192.0.2.99");
@@ -134,7 +140,7 @@ async fn a_released_appliance_is_neither_expected_nor_of_its_site() {
     let world = World::new().await;
     let World { dir, noc, running } = world;
     running.shutdown().await;
-    let rules = Rules { never_reported_ms: 300, ..Rules::default() };
+    let rules = impatient();
     let running = noc.serve_with("127.0.0.1:0".parse().expect("address"), rules).await.expect("serves");
     let world = World { dir, noc, running };
     let (bern, thun) = (world.site("Bern", "192.0.2.10-192.0.2.99"), world.site("Thun", "192.0.2.10-192.0.2.99"));

@@ -45,6 +45,11 @@ pub(super) fn interval_ms(interval_s: u32) -> u64 {
 }
 
 impl BeatWatch {
+    /// From a beat of an appliance until it is silent, milliseconds; 0 for one that beats are not expected of.
+    pub fn silent_after(&self, uid: &Uid) -> u64 {
+        self.watched.get(uid).map_or(0, |watched| self.timing(watched.site).silent_after(watched.interval_ms))
+    }
+
     pub(super) fn timing(&self, site: SiteId) -> Timing {
         self.timings.get(&site).copied().unwrap_or(self.rules.timing)
     }

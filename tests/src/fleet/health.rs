@@ -75,6 +75,7 @@ impl Health for PracticeHealth {
             interface: Some(InterfaceErrors::default()),
             // It lives on the clock of its NOC, and its memory is that of all of them.
             clock_offset_s: Some(0),
+            processors: Some(2),
             agent_memory: None,
         });
         for (i, (name, kind)) in self.model.counters.iter().enumerate() {

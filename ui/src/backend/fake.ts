@@ -551,8 +551,9 @@ export class Fake implements Backend {
           this.putAlert({
             id: this.alerts.size + 1,
             kind: 'silent',
+            rule: '',
             site: 1,
-            appliances: [{ uid: one.row.uid, name: one.row.settings.host_name || one.row.mac }],
+            appliances: [{ uid: one.row.uid, name: one.row.settings.host_name || one.row.mac, health }],
             opened: now(),
             closed: null,
           }),

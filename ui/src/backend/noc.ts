@@ -2,7 +2,7 @@
 // Whatever goes wrong becomes a `NocProblem`, never anything else.
 
 import { t } from '@lingui/core/macro'
-import type { BeatView, ProblemView } from '../bindings.ts'
+import type { BeatView, ProblemView, RowAlertKind, RowHealth } from '../bindings.ts'
 
 /** What is wrong with one value of a form. */
 export interface Fault {
@@ -85,13 +85,16 @@ export interface Settings {
   gateway6?: string
 }
 
-export type Health = 'not_expected' | 'never_reported' | 'well' | 'late' | 'silent' | 'recovering'
+export type Health = RowHealth
 export type Provisioning = 'known' | 'granted' | 'configured' | 'failed' | 'decommissioned' | 'replaced'
 export const HEALTHS: readonly Health[] = [
   'well',
   'late',
   'silent',
   'recovering',
+  'failing',
+  'unreachable',
+  'maintenance',
   'never_reported',
   'not_expected',
 ]
@@ -122,7 +125,9 @@ export interface Alert {
   id: number
   organisation: number
   site: number
-  kind: 'silent' | 'never_reported' | 'site'
+  kind: RowAlertKind
+  /** The health rule that is broken, or empty. */
+  rule: string
   appliances: string[]
   opened: number
   closed: number | null

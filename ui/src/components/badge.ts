@@ -2,7 +2,7 @@
 // 10,000 rows can draw it without React.
 
 import { t } from '@lingui/core/macro'
-import type { JobStep, RowHealth, RowMessageState, RowState } from '../bindings.ts'
+import type { JobStep, RowAlertKind, RowHealth, RowMessageState, RowState } from '../bindings.ts'
 import type { StateGroup } from '../store/fleet.ts'
 
 export type Tone = 'good' | 'info' | 'warn' | 'bad' | 'idle'
@@ -47,6 +47,12 @@ export function healthBadge(health: RowHealth): Badge {
       return { tone: 'bad', icon: 'cross', text: t`Silent` }
     case 'recovering':
       return { tone: 'info', icon: 'half', text: t`Recovering` }
+    case 'failing':
+      return { tone: 'bad', icon: 'warning', text: t`Failing` }
+    case 'unreachable':
+      return { tone: 'bad', icon: 'dash', text: t`Unreachable` }
+    case 'maintenance':
+      return { tone: 'idle', icon: 'half', text: t`In maintenance` }
   }
 }
 
@@ -68,6 +74,22 @@ export function stepBadge(step: JobStep): Badge {
       return { tone: 'bad', icon: 'cross', text: t`Failed` }
     case 'cancelled':
       return { tone: 'idle', icon: 'dash', text: t`Cancelled` }
+  }
+}
+
+/** What an alert is about. */
+export function alertName({ kind, rule }: { kind: RowAlertKind; rule: string }): string {
+  switch (kind) {
+    case 'silent':
+      return t`Silent`
+    case 'never_reported':
+      return t`Never reported`
+    case 'site':
+      return t`Site silent`
+    case 'unstable':
+      return t`Unstable`
+    case 'failing':
+      return rule ? t`Failing: ${rule}` : t`Failing`
   }
 }
 

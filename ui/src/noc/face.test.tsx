@@ -254,6 +254,7 @@ test('an alert is acknowledged with a note', async () => {
     organisation: 1,
     site: 1,
     kind: 'silent',
+    rule: '',
     appliances: ['UID1'],
     opened: NOW,
     closed: null,

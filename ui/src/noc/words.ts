@@ -12,7 +12,7 @@ import type {
   Standing,
   Version,
 } from '../backend/noc.ts'
-import type { Badge } from '../components/badge.ts'
+import { alertName, type Badge } from '../components/badge.ts'
 
 export function provisioningBadge(provisioning: Provisioning): Badge {
   switch (provisioning) {
@@ -50,9 +50,9 @@ export function standingBadge(state: Standing): Badge {
   }
 }
 
-export function alertBadge({ kind, closed }: Alert): Badge {
-  const text = kind === 'silent' ? t`Silent` : kind === 'never_reported' ? t`Never reported` : t`Site silent`
-  return closed === null ? { tone: 'bad', icon: 'warning', text } : { tone: 'idle', icon: 'check', text }
+export function alertBadge(alert: Alert): Badge {
+  const text = alertName(alert)
+  return alert.closed === null ? { tone: 'bad', icon: 'warning', text } : { tone: 'idle', icon: 'check', text }
 }
 
 export function draftBadge(state: DraftState): Badge {

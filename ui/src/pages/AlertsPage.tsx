@@ -5,6 +5,7 @@ import { useState } from 'react'
 import { Link } from 'react-router'
 import type { AlertView } from '../bindings.ts'
 import { Empty } from '../components/Empty.tsx'
+import { alertName } from '../components/badge.ts'
 import { StatusBadge } from '../components/StatusBadge.tsx'
 import { When } from '../components/When.tsx'
 import { span } from '../domain/time.ts'
@@ -117,12 +118,9 @@ function AlertTable({ alerts, label }: { alerts: readonly AlertView[]; label: st
 }
 
 function Kind({ alert }: { alert: AlertView }) {
-  const { t } = useLingui()
   const tone = alert.closed === null ? 'bad' : 'idle'
   const icon = alert.closed === null ? 'warning' : 'check'
-  const text =
-    alert.kind === 'silent' ? t`Silent` : alert.kind === 'never_reported' ? t`Never reported` : t`Site silent`
-  return <StatusBadge badge={{ tone, icon, text }} />
+  return <StatusBadge badge={{ tone, icon, text: alertName(alert) }} />
 }
 
 function Appliances({ alert }: { alert: AlertView }) {

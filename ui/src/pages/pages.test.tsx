@@ -144,8 +144,9 @@ test('alerts: none, then one that opens, is counted, and leads to its appliance'
       {
         id: 1,
         kind: 'silent',
+        rule: '',
         site: 1,
-        appliances: [{ uid, name: 'mail-01' }],
+        appliances: [{ uid, name: 'mail-01', health: 'silent' }],
         opened: Math.floor(Date.now() / 1000) - 60,
         closed: null,
       },

@@ -152,7 +152,7 @@ export function isIn(group: StateGroup, row: ApplianceRow): boolean {
     case 'failed':
       return row.state === 'failed'
     case 'silent':
-      return row.health === 'silent'
+      return row.health === 'silent' || row.health === 'unreachable'
   }
 }
 

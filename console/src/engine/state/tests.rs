@@ -17,7 +17,15 @@ fn job(items: u8) -> JobView {
 }
 
 fn alert(id: u64) -> Alert {
-    Alert { id, site: SiteId(1), kind: AlertKind::Silent, appliances: vec![Uid([1; 20])], opened: 5, closed: None }
+    Alert {
+        id,
+        site: SiteId(1),
+        kind: AlertKind::Silent,
+        appliances: vec![Uid([1; 20])],
+        opened: 5,
+        closed: None,
+        rule: String::new(),
+    }
 }
 
 #[tokio::test(start_paused = true)]

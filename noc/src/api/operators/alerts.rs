@@ -80,7 +80,9 @@ struct AlertView {
     /// What it is about.
     #[schema(value_type = AlertKindForm)]
     kind: AlertKind,
-    /// The appliances; one for a single alert, several for a site's.
+    /// The health rule that is broken; empty for others.
+    rule: String,
+    /// The appliances; one for a single alert, several for a site's or a gateway's.
     #[schema(value_type = Vec<String>)]
     appliances: Vec<Uid>,
     /// When it opened, Unix seconds.
@@ -103,6 +105,8 @@ enum AlertKindForm {
     Silent,
     NeverReported,
     Site,
+    Unstable,
+    Failing,
 }
 
 impl AlertView {
@@ -113,6 +117,7 @@ impl AlertView {
             organisation,
             site: alert.site,
             kind: alert.kind,
+            rule: alert.rule,
             appliances: alert.appliances,
             opened: alert.opened,
             closed: alert.closed,
