@@ -11,7 +11,11 @@ uid: string,
 /**
  * Host name, else MAC.
  */
-name: string, };
+name: string,
+/**
+ * How it stands with beats now.
+ */
+health: RowHealth, };
 
 /**
  * An alert.
@@ -29,6 +33,10 @@ kind: RowAlertKind,
  * The site.
  */
 site: number,
+/**
+ * The health rule that is broken; empty for alerts of silence.
+ */
+rule: string,
 /**
  * The appliances, by UID, with the name to show.
  */
@@ -614,12 +622,12 @@ remedy: string, };
 /**
  * [`AlertKind`] for TypeScript.
  */
-export type RowAlertKind = "silent" | "never_reported" | "site";
+export type RowAlertKind = "silent" | "never_reported" | "site" | "unstable" | "failing";
 
 /**
  * [`Health`] for TypeScript.
  */
-export type RowHealth = "not_expected" | "never_reported" | "well" | "late" | "silent" | "recovering";
+export type RowHealth = "not_expected" | "never_reported" | "well" | "late" | "silent" | "recovering" | "failing" | "unreachable" | "maintenance";
 
 /**
  * [`MessageState`] for TypeScript.

@@ -1,6 +1,7 @@
 //! The rows of the grid: what was heard on the LAN, what the NOC knows and what jobs did, merged by UID.
 
 use crate::oui;
+use crate::view::RowHealth;
 use crate::view::{ApplianceRow, BeatView, DiskView, HostView, JobStep, RowState, Settings, is_under_way, seconds};
 use muster_protocol::api::{ApplianceRecord, BeatValues, Health, InterfaceErrors, Provisioning};
 use muster_protocol::delivery::Wants;

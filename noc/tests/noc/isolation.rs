@@ -5,7 +5,7 @@ mod entries;
 
 use crate::api::{Api, PASSWORD, role, sign_in};
 use crate::world::{Device, World, spec};
-use muster_noc::{OrganisationId, Role, RouteInfo, SiteSpec, route_table};
+use muster_noc::{Every, MaintenanceSpec, Monitoring, OrganisationId, Role, RouteInfo, SiteSpec, route_table};
 use muster_protocol::id::SiteId;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -91,6 +91,13 @@ impl Scene {
         let profile = muster_noc::Profile { model: format!("{MARK} M"), ..Default::default() };
         let said = muster_noc::OrganisationPolicy { profiles: vec![profile.clone()], ..Default::default() };
         noc.set_organisation_policy(marked, said).expect("kept");
+        let (every, note) = (Every::Once, MARK.to_owned());
+        let work = MaintenanceSpec { site, appliance: None, starts: None, for_s: 3_600, every, note };
+        noc.maintain(work).expect("kept");
+        let rule = json!({ "name": MARK, "value": "disk", "is": "above", "than": 95.0, "for_s": 60 });
+        let rules: Monitoring = serde_json::from_value(json!({ "rules": [rule] })).expect("reads");
+        noc.set_organisation_monitoring(marked, rules.clone()).expect("kept");
+        noc.set_site_monitoring(site, rules).expect("kept");
         noc.set_site_profiles(site, vec![profile]).expect("kept");
         assert_eq!(noc.reserve(site, reserved).expect("reserved"), 1);
         let console = world.console(&[site]).await;
@@ -239,6 +246,8 @@ async fn nothing_of_one_organisation_is_there_for_another_on_any_route_and_a_rol
                 "PATCH /v1/organisations/{organisation}",
                 "GET /v1/organisations/{organisation}/policy",
                 "PUT /v1/organisations/{organisation}/policy",
+                "GET /v1/organisations/{organisation}/monitoring",
+                "PUT /v1/organisations/{organisation}/monitoring",
                 "POST /v1/sites",
                 "GET /v1/sites.csv",
                 "POST /v1/sites/import",

@@ -52,7 +52,9 @@ export function standingBadge(state: Standing): Badge {
 
 export function alertBadge(alert: Alert): Badge {
   const text = alertName(alert)
-  return alert.closed === null ? { tone: 'bad', icon: 'warning', text } : { tone: 'idle', icon: 'check', text }
+  return alert.closed === null
+    ? { tone: 'bad', icon: 'warning', text }
+    : { tone: 'idle', icon: 'check', text }
 }
 
 export function draftBadge(state: DraftState): Badge {

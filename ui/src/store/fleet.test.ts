@@ -96,6 +96,7 @@ test('changed items are laid over the job; a whole job replaces it', () => {
 const alert = (id: number, opened: number, closed: number | null): AlertView => ({
   id,
   kind: 'silent',
+  rule: '',
   site: 1,
   appliances: [],
   opened,
