@@ -46,7 +46,7 @@ mod watch;
 mod work;
 
 pub use api::{RouteInfo, route_table};
-pub use audit::{Anchor, AnchorError, Broken, Format, Record, Verdict};
+pub use audit::{Anchor, AnchorError, Broken, Cut, Format, Record, Verdict};
 pub use backup::{BackupError, BackupReport, RestoreError, RestoreKeys, Restored, restore};
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
 pub use doctor::{Finding, Level, examine};
@@ -59,7 +59,10 @@ pub use handover::{HandoverError, HandoverView, StuckView, TransferReport};
 pub use inventory::{ImportError, ImportReport, LineError};
 pub use invite::InviteError;
 pub use noc::{ConsoleRecord, Noc};
-pub use operators::{NewOperator, Operator, OperatorId, Organisation, OrganisationId, PeopleError, Role, RoleAt};
+pub use operators::{
+    NewOperator, Operator, OperatorId, Organisation, OrganisationId, PeopleError, Role, RoleAt, Session, SessionKind,
+    SignedIn,
+};
 pub use policy::effective::{EffectivePolicy, EffectiveValue};
 pub use policy::reservation::ReservationSpec;
 pub use policy::site::{SiteError, SiteFault, SiteSpec};
