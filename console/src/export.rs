@@ -1,6 +1,7 @@
 //! CSV: summaries of jobs and plans that a spreadsheet opens without running anything.
 
 use crate::view::{JobItemView, JobStep, JobView};
+use muster_protocol::text::formula::harmless;
 
 /// A table as CSV. A cell that a spreadsheet would take for a formula is written with an apostrophe before it.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
@@ -74,31 +75,6 @@ pub(crate) fn step_word(step: JobStep) -> &'static str {
     }
 }
 
-/// What a spreadsheet takes for the beginning of a formula (OWASP, "CSV injection"), also in the width that Japanese and
-/// Chinese keyboards write.
-const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
-/// What another program, or another country's, takes for the end of a cell.
-const SEPARATORS: [char; 4] = [';', '\t', '\r', '\n'];
-
-/// An apostrophe before whatever could begin a formula: at the beginning of the cell, and wherever a program with another
-/// separator would begin one. A cell that begins with a tab or a line break gets one, too.
-fn harmless(cell: &str) -> String {
-    let mut text = String::with_capacity(cell.len() + 1);
-    if cell.starts_with(['\t', '\r', '\n']) {
-        text.push('\'');
-    }
-    let mut begins = true;
-    for c in cell.chars() {
-        if begins && FORMULA.contains(&c) {
-            text.push('\'');
-        }
-        text.push(c);
-        // Quotes and spaces after a separator do not keep a formula from being one.
-        begins = SEPARATORS.contains(&c) || begins && matches!(c, ' ' | '"');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,24 +84,6 @@ mod tests {
         let rows = [["=1+1".into(), "a,\"b\"".into()], ["-2".into(), "@x".into()], ["\tx".into(), "plain".into()]];
         let csv = table(["a", "b"], rows);
         assert_eq!(csv, "a,b\n'=1+1,\"a,\"\"b\"\"\"\n'-2,'@x\n'\tx,plain\n");
-    }
-
-    #[test]
-    fn no_other_separator_makes_a_formula_of_a_part_of_a_cell() {
-        for (cell, safe) in [
-            ("a;=1+1", "a;'=1+1"),
-            ("a; \"-1", "a; \"'-1"),
-            ("a, -1", "a, -1"),
-            ("x\r\n@SUM(A1)", "x\r\n'@SUM(A1)"),
-            ("\t=1", "'\t'=1"),
-            (" =1", " '=1"),
-            ("\"=1", "\"'=1"),
-            ("\u{ff1d}1+1", "'\u{ff1d}1+1"),
-            ("mail-1.example.net", "mail-1.example.net"),
-            ("2026-11-24 10:00", "2026-11-24 10:00"),
-        ] {
-            assert_eq!(harmless(cell), safe);
-        }
     }
 
     #[test]

@@ -4,11 +4,14 @@
 //! record, and what a search for forgeries finds and does not find.
 
 mod anchor;
+mod cut;
 mod export;
 mod verify;
 
 pub use anchor::{Anchor, AnchorError};
 pub(crate) use anchor::{checkpoint, file as anchor_file, read as read_anchor};
+pub use cut::Cut;
+pub(crate) use cut::{LEAST_DAYS, Pruned, prune};
 pub use export::Format;
 pub(crate) use verify::verify;
 pub use verify::{Broken, Verdict};

@@ -22,9 +22,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What the audit log calls a backup.
-pub(crate) const ACTION: &str = "backup.take";
-
 /// A backup that was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BackupReport {
@@ -137,9 +134,12 @@ impl Noc {
         }
         let report = filled?;
         let detail = serde_json::json!({ "folder": to, "size": report.size });
-        let event = Event::new(Place { organisation: None, site: None }, ACTION, "noc").with(detail);
+        let event = Event::new(Place { organisation: None, site: None }, "backup.take", "noc").with(detail);
         let taken = report.taken;
-        self.inner.store.write_now(move |db| log::record(db, taken, &By::local(), event))?;
+        self.inner.store.write_now(move |db| {
+            log::record(db, taken, &By::local(), event)?;
+            copy::note_backup(db, taken)
+        })?;
         Ok(report)
     }
 

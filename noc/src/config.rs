@@ -50,6 +50,9 @@ pub(crate) struct Config {
     /// Where figures for Prometheus are served, on loopback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) metrics: Option<SocketAddr>,
+    /// Days for which records of the audit log are kept; none for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) audit_keep_days: Option<u32>,
     /// Directives of the log, as in `RUST_LOG`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) log: Option<String>,
@@ -71,6 +74,9 @@ impl Config {
         }
         if let Some(metrics) = config.metrics {
             settings::loopback(metrics).map_err(|what| damaged(format!("`metrics` is {what}")))?;
+        }
+        if let Some(days) = config.audit_keep_days {
+            settings::keep_days(days).map_err(|what| damaged(format!("`audit_keep_days` is {what}")))?;
         }
         if let Some(log) = &config.log {
             settings::filter(log).map_err(|what| damaged(format!("`log` is {what}")))?;
@@ -301,6 +307,7 @@ pub(crate) fn init(path: &Path, options: &Options) -> Result<Folder, InitError> 
         database_limit_mib: None,
         metrics: None,
         log: None,
+        audit_keep_days: None,
         log_format: None,
     };
 

@@ -4,17 +4,18 @@ mod manifest;
 
 pub use manifest::LineError;
 pub(crate) use manifest::{ManifestRow, at};
-pub(crate) use manifest::{csv_reader, plain_lines};
+pub(crate) use manifest::{csv_reader, delimiter_of, plain_lines};
 
 use crate::error::{AsProblem, StoreError, problem};
 use muster_protocol::api::Problem;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Errors beyond this many are counted only.
 const MAX_ERRORS: usize = 200;
 
 /// What an import did. All rows of a manifest are taken, or none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ImportReport {
     /// Appliances that were not known before.
     pub added: usize,

@@ -48,7 +48,7 @@ mod watch;
 mod work;
 
 pub use api::{RouteInfo, route_table};
-pub use audit::{Anchor, AnchorError, Broken, Format, Record, Verdict};
+pub use audit::{Anchor, AnchorError, Broken, Cut, Format, Record, Verdict};
 pub use backup::{BackupError, BackupReport, RestoreError, RestoreKeys, Restored, restore};
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
 pub use doctor::{Finding, Level, examine};
@@ -63,7 +63,10 @@ pub use invite::InviteError;
 pub use maintenance::{Every, MaintenanceSpec, MaintenanceView};
 pub use monitoring::{Monitoring, MonitoringError, describe as describe_rule};
 pub use noc::{ConsoleRecord, Noc};
-pub use operators::{NewOperator, Operator, OperatorId, Organisation, OrganisationId, PeopleError, Role, RoleAt};
+pub use operators::{
+    NewOperator, Operator, OperatorId, Organisation, OrganisationId, PeopleError, Role, RoleAt, Session, SessionKind,
+    SignedIn,
+};
 pub use policy::effective::{EffectivePolicy, EffectiveValue};
 pub use policy::reservation::ReservationSpec;
 pub use policy::site::{SiteError, SiteFault, SiteSpec};

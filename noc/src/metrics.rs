@@ -8,6 +8,7 @@ mod text;
 use crate::clock;
 use crate::error::StoreError;
 use crate::noc::Inner;
+use crate::store::copy;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
@@ -114,6 +115,8 @@ struct Held {
     alerts: Vec<(String, u64)>,
     consoles: u64,
     waiting: u64,
+    /// When the last backup was taken, if one was.
+    last_backup: Option<u64>,
 }
 
 impl Held {
@@ -126,6 +129,7 @@ impl Held {
             alerts: groups("SELECT kind, count(*) FROM alerts WHERE closed IS NULL GROUP BY kind")?,
             consoles: db.query_row("SELECT count(*) FROM consoles WHERE revoked IS NULL", [], |row| row.get(0))?,
             waiting: db.prepare_cached(waiting)?.query_row([now], |row| row.get(0))?,
+            last_backup: copy::last_backup(db)?,
         })
     }
 }
@@ -148,6 +152,15 @@ fn write(noc: &Inner, figures: &Figures, held: &Held) -> String {
     }
     text.one("muster_noc_consoles", Kind::Gauge, "Consoles that are not revoked", held.consoles);
     text.one("muster_noc_queue_waiting", Kind::Gauge, "Messages that wait for consoles", held.waiting);
+    // Without a backup there is no such line: `absent()` finds that.
+    if let Some(taken) = held.last_backup {
+        text.one(
+            "muster_noc_last_backup_time_seconds",
+            Kind::Gauge,
+            "When the last backup was taken, Unix time",
+            taken,
+        );
+    }
     let waiting = noc.store.waiting() as u64;
     text.one("muster_noc_writes_waiting", Kind::Gauge, "Writes that wait for the database", waiting);
     text.family("muster_noc_database_bytes", Kind::Gauge, "Size of the database and of the journal beside it");

@@ -50,33 +50,43 @@ pub struct Operator {
 
 /// A session, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Session {
+pub struct Session {
     /// Its number.
-    pub(crate) id: u32,
+    pub id: u32,
     /// Whose it is.
-    pub(crate) operator: OperatorId,
+    pub operator: OperatorId,
     /// How its secret is carried.
-    pub(crate) kind: SessionKind,
+    pub kind: SessionKind,
     /// When it began, Unix seconds.
-    pub(crate) created: u64,
+    pub created: u64,
     /// When it was last used, to within five minutes.
-    pub(crate) used: u64,
+    pub used: u64,
     /// When it ends at the latest. It ends sooner when it is not used for twelve hours.
-    pub(crate) expires: u64,
+    pub expires: u64,
     /// The address it was begun from.
-    pub(crate) address: String,
+    pub address: String,
     /// What the program called itself. Untrusted text.
-    pub(crate) program: String,
+    pub program: String,
 }
 
 /// How the secret of a session is carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum SessionKind {
+pub enum SessionKind {
     /// In a cookie that no script can read: for browsers.
     Cookie,
     /// In the `Authorization` header: for programs.
     Bearer,
+}
+
+/// A session, and who signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SignedIn {
+    /// The session.
+    #[serde(flatten)]
+    pub session: Session,
+    /// What they sign in with.
+    pub login: String,
 }
 
 /// An API token, without its secret.

@@ -1,7 +1,7 @@
 //! Serving: the listener, the status daemon and housekeeping, started and stopped together.
 
 use crate::api::{self, App, Places};
-use crate::audit;
+use crate::audit::{self, Pruned};
 use crate::clock;
 use crate::drafts;
 use crate::error::{AsProblem, StoreError, problem};
@@ -279,6 +279,24 @@ async fn hold_audit(noc: &Arc<Inner>) {
     }
 }
 
+/// Deletes records of the audit log that are older than the configuration keeps them.
+async fn prune_audit(noc: &Arc<Inner>) {
+    let Some(days) = noc.config.audit_keep_days else { return };
+    let noc = noc.clone();
+    let pruned = tokio::task::spawn_blocking(move || audit::prune(&noc.store, &noc.signer, clock::now(), days));
+    match pruned.await {
+        Ok(Ok(Pruned::Nothing)) => {}
+        Ok(Ok(Pruned::UpTo(seq))) => tracing::info!(seq, "old records of the audit log were deleted"),
+        Ok(Ok(Pruned::Broken)) => tracing::error!(
+            "the audit log is not as it was written, so nothing of it is deleted: look with `muster-noc audit verify`"
+        ),
+        Ok(Err(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "old records of the audit log were not deleted")
+        }
+        Err(error) => tracing::error!(%error, "old records of the audit log were not deleted"),
+    }
+}
+
 async fn keep_house(app: App, tls: RustlsConfig) {
     let (noc, stop) = (&app.noc, &app.stop);
     let mut foreign = tokio::time::interval(FOREIGN);
@@ -322,6 +340,7 @@ async fn keep_house(app: App, tls: RustlsConfig) {
                 if let Err(error) = renewed {
                     tracing::error!(error = &error as &dyn std::error::Error, "settings that wait were not signed anew");
                 }
+                prune_audit(noc).await;
                 // In steps, so that beats get in between.
                 while let Ok(true) = noc.store.write(|db| beats::prune(db, clock::now())).await {
                     tokio::task::yield_now().await;

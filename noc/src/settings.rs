@@ -2,6 +2,7 @@
 //!
 //! Only the command line's own flags go before the environment. An empty variable counts as none.
 
+use crate::audit::LEAST_DAYS;
 use crate::config::{Config, OpenError, split_address};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -79,6 +80,10 @@ impl Settings {
             text.parse().map_err(|_| "not an address with a port, as 127.0.0.1:9878").and_then(loopback)
         })?;
         config.metrics = metrics.or(config.metrics);
+        let keep = variables.text("audit_keep_days", "MUSTER_NOC_AUDIT_KEEP_DAYS", |text| {
+            text.parse().map_err(|_| KEEP_DAYS).and_then(keep_days)
+        })?;
+        config.audit_keep_days = keep.or(config.audit_keep_days);
         config.log_format = variables.text("log_format", "MUSTER_NOC_LOG_FORMAT", log_format)?.or(config.log_format);
         let log = match variables.text("log", "MUSTER_NOC_LOG", filter)? {
             // The variable that programs of this language have in common.
@@ -102,7 +107,7 @@ impl Settings {
 
     /// Every value, and where it is from.
     pub fn explain(&self) -> Vec<Setting> {
-        let Config { addresses, listen, database_limit_mib, metrics, log, log_format } = &self.config;
+        let Config { addresses, listen, database_limit_mib, metrics, audit_keep_days, log, log_format } = &self.config;
         let is_said = |said: bool| if said { Origin::File } else { Origin::Default };
         let setting = |name, value: String, otherwise| {
             let variable = self.from_environment.iter().find(|(of, _)| *of == name);
@@ -116,6 +121,11 @@ impl Settings {
             setting("listen", listen.to_string(), Origin::File),
             setting("database_limit_mib", limit, is_said(database_limit_mib.is_some())),
             setting("metrics", metrics.map(|at| at.to_string()).unwrap_or_default(), is_said(metrics.is_some())),
+            setting(
+                "audit_keep_days",
+                audit_keep_days.map(|days| days.to_string()).unwrap_or_default(),
+                is_said(audit_keep_days.is_some()),
+            ),
             setting("log", self.log().to_owned(), is_said(log.is_some())),
             setting("log_format", format, is_said(log_format.is_some())),
         ]
@@ -160,6 +170,13 @@ pub(crate) fn loopback(address: SocketAddr) -> Result<SocketAddr, &'static str> 
     } else {
         Err("not an address of this machine alone, as 127.0.0.1:9878")
     }
+}
+
+const KEEP_DAYS: &str = "not a number of days of at least 30";
+
+/// What is deleted cannot be looked up, so it is not deleted at once.
+pub(crate) fn keep_days(days: u32) -> Result<u32, &'static str> {
+    if days >= LEAST_DAYS { Ok(days) } else { Err(KEEP_DAYS) }
 }
 
 /// Checks the directives of a log.
@@ -213,6 +230,7 @@ mod tests {
                 ("listen", "[::]:6878".into(), Origin::File),
                 ("database_limit_mib", "".into(), Origin::Default),
                 ("metrics", "".into(), Origin::Default),
+                ("audit_keep_days", "".into(), Origin::Default),
                 ("log", "warn".into(), Origin::File),
                 ("log_format", "text".into(), Origin::Default),
             ]
@@ -222,10 +240,11 @@ mod tests {
             ("MUSTER_NOC_LISTEN", "127.0.0.1:7000"),
             ("MUSTER_NOC_DATABASE_LIMIT_MIB", "512"),
             ("MUSTER_NOC_METRICS", "[::1]:9878"),
+            ("MUSTER_NOC_AUDIT_KEEP_DAYS", "400"),
             ("MUSTER_NOC_LOG", "debug"),
             ("MUSTER_NOC_LOG_FORMAT", "json"),
         ];
-        let values = ["a:1,[2001:db8::1]:2", "127.0.0.1:7000", "512", "[::1]:9878", "debug", "json"];
+        let values = ["a:1,[2001:db8::1]:2", "127.0.0.1:7000", "512", "[::1]:9878", "400", "debug", "json"];
         let expected = variables.iter().zip(values).map(|((variable, _), value)| (value, *variable));
         let settings = settings(&variables).expect("reads");
         let found = settings.explain();
@@ -246,6 +265,8 @@ mod tests {
             ("MUSTER_NOC_DATABASE_LIMIT_MIB", "-1"),
             ("MUSTER_NOC_METRICS", "0.0.0.0:9878"),
             ("MUSTER_NOC_METRICS", "9878"),
+            ("MUSTER_NOC_AUDIT_KEEP_DAYS", "29"),
+            ("MUSTER_NOC_AUDIT_KEEP_DAYS", "for ever"),
             ("MUSTER_NOC_LOG", "a=b=c"),
             ("RUST_LOG", "a=b=c"),
             ("MUSTER_NOC_LOG_FORMAT", "xml"),

@@ -38,6 +38,7 @@ pub(crate) mod results;
 pub(crate) mod retirement;
 pub(crate) mod sessions;
 pub(crate) mod sites;
+pub(crate) mod sorting;
 mod sqlite;
 pub(crate) mod tokens;
 pub(crate) mod transfer;

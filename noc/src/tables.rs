@@ -7,6 +7,7 @@ use crate::api::ApiError;
 use crate::error::{AsProblem, StoreError, problem};
 use crate::inventory::{LineError, csv_reader, plain_lines};
 use muster_protocol::api::Problem;
+use muster_protocol::text::formula::{harmless, unmarked};
 
 /// Most faults that are told of one file.
 const MAX_ERRORS: usize = 100;
@@ -157,63 +158,4 @@ fn table<'a>(columns: &[&str], rows: impl Iterator<Item = Vec<String>> + 'a) -> 
         let _ = writer.write_record(row.iter().map(|value| harmless(value)));
     }
     writer.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
-}
-
-/// What a spreadsheet takes for the beginning of a formula (OWASP, "CSV injection"), also in the width that Japanese and Chinese
-/// keyboards write; and our own mark.
-const FORMULA: [char; 9] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '\''];
-
-/// An apostrophe before whatever could begin a formula: at the beginning of the cell, and behind what a program of another country
-/// takes for the end of one. [`unmarked`] takes them off.
-fn harmless(value: &str) -> String {
-    let mut text = String::with_capacity(value.len() + 1);
-    let mut begins = true;
-    for c in value.chars() {
-        if begins && FORMULA.contains(&c) {
-            text.push('\'');
-        }
-        text.push(c);
-        begins = c == ';' || begins && matches!(c, ' ' | '"');
-    }
-    text
-}
-
-/// What [`harmless`] was made of; what people typed without marks stays as it is.
-fn unmarked(cell: &str) -> String {
-    let mut text = String::with_capacity(cell.len());
-    let (mut begins, mut rest) = (true, cell.chars().peekable());
-    while let Some(mut c) = rest.next() {
-        if begins
-            && c == '\''
-            && let Some(marked) = rest.next_if(|next| FORMULA.contains(next))
-        {
-            c = marked;
-        }
-        text.push(c);
-        begins = c == ';' || begins && matches!(c, ' ' | '"');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_part_of_a_cell_is_a_formula_and_all_is_read_as_it_was() {
-        let cases = [
-            ("=1+1", "'=1+1"),
-            ("a;=1+1", "a;'=1+1"),
-            ("a; \"-1", "a; \"'-1"),
-            ("\u{ff1d}1", "'\u{ff1d}1"),
-            ("'quoted", "''quoted"),
-            ("a, -1", "a, -1"),
-            ("it's", "it's"),
-            ("", ""),
-        ];
-        for (value, safe) in cases {
-            assert_eq!((harmless(value).as_str(), unmarked(safe).as_str()), (safe, value));
-        }
-        assert_eq!(unmarked("'typed"), "'typed", "no mark of ours");
-    }
 }

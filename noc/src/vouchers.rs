@@ -2,6 +2,7 @@
 
 use crate::config::{self, OpenError};
 use crate::error::{AsProblem, problem};
+use crate::inventory::{csv_reader, delimiter_of, plain_lines};
 use crate::random;
 use data_encoding::BASE64;
 use muster_protocol::api::Problem;
@@ -117,23 +118,25 @@ impl VendorKey {
         expires: Option<u64>,
     ) -> Result<String, VoucherToolError> {
         let wrong = |what: String| VoucherToolError::Manifest { what };
-        let text = manifest.strip_prefix('\u{feff}').unwrap_or(manifest);
-        let header = text.lines().next().unwrap_or_default();
-        let delimiter = if header.contains(';') && !header.contains(',') { b';' } else { b',' };
-        let mut reader =
-            csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text.as_bytes());
+        let text = plain_lines(manifest);
+        let mut reader = csv_reader(&text);
         let mut header = reader.headers().map_err(|error| wrong(error.to_string()))?.clone();
         let find = |name: &str| header.iter().position(|column| column.eq_ignore_ascii_case(name));
         let uid_at = find("uid").ok_or_else(|| wrong("the first line names no column uid".to_owned()))?;
-        let voucher_at = find("voucher").unwrap_or(header.len());
+        let columns = header.len();
+        let voucher_at = find("voucher").unwrap_or(columns);
         if voucher_at == header.len() {
             header.push_field("voucher");
         }
-        let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+        let mut writer = csv::WriterBuilder::new().delimiter(delimiter_of(&text)).from_writer(Vec::new());
         writer.write_record(&header).map_err(|error| wrong(error.to_string()))?;
         let mut count = 0;
         for record in reader.records() {
             let record = record.map_err(|error| wrong(error.to_string()))?;
+            // Lines between that hold nothing are no appliances, as in the import.
+            if record.iter().all(str::is_empty) {
+                continue;
+            }
             let line = record.position().map_or(0, csv::Position::line);
             let uid = record.get(uid_at).unwrap_or_default();
             let uid: Uid = uid.parse().map_err(|error| wrong(format!("line {line}: {error}")))?;
@@ -146,9 +149,12 @@ impl VendorKey {
             };
             let signed = BASE64.encode(&voucher.sign(&self.0));
             let mut cells: Vec<&str> = record.iter().collect();
-            match cells.get_mut(voucher_at) {
-                Some(cell) => *cell = &signed,
-                None => cells.push(&signed),
+            if cells.len() > columns {
+                return Err(wrong(format!("line {line} has more values than the first line has columns")));
+            }
+            cells.resize(header.len(), "");
+            if let Some(cell) = cells.get_mut(voucher_at) {
+                *cell = &signed;
             }
             writer.write_record(cells).map_err(|error| wrong(error.to_string()))?;
             count += 1;
@@ -211,12 +217,30 @@ mod tests {
         }
         assert_eq!(code(read_root("nonsense").expect_err("no key")), "bad_root");
         let root = PublicKey([7; 32]);
-        for manifest in ["", "uid\n", "serial\nS1\n", "uid\nXYZ\n", "uid,mac\nA\n"] {
+        for manifest in ["", "uid\n", "uid,mac\n,\n", "serial\nS1\n", "uid\nXYZ\n", "uid,mac\nA\n"] {
             assert_eq!(
                 code(key.vouch(manifest, &root, 1, None).expect_err(manifest)),
                 "manifest_invalid",
                 "{manifest}"
             );
+        }
+        let long = format!("uid,mac\n{},a,b\n", uid(1));
+        assert!(key.vouch(&long, &root, 1, None).expect_err("too many").to_string().contains("line 2"));
+    }
+
+    #[test]
+    fn lines_are_counted_as_people_see_them_whatever_ends_them() {
+        let folder = tempfile::TempDir::new().expect("folder");
+        let key = VendorKey::make(&folder.path().join("vendor.key")).expect("made");
+        let root = PublicKey([7; 32]);
+        let good = format!("serial,uid\nS1,{}\n\nS2,{}\n", uid(1), uid(2));
+        let bad = format!("{good}S3,XYZ\n");
+        for end in ["\n", "\r\n"] {
+            let refused = key.vouch(&bad.replace('\n', end), &root, 1, None).expect_err("no UID");
+            assert!(refused.to_string().contains("line 5:"), "{end:?}: {refused}");
+            let vouched = key.vouch(&good.replace('\n', end), &root, 1, None).expect("signed");
+            assert_eq!(vouched, key.vouch(&good, &root, 1, None).expect("signed"), "{end:?}");
+            assert_eq!(vouched.lines().count(), 3, "{vouched}");
         }
     }
 }

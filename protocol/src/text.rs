@@ -1,5 +1,7 @@
 //! Texts from elsewhere that people read: names, models, serial numbers, an appliance's own words.
 
+pub mod formula;
+
 /// True for what a terminal would obey or a reader would be misled by: control characters, line and paragraph separators, marks
 /// that turn the direction of reading, and characters that nobody sees. The joiners that some languages need are none.
 pub fn misleads(c: char) -> bool {

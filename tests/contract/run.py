@@ -83,6 +83,7 @@ def fill(command, folder):
             row = (bytes([n] * 20), bytes([n] * 6), f"SN{n}", json.dumps(settings | {"address": f"192.0.2.{9 + n}", "host_name": f"m-{n}"}), n)
             db.execute(insert, row)
         db.execute("INSERT INTO alerts (id, site, kind, opened, revision) VALUES (1, 1, 'silent', 1, 1)")
+        db.execute("INSERT INTO logs (appliance, taken, text) SELECT id, 1, 'a line' FROM appliances")
         # The first ones are revoked on the way; the others are sent messages.
         for n in range(1, 7):
             db.execute("INSERT INTO consoles (name, public_key, enrolled) VALUES ('desk', ?, 1)", (bytes([n] * 32),))

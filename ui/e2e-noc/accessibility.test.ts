@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import axe from 'axe-core'
 import type { Page } from 'playwright-core'
-import { World } from './world.ts'
+import { LONG, World } from './world.ts'
 
 type Visit = (page: Page) => Promise<unknown>
 const click = (id: string) => (page: Page) => page.getByTestId(id).first().click()
@@ -37,6 +37,30 @@ const SCREENS: [name: string, login: string, path: string, ...visits: Visit[]][]
     click('site-save'),
     (page) => page.locator('.mantine-InputWrapper-error').first().waitFor(),
   ],
+  ['organisations', 'root', '/organisations', see('organisations-list')],
+  ['organisation', 'anna@acme', '/organisations/2', see('profile-0-beat_interval_s')],
+  ['organisation, not to change', 'vera@acme', '/organisations/2', see('said-domain')],
+  [
+    'site, thinking of a change',
+    'anna@acme',
+    '/sites/2',
+    (page) => page.getByTestId('field-dns1').fill('10.1.0.54'),
+    click('site-try'),
+    see('preview-row'),
+  ],
+  ['site, models', 'anna@acme', '/sites/2/models', see('profile-0-host_name')],
+  ['site, what appliances get', 'vera@acme', '/sites/2/result', see('preview-row'), see('effective')],
+  [
+    'site, reservations',
+    'anna@acme',
+    '/sites/2/reservations',
+    see('reservation'),
+    click('reservation-add'),
+    (page) => page.getByTestId('reservations-import-text').fill('serial,colour\nA,red\n'),
+    click('reservations-import-go'),
+    see('faults'),
+  ],
+  ['site, nothing reserved', 'anna@acme', '/sites/3/reservations', see('reservations-import')],
   ['drafts', 'anna@acme', '/drafts', see('drafts')],
   ['drafts, none', 'nora@empty', '/drafts', see('empty')],
   [
@@ -81,6 +105,33 @@ const SCREENS: [name: string, login: string, path: string, ...visits: Visit[]][]
   ],
   ['operators', 'root', '/operators', see('operator-anna@acme')],
   ['operators, adding', 'anna@acme', '/operators', click('operator-add'), see('operator-form')],
+  [
+    'appliance, other settings',
+    'anna@acme',
+    '/?text=mail-7777',
+    (page) => page.getByText('1 appliance', { exact: true }).waitFor(),
+    (page) => page.getByTestId('fleet').getByRole('link').first().click(),
+    click('settings-change'),
+    see('setting-why'),
+    click('tell-decommission'),
+    see('tell-sure'),
+  ],
+  [
+    'appliances, sorted',
+    'anna@acme',
+    '/?sort=-name',
+    see('sort-name'),
+    (page) => page.locator('[data-row]').first().waitFor(),
+  ],
+  [
+    'manifest',
+    'anna@acme',
+    '/inventory',
+    (page) => page.getByTestId('manifest-text').fill('serial,mac,uid,claim\nA,b,c,d\n'),
+    click('manifest-go'),
+    see('faults'),
+  ],
+  ['operators, sessions', 'root', '/operators', click('sessions-vera@acme'), see('session')],
   ['audit', 'root', '/audit', (page) => page.locator('[data-row]').first().waitFor()],
   ['consoles, inviting', 'root', '/consoles', click('invite'), see('invite-form')],
   ['console, revoking', 'root', '/consoles/1', click('revoke'), see('revoke-sure')],
@@ -106,6 +157,11 @@ before(async () => {
       "UPDATE appliances SET applied = 1 WHERE organisation = 2 AND (id % 40 = 0 OR serial = 'SN07777')",
     )
   })
+  const acme = ['--organisation', 'acme']
+  world.noc('policy', 'set', ...acme, '--domain', 'acme.example', '--dns1', '10.1.0.53')
+  world.noc('policy', 'set', ...acme, '--model', 'Mail', '--beat-interval', '30')
+  world.noc('policy', 'set', '--site', 'Bern', '--model', 'Mail', '--host-name', 'mail-{n}')
+  world.noc('reservation', 'add', 'Bern', '--serial', 'SN-NEW', '--address', '10.1.200.1', '--note', LONG)
   world.noc('draft', 'edit', 'Bern', '--title', 'Another name server for all of Bern', '--dns1', '10.1.0.53')
   const known: { uid: string; settings: { host_name: string } | null }[] = JSON.parse(
     world.noc('inventory', 'list', '--json'),

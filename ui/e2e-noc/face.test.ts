@@ -1,6 +1,7 @@
 // The NOC's face in Chromium against the real programs: what people do all day, and what others try.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
@@ -113,6 +114,66 @@ test('a draft is reviewed as one difference, applied, taken by the appliances, a
       .filter({ hasText: 'In force' })
       .waitFor({ timeout: 60_000 })
     await page.getByText('practice.example').first().waitFor()
+  })
+})
+
+test('one appliance is given other settings from its page, tells its log, and what waits is taken back', async () => {
+  await as('root', '/?text=10.99.0.10', async ({ page }) => {
+    await page.getByText('1 appliance', { exact: true }).waitFor()
+    await page.getByTestId('fleet').getByRole('link').first().click()
+    await page.getByTestId('settings-change').click()
+    await page.getByTestId('setting-address').fill('198.51.100.1')
+    await page.getByTestId('settings-give').click()
+    await page
+      .locator('.mantine-InputWrapper-root:has([data-testid=setting-address]) .mantine-InputWrapper-error')
+      .waitFor()
+    await page.getByTestId('setting-address').fill('10.99.0.10')
+    await page.getByTestId('setting-dns2').fill('10.99.0.3')
+    await page.getByTestId('setting-why').fill('a second name server')
+    await page.getByTestId('settings-give').click()
+    await page
+      .getByTestId('version')
+      .first()
+      .filter({ hasText: 'a second name server' })
+      .filter({ hasText: 'In force' })
+      .waitFor({ timeout: 60_000 })
+    await page.getByText('10.99.0.3').waitFor()
+
+    await page.getByTestId('tell-send_log').click()
+    const told = page.getByTestId('instruction').filter({ hasText: 'Send its log' })
+    await told.filter({ hasText: 'Accepted' }).waitFor({ timeout: 30_000 })
+    await page.getByTestId('log-show').click()
+    await page.getByTestId('log').filter({ hasText: /./ }).waitFor()
+
+    await page.getByTestId('tell-decommission').click()
+    await page.getByTestId('tell-sure').waitFor()
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    assert.equal(await page.getByTestId('instruction').count(), 1, 'nobody was sure')
+  })
+})
+
+test('a manifest is taken in, or each line that is wrong is named', async () => {
+  await as('anna@acme', '/', async ({ page }) => {
+    await page.getByTestId('manifest-import').click()
+    const header = 'serial,mac,uid,claim,model'
+    const good = `${header}\nSN-E2E,${world.macs[0]},${'A'.repeat(4)},x,Mail\n`
+    await page.getByTestId('manifest-text').fill(good)
+    await page.getByTestId('manifest-go').click()
+    const faults = page.getByTestId('faults')
+    await faults.filter({ hasText: 'Line 2' }).waitFor()
+    // What another organisation has is not taken, and its line is named.
+    const theirs = readFileSync(world.manifest, 'utf8').split('\n').slice(0, 2).join('\n')
+    await page.getByTestId('manifest-text').fill(theirs)
+    await page.getByTestId('manifest-go').click()
+    await faults.filter({ hasText: 'belongs to another organisation' }).waitFor()
+    assert.equal(await page.getByTestId('manifest-text').inputValue(), theirs)
+  })
+  await as('root', '/inventory', async ({ page }) => {
+    const chooser = page.waitForEvent('filechooser')
+    await page.getByTestId('manifest-file').click()
+    await (await chooser).setFiles(world.manifest)
+    await page.getByTestId('manifest-go').click()
+    await page.getByText(`0 added, 0 updated, ${REAL} as they were.`).waitFor()
   })
 })
 
@@ -260,6 +321,15 @@ test('ten thousand appliances: the first row at once, the last by scrolling, any
   assert.ok(page.url().endsWith('?text=mail-9876'), 'the address says what is shown')
   await page.getByTestId('clear-filters').click()
   await page.getByTestId('fleet').getByText('mail-0', { exact: true }).waitFor()
+  const clicked = Date.now()
+  await page.getByTestId('sort-address').click()
+  await page.getByTestId('sort-address').click()
+  const last = `mail-${ROWS - 1}`
+  await page.getByTestId('fleet').getByText(last, { exact: true }).waitFor()
+  process.stdout.write(`sorted both ways after ${Date.now() - clicked} ms\n`)
+  assert.equal(await page.getByRole('columnheader', { name: 'IP' }).getAttribute('aria-sort'), 'descending')
+  await page.getByTestId('sort-address').click()
+  await page.getByTestId('fleet').getByText('mail-0', { exact: true }).waitFor()
   await page.waitForFunction(
     (last) => {
       const box = document.querySelector('section[aria-label="Appliances"]')
@@ -269,7 +339,10 @@ test('ten thousand appliances: the first row at once, the last by scrolling, any
     `mail-${ROWS - 1}`,
     { timeout: 60_000, polling: 50 },
   )
-  await page.getByTestId('row-count').filter({ hasText: '10,000 appliances' }).waitFor()
+  await page
+    .getByTestId('row-count')
+    .filter({ hasText: `${ROWS.toLocaleString('en')} appliances` })
+    .waitFor()
   assert.equal(await page.evaluate(() => 'acted' in window), false, 'a hostile serial number is a text')
   assert.deepEqual(visitor.errors, [])
   await visitor.context.close()
@@ -354,6 +427,17 @@ test('operators are added, given roles and disabled, and sessions ended', async 
     await otto.filter({ hasText: `Operator of ${LONG}` }).waitFor()
     await page.getByTestId('disable-otto@acme').click()
     await otto.filter({ hasText: 'Disabled' }).waitFor()
+
+    // Whoever administers an organisation ends sessions of its people.
+    const vera = await (await world.visitor()).signIn('vera@acme')
+    await page
+      .getByTestId('session')
+      .filter({ hasText: 'vera@acme' })
+      .last()
+      .getByTestId('session-end')
+      .click()
+    await vera.page.getByTestId('session-ended').waitFor({ timeout: 30_000 })
+    await vera.context.close()
 
     const second = await world.visitor()
     await second.signIn('anna@acme')

@@ -19,7 +19,7 @@ const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const PROGRAMS = resolve(import.meta.dirname, '../..', process.env.CARGO_TARGET_DIR ?? 'target', 'debug')
 /** Appliances that really run, and rows that only stand in the database of the other organisation. */
 export const REAL = 4
-export const ROWS = 10_000
+export const ROWS = Number(process.env.ROWS ?? 10_000)
 export const LONG = 'Niederlassung Oberengadin, deren Name länger ist als jede Spalte'
 
 export class World {
@@ -27,6 +27,8 @@ export class World {
   private readonly children: ChildProcess[] = []
   private readonly contexts: BrowserContext[] = []
   private browser: Browser | null = null
+  /** The vendor's file of the appliances that run. */
+  readonly manifest = join(this.folder, 'manifest.csv')
   /** MAC addresses of the appliances that run. */
   readonly macs: string[] = []
   base = ''
@@ -51,7 +53,7 @@ export class World {
 
     const fleet = this.spawn('fleet', ['--count', String(REAL)])
     const ready = JSON.parse(await lineOf(fleet))
-    const manifest = join(this.folder, 'manifest.csv')
+    const manifest = this.manifest
     writeFileSync(manifest, ready.manifest)
     const macs = String(ready.manifest).match(/([0-9A-F]{2}:){5}[0-9A-F]{2}/gi) ?? []
     this.macs.push(...macs.map((mac) => mac.toUpperCase()))
@@ -158,7 +160,7 @@ export class World {
         }
         const id = Buffer.alloc(20)
         id.writeUInt32BE(n + 1)
-        const mac = Buffer.from([2, 0, 0, 0, n >> 8, n & 255])
+        const mac = Buffer.from([2, 0, 0, n >> 16, (n >> 8) & 255, n & 255])
         const health = n % 10 === 0 ? 'silent' : 'well'
         // What others call their things is nothing that a page may take for its own.
         const serial = HOSTILE[n] ?? `SN${String(n).padStart(5, '0')}`

@@ -226,6 +226,17 @@ fn problem() -> Value {
                     },
                 },
             },
+            "lines": {
+                "type": "array", "description": "What is wrong with which line, where a file is refused; of many the first.",
+                "items": {
+                    "type": "object", "required": ["line", "code", "message"],
+                    "properties": {
+                        "line": { "type": "integer", "description": "The line of the file, from 1; 0 for the whole file." },
+                        "code": { "type": "string", "description": "A stable word for programs." },
+                        "message": { "type": "string", "description": "What is wrong with it." },
+                    },
+                },
+            },
         },
     })
 }

@@ -11,6 +11,7 @@ mod consoles;
 mod drafts;
 mod events;
 mod forms;
+mod inventory;
 mod invites;
 mod maintenance;
 mod messages;
@@ -54,6 +55,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(versions::routes());
     routes.extend(people::routes());
     routes.extend(appliances::routes());
+    routes.extend(inventory::routes());
     routes.extend(consoles::routes());
     routes.extend(messages::routes());
     routes.extend(invites::routes());

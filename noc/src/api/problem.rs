@@ -4,10 +4,12 @@ use super::Fault;
 use super::fault::Refused;
 use crate::drafts::DraftError;
 use crate::error::{AsProblem, StoreError, problem};
+use crate::inventory::{ImportError, LineError};
 use crate::invite::InviteError;
 use crate::policy::site::{SiteError, SiteFault};
 use crate::queue::QueueError;
 use crate::random::NoEntropy;
+use crate::store::word;
 use crate::tables::TableError;
 use crate::tls::CsrError;
 use crate::work::WorkError;
@@ -15,6 +17,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use muster_protocol::api::Problem;
 use muster_protocol::id::{SiteId, Uid};
+use muster_protocol::parameters::{FieldError, InvalidSettings};
 use muster_protocol::text::printable;
 use serde::Serialize;
 
@@ -91,6 +94,8 @@ pub(crate) enum ApiError {
     Site(#[from] SiteError),
     #[error(transparent)]
     Table(TableError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
     #[error(transparent)]
     Draft(#[from] DraftError),
     #[error(transparent)]
@@ -196,6 +201,7 @@ impl AsProblem for ApiError {
             Operators(fault) => return fault.problem(),
             Site(error) => return error.problem(),
             Table(error) => return error.problem(),
+            Import(error) => return error.problem(),
             Draft(error) => return error.problem(),
             Work(error) => return error.problem(),
             Invite(error) => return error.problem(),
@@ -206,13 +212,15 @@ impl AsProblem for ApiError {
     }
 }
 
-/// A problem, and which values it is about.
+/// A problem, and which values or lines it is about.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
     problem: &'a Problem,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<SiteFault>,
+    #[serde(skip_serializing_if = "<[LineError]>::is_empty")]
+    lines: &'a [LineError],
 }
 
 impl ApiError {
@@ -223,9 +231,23 @@ impl ApiError {
             ApiError::Operators(Fault::Invalid { field, why }) => {
                 vec![SiteFault { field: (*field).to_owned(), code: "invalid".to_owned(), message: why.clone() }]
             }
+            ApiError::Work(WorkError::Invalid(InvalidSettings(errors))) => errors.iter().map(of_settings).collect(),
             _ => Vec::new(),
         }
     }
+
+    /// What is wrong with which line of a file.
+    fn lines(&self) -> &[LineError] {
+        match self {
+            ApiError::Table(error) => error.lines(),
+            ApiError::Import(ImportError::Lines { lines, .. }) => lines,
+            _ => &[],
+        }
+    }
+}
+
+fn of_settings(error: &FieldError) -> SiteFault {
+    SiteFault { field: word(&error.field), code: error.code.clone(), message: error.message.clone() }
 }
 
 impl IntoResponse for ApiError {
@@ -237,7 +259,8 @@ impl IntoResponse for ApiError {
             tracing::debug!(error = &self as &dyn std::error::Error, code = problem.code, "a request was refused");
         }
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&Shown { problem: &problem, faults: self.faults() }).unwrap_or_default();
+        let shown = Shown { problem: &problem, faults: self.faults(), lines: self.lines() };
+        let body = serde_json::to_vec(&shown).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         let headers = response.headers_mut();
         match &self {

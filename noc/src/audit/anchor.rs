@@ -36,6 +36,16 @@ pub enum AnchorError {
         /// The file.
         path: PathBuf,
     },
+    /// What it speaks of is not in the log any more.
+    #[error("{} is of record {seq}; the records up to {up_to} were pruned", path.display())]
+    Pruned {
+        /// The file.
+        path: PathBuf,
+        /// The record.
+        seq: u64,
+        /// The last that was pruned.
+        up_to: u64,
+    },
     /// The file could not be read or written.
     #[error("{} could not be read or written", path.display())]
     File {
@@ -57,6 +67,12 @@ impl AsProblem for AnchorError {
                 "not_an_anchor",
                 self,
                 "Give a file that `muster-noc audit anchor` of this NOC has written.",
+            ),
+            AnchorError::Pruned { .. } => problem(
+                409,
+                "anchor_pruned",
+                self,
+                "Give a later anchor; compare this one with the hash of its record in what was exported.",
             ),
             AnchorError::File { .. } => problem(500, "folder_unwritable", self, "Check the path and who may use it."),
             AnchorError::Store(error) => error.problem(),

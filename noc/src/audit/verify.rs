@@ -1,6 +1,7 @@
-//! Looking for forgeries: the chain from its first record, and what the root has signed of it.
+//! Looking for forgeries: the chain from its first record, or from where the root has signed that it begins, and what the root has
+//! signed of it.
 
-use super::{Anchor, NOTHING, Record};
+use super::{Anchor, Cut, NOTHING, Record};
 use crate::error::StoreError;
 use crate::store::audit;
 use data_encoding::HEXLOWER;
@@ -12,7 +13,9 @@ use std::collections::BTreeMap;
 /// What a search for forgeries found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// Records that are as they were written.
+    /// Where the log begins since its first records were pruned, as the root has signed it.
+    pub cut: Option<Cut>,
+    /// The last of the records that are as they were written.
     pub good: u64,
     /// The last record that the root has signed for; nothing after it is held against being cut off.
     pub anchored: u64,
@@ -42,6 +45,12 @@ pub enum Broken {
         /// Its number.
         seq: u64,
     },
+    /// The root has not signed that the log begins after this record.
+    #[error("the records up to {seq} are missing, and the root has not signed that they were pruned")]
+    Cut {
+        /// The record.
+        seq: u64,
+    },
     /// A signature in the database is not the root's.
     #[error("the checkpoint of record {seq} is not signed by the root")]
     Checkpoint {
@@ -58,11 +67,17 @@ pub enum Broken {
 
 /// Follows the chain. `anchors`: what is known from outside of the database.
 pub(crate) fn verify(db: &Connection, root: &PublicKey, anchors: &[Anchor]) -> Result<Verdict, StoreError> {
+    let cut = audit::cut(db)?;
+    let begins = cut.as_ref().map_or(0, |cut| cut.seq);
+    let hash = cut.as_ref().map_or(Some(NOTHING), Cut::hash_bytes);
+    let Some(first) = hash.filter(|_| cut.as_ref().is_none_or(|cut| cut.is_signed(root))) else {
+        return Ok(Verdict { cut, good: 0, anchored: 0, broken: Some(Broken::Cut { seq: begins }) });
+    };
     let mut held: BTreeMap<u64, String> = BTreeMap::new();
     for checkpoint in audit::checkpoints(db)? {
         if !checkpoint.is_signed(root) {
             let broken = Some(Broken::Checkpoint { seq: checkpoint.seq });
-            return Ok(Verdict { good: 0, anchored: 0, broken });
+            return Ok(Verdict { cut, good: begins, anchored: 0, broken });
         }
         held.insert(checkpoint.seq, checkpoint.hash);
     }
@@ -73,9 +88,14 @@ pub(crate) fn verify(db: &Connection, root: &PublicKey, anchors: &[Anchor]) -> R
         }
     }
     let anchored = held.keys().next_back().copied().unwrap_or(0);
-    let (mut good, mut before) = (0, NOTHING);
-    let mut broken = None;
-    audit::each(db, |record: Record| {
+    let (mut good, mut before) = (begins, first);
+    // Somebody may know better which record was the last to be pruned.
+    let other = cut.as_ref().filter(|cut| held.get(&begins).is_some_and(|hash| *hash != cut.hash));
+    let mut broken = other.map(|cut| Broken::NotAnchored { seq: cut.seq });
+    if broken.is_some() {
+        return Ok(Verdict { cut, good, anchored: 0, broken });
+    }
+    audit::each(db, cut.as_ref(), |record: Record| {
         let seq = good + 1;
         broken = if record.seq != seq {
             Some(Broken::Missing { seq })
@@ -93,5 +113,5 @@ pub(crate) fn verify(db: &Connection, root: &PublicKey, anchors: &[Anchor]) -> R
     if broken.is_none() && written > good {
         broken = Some(Broken::CutOff { seq: good + 1 });
     }
-    Ok(Verdict { good, anchored: anchored.min(good), broken })
+    Ok(Verdict { cut, good, anchored: anchored.min(good), broken })
 }

@@ -251,10 +251,10 @@ fn fill(
     if let Some(what) = copy::fault_of(&database)? {
         return Err(RestoreError::Damaged { path: from.join(DATABASE), what });
     }
-    let has_new_keys = config.is_some();
+    let mut former = None;
     // As with a new one: a folder without noc.toml is no NOC.
     if let Some(config) = config {
-        change_root(&database, &config::make_keys(to).map_err(RestoreError::Keys)?)?;
+        former = Some(change_root(&database, &config::make_keys(to).map_err(RestoreError::Keys)?)?);
         config::write_config(to, &config).map_err(RestoreError::Keys)?;
     } else {
         let [last, keys @ ..] = KEPT;
@@ -263,7 +263,11 @@ fn fill(
     }
     let noc = Noc::open(to).map_err(RestoreError::Open)?;
     let taken = manifest.taken;
-    let changed = noc.inner.store.write_now(move |db| resume(db, now, taken, has_new_keys))?;
+    let inner = noc.inner.clone();
+    let changed = noc
+        .inner
+        .store
+        .write_now(move |db| resume(db, now, taken, former.as_ref().map(|former| (former, &inner.signer))))?;
     Ok(Restored { address: noc.noc_address(), taken, changed })
 }
 

@@ -75,7 +75,15 @@ impl AuditCommand {
                 let verdict = Noc::open(&folder.dir)?.verify_audit(anchor.as_deref())?;
                 let broken = verdict.broken.clone();
                 answer(output, &verdict, |verdict| {
-                    println!("{} records are as they were written; signed up to {}.", verdict.good, verdict.anchored);
+                    if let Some(cut) = &verdict.cut {
+                        println!("Records 1 to {} were pruned; the last had the hash {}.", cut.seq, cut.hash);
+                    }
+                    let begins = verdict.cut.as_ref().map_or(0, |cut| cut.seq);
+                    println!(
+                        "{} records are as they were written; signed up to {}.",
+                        verdict.good - begins,
+                        verdict.anchored
+                    );
                 })?;
                 match broken {
                     None => Ok(()),

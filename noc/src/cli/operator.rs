@@ -3,7 +3,7 @@
 use super::{FolderArg, Output, answer};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use muster_noc::{NewOperator, Noc, Operator, Organisation, OrganisationId, Role, RoleAt};
+use muster_noc::{NewOperator, Noc, Operator, Organisation, OrganisationId, Role, RoleAt, SignedIn};
 use muster_protocol::text::printable;
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use std::io::{BufRead, IsTerminal, Read};
@@ -79,6 +79,23 @@ pub(super) enum OperatorCommand {
         folder: FolderArg,
         /// What they sign in with, whole.
         login: String,
+    },
+    /// List who is signed in.
+    Sessions {
+        #[command(flatten)]
+        folder: FolderArg,
+        /// Only people of this organisation, by handle.
+        #[arg(long)]
+        organisation: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// End a session. Whoever it is of can sign in again: `disable` keeps somebody out.
+    SignOut {
+        #[command(flatten)]
+        folder: FolderArg,
+        /// The session's number, as `operator sessions` lists it.
+        session: u32,
     },
     /// Let somebody sign in again.
     Enable {
@@ -161,6 +178,16 @@ impl OperatorCommand {
                 print(&Noc::open(&folder.dir)?.disable_operator(&login, true)?);
                 Ok(())
             }
+            OperatorCommand::Sessions { folder, organisation: of, output } => {
+                let noc = Noc::open(&folder.dir)?;
+                let of = of.as_deref().map(|handle| organisation(&noc, handle)).transpose()?;
+                answer(output, &noc.sessions(of)?, |all| all.iter().for_each(print_session))
+            }
+            OperatorCommand::SignOut { folder, session } => {
+                let operator = Noc::open(&folder.dir)?.end_session(session)?;
+                println!("Session {session} of {} has ended.", printable(&operator.login));
+                Ok(())
+            }
             OperatorCommand::Enable { folder, login } => {
                 print(&Noc::open(&folder.dir)?.disable_operator(&login, false)?);
                 Ok(())
@@ -208,6 +235,17 @@ fn print(operator: &Operator) {
         printable(&operator.login),
         roles.join(", "),
         printable(&operator.name)
+    );
+}
+
+fn print_session(SignedIn { session, login }: &SignedIn) {
+    println!(
+        "{}  {}  from {}  used {}  {}",
+        session.id,
+        printable(login),
+        printable(&session.address),
+        session.used,
+        printable(&session.program)
     );
 }
 

@@ -4,9 +4,9 @@ use super::Finding;
 use crate::config::Config;
 use crate::error::StoreError;
 use crate::store::{copy, schema};
-use crate::{audit, backup, clock};
+use crate::{audit, clock};
 use muster_protocol::crypto::keys::PublicKey;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
 
@@ -105,7 +105,11 @@ fn audit_log(path: &Path, db: &Connection, root: &PublicKey) -> Result<Finding, 
         Some(broken) => Finding::error("audit", broken, remedy),
         None => {
             let (good, anchored) = (verdict.good, verdict.anchored);
-            Finding::ok("audit", format!("{good} records are as they were written; signed up to {anchored}"))
+            let pruned = verdict.cut.map_or(0, |cut| cut.seq);
+            let kept = good - pruned;
+            let what =
+                format!("{kept} records are as they were written; signed up to {anchored}, pruned up to {pruned}");
+            Finding::ok("audit", what)
         }
     })
 }
@@ -123,10 +127,10 @@ fn clock_of(db: &Connection) -> Result<Finding, StoreError> {
 }
 
 fn last_backup(db: &Connection) -> Result<Finding, StoreError> {
-    let sql = "SELECT time FROM audit WHERE action = ?1 ORDER BY seq DESC LIMIT 1";
-    let last: Option<u64> = db.query_row(sql, [backup::ACTION], |row| row.get(0)).optional()?;
     let remedy = "Take one every day with `muster-noc backup`, and keep it on another machine.";
-    let Some(last) = last else { return Ok(Finding::warning("backup", "no backup was ever taken", remedy)) };
+    let Some(last) = copy::last_backup(db)? else {
+        return Ok(Finding::warning("backup", "no backup was ever taken", remedy));
+    };
     let days = clock::now().saturating_sub(last) / 86_400;
     Ok(if days >= BACKUP_DAYS {
         Finding::warning("backup", format!("the last backup is {days} days old"), remedy)

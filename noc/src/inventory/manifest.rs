@@ -45,11 +45,15 @@ pub(crate) fn plain_lines(text: &str) -> Cow<'_, str> {
     if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) }
 }
 
+/// What stands between the cells: German and French spreadsheets save with semicolons.
+pub(crate) fn delimiter_of(text: &str) -> u8 {
+    let header = text.lines().next().unwrap_or_default();
+    if header.contains(';') && !header.contains(',') { b';' } else { b',' }
+}
+
 /// Reads CSV as spreadsheets save it.
 pub(crate) fn csv_reader(text: &str) -> csv::Reader<&[u8]> {
-    // German and French ones save with semicolons.
-    let header = text.lines().next().unwrap_or_default();
-    let delimiter = if header.contains(';') && !header.contains(',') { b';' } else { b',' };
+    let delimiter = delimiter_of(text);
     csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes())
 }
 

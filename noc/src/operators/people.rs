@@ -2,14 +2,14 @@
 
 use super::access::{OperatorId, OrganisationId, Place, RoleAt};
 use super::password::{self, PasswordError};
-use super::{Operator, Organisation};
+use super::{Operator, Organisation, SignedIn};
 use crate::api::{Fault, Refused, Window};
 use crate::audit::{self, Anchor, AnchorError, By, Event, Record, Verdict};
 use crate::clock;
 use crate::error::{AsProblem, StoreError};
 use crate::noc::Noc;
 use crate::store::audit::{self as log, Search};
-use crate::store::{operators, organisations};
+use crate::store::{operators, organisations, sessions};
 use muster_protocol::api::Problem;
 use rusqlite::Connection;
 use std::path::Path;
@@ -77,6 +77,23 @@ impl Noc {
         Ok(self.inner.store.read_now(operators::all)?)
     }
 
+    /// Who is signed in, of an organisation or everybody, by number of session; at most 1,000.
+    pub fn sessions(&self, organisation: Option<OrganisationId>) -> Result<Vec<SignedIn>, PeopleError> {
+        let window = Window { limit: 1_000, after: None };
+        let found = self.inner.store.read_now(|db| sessions::page(db, clock::now(), organisation, window))?;
+        Ok(found.items)
+    }
+
+    /// Ends a session, whoever's it is; who is signed out.
+    pub fn end_session(&self, session: u32) -> Result<Operator, PeopleError> {
+        self.write(move |db| {
+            let found = sessions::find(db, clock::now(), session)?.ok_or(Fault::NotFound)?;
+            let operator = again(db, found.operator)?;
+            end_session(db, &By::local(), &operator, session)?;
+            Ok(operator)
+        })
+    }
+
     /// Sets somebody's password and ends their sessions and API tokens; the operator.
     pub fn set_password(&self, login: &str, password: Zeroizing<String>) -> Result<Operator, PeopleError> {
         let hashed = password::hash(login, &password)?;
@@ -113,7 +130,11 @@ impl Noc {
         anchors.extend(audit::read_anchor(&audit::anchor_file(&self.inner.path), &root)?);
         if let Some(path) = anchor {
             let found = audit::read_anchor(path, &root)?;
-            anchors.push(found.ok_or_else(|| AnchorError::NotSigned { path: path.to_owned() })?);
+            let found = found.ok_or_else(|| AnchorError::NotSigned { path: path.to_owned() })?;
+            if let Some(cut) = self.inner.store.read_now(log::cut)?.filter(|cut| found.seq < cut.seq) {
+                return Err(AnchorError::Pruned { path: path.to_owned(), seq: found.seq, up_to: cut.seq });
+            }
+            anchors.push(found);
         }
         Ok(self.inner.store.read_now(|db| audit::verify(db, &root, &anchors))?)
     }
@@ -138,7 +159,7 @@ impl Noc {
 
     /// Every record of the audit log, oldest first, until `take` has had enough.
     pub fn each_audit(&self, take: impl FnMut(Record) -> bool) -> Result<(), StoreError> {
-        self.inner.store.read_now(|db| log::each(db, take))
+        self.inner.store.read_now(|db| log::each(db, None, take))
     }
 
     fn write<T: Send + 'static>(
@@ -192,6 +213,12 @@ pub(crate) fn reset_password(db: &Connection, by: &By, operator: &Operator, hash
     operators::set_password(db, now, operator.id, hashed, None)?;
     operators::revoke_tokens(db, now, operator.id)?;
     Ok(record(db, by, operator, "operator.password", serde_json::Value::Null)?)
+}
+
+/// Ends one of somebody's sessions, with its record.
+pub(crate) fn end_session(db: &Connection, by: &By, operator: &Operator, session: u32) -> Result<(), StoreError> {
+    sessions::revoke(db, clock::now(), session)?;
+    record(db, by, operator, "session.revoke", serde_json::json!({ "session": session }))
 }
 
 /// Where an operator belongs: whoever administers that, administers them.

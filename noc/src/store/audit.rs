@@ -2,7 +2,7 @@
 
 use super::rows;
 use crate::api::{Page, Window};
-use crate::audit::{Anchor, By, Event, NOTHING, Record};
+use crate::audit::{Anchor, By, Cut, Event, NOTHING, Record};
 use crate::error::StoreError;
 use crate::operators::Role;
 use crate::operators::access::{OperatorId, OrganisationId, visible_to};
@@ -54,15 +54,52 @@ pub(crate) fn last(db: &Connection) -> Result<Option<(u64, [u8; 32])>, StoreErro
     Ok(db.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
+/// When the oldest record that is not pruned was written.
+pub(crate) fn oldest(db: &Connection) -> Result<Option<u64>, StoreError> {
+    let sql = "SELECT time FROM audit WHERE seq > coalesce((SELECT seq FROM audit_cut), 0) ORDER BY seq LIMIT 1";
+    Ok(db.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
+}
+
+/// Number and hash of the last record before the first one of `time` or later.
+pub(crate) fn last_before(db: &Connection, time: u64) -> Result<Option<(u64, [u8; 32])>, StoreError> {
+    let sql = "SELECT seq, hash FROM audit WHERE seq < coalesce(
+               (SELECT seq FROM audit WHERE seq > coalesce((SELECT seq FROM audit_cut), 0) AND time >= ?1 ORDER BY seq LIMIT 1),
+               9223372036854775807) ORDER BY seq DESC LIMIT 1";
+    Ok(db.prepare_cached(sql)?.query_row([time], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
+/// Where the log begins, if not with its first record.
+pub(crate) fn cut(db: &Connection) -> Result<Option<Cut>, StoreError> {
+    let corrupt = |_| StoreError::Corrupt { what: "beginning of the audit log" };
+    let signed: Option<Vec<u8>> =
+        db.prepare_cached("SELECT signed FROM audit_cut")?.query_row([], |row| row.get(0)).optional()?;
+    signed.map(|signed| serde_json::from_slice(&signed).map_err(corrupt)).transpose()
+}
+
+/// Has the log begin behind a record. What was signed of those before it has nothing to speak of any more.
+pub(crate) fn keep_cut(db: &Connection, cut: &Cut) -> Result<(), StoreError> {
+    let signed = serde_json::to_vec(cut).unwrap_or_default();
+    db.execute("INSERT OR REPLACE INTO audit_cut (id, seq, signed) VALUES (1, ?1, ?2)", params![cut.seq, signed])?;
+    db.execute("DELETE FROM audit_checkpoints WHERE seq <= ?1", [cut.seq])?;
+    Ok(())
+}
+
+/// Deletes one step of what lies before the beginning; true when there may be more.
+pub(crate) fn prune_step(db: &Connection) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM audit WHERE seq IN
+               (SELECT seq FROM audit WHERE seq <= (SELECT seq FROM audit_cut) ORDER BY seq LIMIT ?1)";
+    Ok(db.prepare_cached(sql)?.execute([STEP])? as i64 == STEP)
+}
+
 /// The highest number that was ever given.
 pub(crate) fn highest(db: &Connection) -> Result<u64, StoreError> {
     let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'audit'";
     Ok(db.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
-/// Reads record after record until `take` has had enough.
-pub(crate) fn each(db: &Connection, mut take: impl FnMut(Record) -> bool) -> Result<(), StoreError> {
-    let mut after = i64::MIN;
+/// Reads record after record, from the one after `cut`, until `take` has had enough.
+pub(crate) fn each(db: &Connection, cut: Option<&Cut>, mut take: impl FnMut(Record) -> bool) -> Result<(), StoreError> {
+    let mut after = cut.map_or(i64::MIN, |cut| i64::try_from(cut.seq).unwrap_or(i64::MAX));
     loop {
         let sql = format!("SELECT {COLUMNS} FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2");
         let step =

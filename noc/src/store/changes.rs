@@ -88,15 +88,30 @@ pub(crate) fn reserve(db: &Connection, by: &By, id: SiteId, spec: &ReservationSp
     let policies = policies::of_site(db, id)?;
     let reservation = Reservation::read(spec, policies.plain()).map_err(Fault::from)?;
     let number = reservations::add(db, id, &reservation)?;
-    record_reservation(db, by, id, "reservation.add", number, &reservation)?;
+    record_reservation(db, by, id, "reservation.add", number, serde_json::json!(reservation.spec()))?;
     Ok(number)
+}
+
+/// Puts another reservation in the place of one that is there.
+pub(crate) fn change_reservation(
+    db: &Connection,
+    by: &By,
+    id: SiteId,
+    before: &reservations::Kept,
+    spec: &ReservationSpec,
+) -> Result<(), ApiError> {
+    let policies = policies::of_site(db, id)?;
+    let after = Reservation::read(spec, policies.plain()).map_err(Fault::from)?;
+    reservations::replace(db, id, before.id, &after)?;
+    let detail = serde_json::json!({ "before": before.reservation.spec(), "after": after.spec() });
+    Ok(record_reservation(db, by, id, "reservation.change", before.id, detail)?)
 }
 
 /// Gives a reservation up; false when it is not there.
 pub(crate) fn give_up(db: &Connection, by: &By, id: SiteId, number: u32) -> Result<bool, StoreError> {
     let Some(kept) = reservations::find(db, id, number)? else { return Ok(false) };
     reservations::remove(db, id, number)?;
-    record_reservation(db, by, id, "reservation.remove", number, &kept.reservation)?;
+    record_reservation(db, by, id, "reservation.remove", number, serde_json::json!(kept.reservation.spec()))?;
     Ok(true)
 }
 
@@ -106,11 +121,11 @@ fn record_reservation(
     site: SiteId,
     action: &'static str,
     number: u32,
-    reservation: &Reservation,
+    detail: serde_json::Value,
 ) -> Result<(), StoreError> {
     let place = Place { organisation: organisations::of_site(db, site)?, site: Some(site) };
     let event = Event::new(place, action, format!("reservation:{number}"));
-    audit::record(db, clock::now(), by, event.with(serde_json::json!(reservation.spec())))
+    audit::record(db, clock::now(), by, event.with(detail))
 }
 
 fn tidied(profiles: Vec<Profile>) -> Vec<Profile> {

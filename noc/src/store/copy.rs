@@ -11,6 +11,17 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Notes that a backup was taken, for whoever watches that there are any.
+pub(crate) fn note_backup(db: &Connection, taken: u64) -> Result<(), StoreError> {
+    db.execute("UPDATE noc SET last_backup = ?1", [taken])?;
+    Ok(())
+}
+
+/// When the last backup was taken.
+pub(crate) fn last_backup(db: &Connection) -> Result<Option<u64>, StoreError> {
+    Ok(db.prepare_cached("SELECT last_backup FROM noc")?.query_row([], |row| row.get(0))?)
+}
+
 impl Store {
     /// Copies the database of one moment to an empty file, as one file without a journal beside it. Writes go on meanwhile.
     pub(crate) fn copy_to(&self, path: &Path) -> Result<(), StoreError> {

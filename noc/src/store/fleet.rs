@@ -1,5 +1,6 @@
 //! What operators see of sites, appliances, consoles and alerts: pages of what is theirs.
 
+use super::sorting::SortedWindow;
 use super::{alerts, appliances, rows, sites};
 use crate::api::{Page, Window};
 use crate::error::StoreError;
@@ -90,24 +91,14 @@ pub(crate) fn appliances(
     filter: &ApplianceFilter,
     window: Window,
 ) -> Result<Page<OwnedAppliance>, StoreError> {
-    let seen = visible("appliances.organisation", "appliances.site");
     let sql = format!(
-        "SELECT {}, organisation FROM appliances WHERE {seen} AND id > ?2 AND (?3 IS NULL OR organisation = ?3)
-         AND (?4 IS NULL OR site = ?4) AND (?5 IS NULL OR health = ?5) AND (?6 IS NULL OR provisioning = ?6)
-         AND (?7 IS NULL OR model = ?7) AND (?8 IS NULL OR instr(lower(serial), ?8)
-         OR instr(lower(coalesce(json_extract(settings, '$.host_name'), '')), ?8)
-         OR instr(coalesce(json_extract(settings, '$.address'), ''), ?8)
-         OR (?9 <> '' AND instr(lower(hex(mac)), ?9)))
-         ORDER BY id LIMIT ?10",
-        appliances::COLUMNS
+        "SELECT {}, organisation FROM appliances WHERE {} AND id > ?9 ORDER BY id LIMIT ?10",
+        appliances::COLUMNS,
+        filter.condition()
     );
-    let text = filter.text.as_deref().map(str::to_lowercase);
-    // Digits of a MAC address, however they are grouped.
-    let digits: String = text.iter().flat_map(|text| text.chars()).filter(|c| !matches!(c, ':' | '-' | '.')).collect();
-    let digits = if digits.chars().all(|c| c.is_ascii_hexdigit()) { digits } else { String::new() };
+    let (text, digits) = filter.texts();
     let asked = params![
         reader,
-        window.after.unwrap_or(0),
         filter.organisation,
         filter.site.map(|site| site.0),
         filter.health,
@@ -115,10 +106,72 @@ pub(crate) fn appliances(
         filter.model,
         text,
         digits,
+        window.after.unwrap_or(0),
         window.rows()
     ];
     let found = rows(db, &sql, asked, owned_appliance)?;
     Ok(Page::of(found, window.limit, |owned| owned.row))
+}
+
+/// Appliances in another order.
+pub(crate) fn appliances_sorted(
+    db: &Connection,
+    reader: OperatorId,
+    filter: &ApplianceFilter,
+    window: &SortedWindow,
+) -> Result<Page<OwnedAppliance>, StoreError> {
+    let sql = sorted_sql(filter, window);
+    let (text, digits) = filter.texts();
+    let asked = params![
+        reader,
+        filter.organisation,
+        filter.site.map(|site| site.0),
+        filter.health,
+        filter.provisioning,
+        filter.model,
+        text,
+        digits,
+        window.value(),
+        window.row(),
+        window.rows()
+    ];
+    let found = rows(db, &sql, asked, |row| {
+        let owned = owned_appliance(row)?;
+        let number = owned.row;
+        Ok::<_, StoreError>((owned, row.get(18)?, number))
+    })?;
+    Ok(window.page(found))
+}
+
+pub(super) fn sorted_sql(filter: &ApplianceFilter, window: &SortedWindow) -> String {
+    let (value, after, order) = window.sql("?9", "?10");
+    let (columns, condition) = (appliances::COLUMNS, filter.condition());
+    format!(
+        "SELECT {columns}, organisation, {value} FROM appliances WHERE {condition} AND {after} ORDER BY {order} LIMIT ?11"
+    )
+}
+
+impl ApplianceFilter {
+    /// Parameters 1 to 8: who looks, organisation, site, health, provisioning, model, and what [`ApplianceFilter::texts`] says.
+    fn condition(&self) -> String {
+        let seen = visible("appliances.organisation", "appliances.site");
+        format!(
+            "{seen} AND (?2 IS NULL OR organisation = ?2) AND (?3 IS NULL OR site = ?3) AND (?4 IS NULL OR health = ?4)
+             AND (?5 IS NULL OR provisioning = ?5) AND (?6 IS NULL OR model = ?6) AND (?7 IS NULL OR instr(lower(serial), ?7)
+             OR instr(lower(coalesce(json_extract(settings, '$.host_name'), '')), ?7)
+             OR instr(coalesce(json_extract(settings, '$.address'), ''), ?7)
+             OR (?8 <> '' AND instr(lower(hex(mac)), ?8)))"
+        )
+    }
+
+    /// What is looked for in lower case; and if it could be of a MAC address its digits, however they are grouped.
+    fn texts(&self) -> (Option<String>, String) {
+        let text = self.text.as_deref().map(str::to_lowercase);
+        let digits: String =
+            text.iter().flat_map(|text| text.chars()).filter(|c| !matches!(c, ':' | '-' | '.')).collect();
+        let digits = if digits.chars().all(|c| c.is_ascii_hexdigit()) { digits } else { String::new() };
+        (text, digits)
+    }
 }
 
 /// One appliance.

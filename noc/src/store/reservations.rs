@@ -62,6 +62,16 @@ pub(crate) fn number_of(db: &Connection, site: SiteId, whose: &Whose) -> Result<
 
 /// Reserves something that nobody else has or has reserved.
 pub(crate) fn add(db: &Connection, site: SiteId, new: &Reservation) -> Result<u32, Refused> {
+    insert(db, site, None, new)
+}
+
+/// Puts another one in the place of one that is there, under the same number.
+pub(crate) fn replace(db: &Connection, site: SiteId, id: u32, new: &Reservation) -> Result<(), Refused> {
+    remove(db, site, id)?;
+    insert(db, site, Some(id), new).map(|_| ())
+}
+
+fn insert(db: &Connection, site: SiteId, id: Option<u32>, new: &Reservation) -> Result<u32, Refused> {
     let count: u64 = db
         .prepare_cached("SELECT count(*) FROM reservations WHERE site = ?1")?
         .query_row([site.0], |row| row.get(0))?;
@@ -88,8 +98,8 @@ pub(crate) fn add(db: &Connection, site: SiteId, new: &Reservation) -> Result<u3
         return Err(Fault::Held { what, by: uid.short() }.into());
     }
     let (uid, mac, serial) = columns(&new.whose);
-    let sql = "INSERT INTO reservations (site, uid, mac, serial, address, address6, host_name, note)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let sql = "INSERT INTO reservations (site, uid, mac, serial, address, address6, host_name, note, id)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     db.prepare_cached(sql)?.execute(params![
         site.0,
         uid,
@@ -98,7 +108,8 @@ pub(crate) fn add(db: &Connection, site: SiteId, new: &Reservation) -> Result<u3
         new.address,
         address6,
         new.host_name,
-        new.note
+        new.note,
+        id
     ])?;
     Ok(db.last_insert_rowid() as u32)
 }

@@ -1,9 +1,10 @@
 //! What a database has to change before it serves in the place of a later one that is lost (decision 0028).
 
-use super::{appliances, audit, given, handover, rows, word};
-use crate::audit::{By, Event};
+use super::{appliances, audit, copy, given, handover, rows, word};
+use crate::audit::{By, Cut, Event};
 use crate::error::StoreError;
 use crate::operators::access::Place;
+use crate::signer::Signer;
 use muster_protocol::api::{Health, Provisioning};
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::id::{Seq, Uid};
@@ -40,7 +41,14 @@ pub struct Resumed {
 }
 
 /// Makes the copy of `taken` fit to go on at `now`: no number is given twice, and nothing goes out that may have been called off since.
-pub(crate) fn resume(db: &Connection, now: u64, taken: u64, has_new_keys: bool) -> Result<Resumed, StoreError> {
+///
+/// `new_keys`: the former root and the new one, if it comes back under other keys.
+pub(crate) fn resume(
+    db: &Connection,
+    now: u64,
+    taken: u64,
+    new_keys: Option<(&PublicKey, &Signer)>,
+) -> Result<Resumed, StoreError> {
     let skipped = now.saturating_sub(taken) + MARGIN;
     let sql = "UPDATE noc SET seq_floor = max(seq_floor, (SELECT coalesce(max(seq), 0) FROM appliances)) + ?1,
                revision = revision + ?2, first_revision = revision + ?2 RETURNING seq_floor";
@@ -61,9 +69,11 @@ pub(crate) fn resume(db: &Connection, now: u64, taken: u64, has_new_keys: bool) 
         handover::end(db, now)?;
     }
     let (mut appliances, mut consoles) = (0, 0);
-    if has_new_keys {
+    if let Some((former, signer)) = new_keys {
+        sign_cut_anew(db, former, signer)?;
         (appliances, consoles) = (expect_anew(db)?, revoke_consoles(db, now)?);
     }
+    copy::note_backup(db, taken)?;
     let resumed =
         Resumed { seq_floor, messages, instructions, grants, invites, sessions, handover, appliances, consoles };
     let detail = serde_json::json!({ "taken": taken, "changed": resumed });
@@ -73,12 +83,21 @@ pub(crate) fn resume(db: &Connection, now: u64, taken: u64, has_new_keys: bool) 
 }
 
 /// Gives a database that nobody has open to another root. What the former one has signed for in the audit log, the new one cannot vouch
-/// for; it signs the end of the log itself.
-pub(crate) fn change_root(path: &Path, root: &PublicKey) -> Result<(), StoreError> {
+/// for; it signs the end of the log itself. The former root.
+pub(crate) fn change_root(path: &Path, root: &PublicKey) -> Result<PublicKey, StoreError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let former = db.query_row("SELECT root FROM noc", [], |row| row.get(0)).map(PublicKey)?;
     db.execute("UPDATE noc SET root = ?1", [root.0])?;
     db.execute("DELETE FROM audit_checkpoints", [])?;
-    Ok(())
+    Ok(former)
+}
+
+/// What the former root has signed of where the audit log begins, the new one signs; and nothing else.
+fn sign_cut_anew(db: &Connection, former: &PublicKey, signer: &Signer) -> Result<(), StoreError> {
+    match audit::cut(db)? {
+        Some(cut) if cut.is_signed(former) => audit::keep_cut(db, &Cut::sign(signer, cut.seq, cut.time, &cut.hash)),
+        _ => Ok(()),
+    }
 }
 
 /// Appliances are in force under the former root: each counts here from its first beat, as one that was announced by a hand-over.

@@ -1,9 +1,10 @@
 //! Sessions of operators.
 
 use super::{from_word, operators, rows, word};
+use crate::api::{Page, Window};
 use crate::error::StoreError;
-use crate::operators::access::{Access, OperatorId, Via};
-use crate::operators::{Session, SessionKind};
+use crate::operators::access::{Access, OperatorId, OrganisationId, Via};
+use crate::operators::{Session, SessionKind, SignedIn};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// Seconds until a session ends at the latest.
@@ -64,6 +65,23 @@ pub(crate) fn touch(db: &Connection, now: u64, id: u32) -> Result<(), StoreError
 pub(crate) fn of_operator(db: &Connection, now: u64, operator: OperatorId) -> Result<Vec<Session>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM sessions WHERE operator = ?1 AND {ALIVE} ORDER BY id");
     rows(db, &sql, params![operator, now], read)
+}
+
+/// The sessions of an organisation's people, or of everybody, that are not over.
+pub(crate) fn page(
+    db: &Connection,
+    now: u64,
+    organisation: Option<OrganisationId>,
+    window: Window,
+) -> Result<Page<SignedIn>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS}, (SELECT login FROM operators o WHERE o.id = sessions.operator) FROM sessions
+         WHERE id > ?1 AND {ALIVE} AND (?3 IS NULL OR operator IN (SELECT id FROM operators WHERE organisation = ?3))
+         ORDER BY id LIMIT ?4"
+    );
+    let asked = params![window.after.unwrap_or(0), now, organisation, window.rows()];
+    let found = rows(db, &sql, asked, |row| Ok::<_, StoreError>(SignedIn { session: read(row)?, login: row.get(8)? }))?;
+    Ok(Page::of(found, window.limit, |one| i64::from(one.session.id)))
 }
 
 /// One that is not over.

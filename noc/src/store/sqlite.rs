@@ -170,9 +170,15 @@ pub(crate) fn schema() -> i64 {
 #[cfg(test)]
 pub(super) fn connect_at(path: &Path, version: i32) -> Connection {
     let mut db = Connection::open(path).expect("opens");
-    let target = refinery::Target::Version(version);
-    migrations::runner().set_target(target).run(&mut db).expect("tables");
+    migrate_to(&mut db, version);
     db
+}
+
+/// Brings tables of a former version to a later one that is former, too.
+#[cfg(test)]
+pub(super) fn migrate_to(db: &mut Connection, version: i32) {
+    let target = refinery::Target::Version(version);
+    migrations::runner().set_target(target).run(db).expect("tables");
 }
 
 /// Sets the largest size of the database; `None` for no limit of our own.

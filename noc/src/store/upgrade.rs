@@ -1,12 +1,15 @@
 //! A database of a former version, with data in everything, brought up to date.
 
-use super::{Store, appliances, audit, consoles, fleet, organisations, sites};
+use super::sqlite::{connect_at, migrate_to};
+use super::{Store, appliances, audit, consoles, fleet, operators, organisations, schema, sites};
 use crate::api::Window;
 use crate::error::StoreError;
 use crate::operators::access::DEFAULT_ORGANISATION;
 use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::id::{ConsoleId, SiteId, Uid};
 use rusqlite::Connection;
+use rusqlite::types::Value;
+use std::collections::BTreeMap;
 
 /// What the NOC wrote before it knew of organisations: two sites, a console, an invite, an appliance that is configured and one
 /// that is at no site, an alert.
@@ -37,7 +40,7 @@ fn what_was_there_before_organisations_belongs_to_the_default_one_and_nothing_is
     let dir = tempfile::TempDir::new().expect("folder");
     let path = dir.path().join("noc.sqlite");
     let root = SecretKey::from_seed(&[1; 32]).public();
-    let former = super::sqlite::connect_at(&path, 6);
+    let former = connect_at(&path, 6);
     former.execute_batch(FORMER).expect("data");
     former.execute("UPDATE noc SET root = ?1", [root.0]).expect("the root");
     drop(former);
@@ -78,4 +81,143 @@ fn what_was_there_before_organisations_belongs_to_the_default_one_and_nothing_is
         Ok::<_, StoreError>(())
     };
     store.read_now(look).expect("read");
+}
+
+/// What each version came with, filled: of a database of version *n*, everything up to *n* is there. A new version needs a line.
+const LATER: &[(i32, &str)] = &[
+    (
+        7,
+        "INSERT INTO handover (id, serial, noc, ca_pin, root, started, ended)
+            VALUES (1, 4, 'b:1', zeroblob(32), zeroblob(32), 5, 6);
+         INSERT INTO handed_over (appliance, serial, given, problem) VALUES (2, 4, 5, 'no_beat');
+         UPDATE appliances SET serial_floor = 77 WHERE id = 1;",
+    ),
+    (
+        8,
+        "UPDATE sites SET pool6 = '2001:db8::/64', gateway6 = '2001:db8::1' WHERE id = 3;
+         INSERT INTO addresses6 VALUES (3, x'20010db8000000000000000000000007', 1, NULL);",
+    ),
+    (
+        9,
+        "INSERT INTO organisations (id, handle, name, created) VALUES (2, 'acme', 'Acme', 5);
+         INSERT INTO operators (id, organisation, login, name, password, created) VALUES (6, 2, 'anna@acme', 'Anna', 'x', 5);
+         INSERT INTO operator_roles (operator, organisation, site, role) VALUES (6, 2, NULL, 'administrator');
+         INSERT INTO sessions (id, operator, secret_hash, kind, created, used, expires, address, program)
+            VALUES (11, 6, zeroblob(32), 'cookie', 1, 1, 9000000000, '192.0.2.1', 'a browser');
+         INSERT INTO api_tokens (id, operator, name, secret_hash, scopes, created, expires)
+            VALUES (12, 6, 'nightly', zeroblob(32), '[\"sites:read\"]', 1, 9000000000);
+         UPDATE alerts SET acknowledged = 9, acknowledged_by = 'anna@acme', note = 'the line' WHERE id = 4;",
+    ),
+    (
+        10,
+        "INSERT INTO audit VALUES (1, 5, 'local', '', 2, NULL, 'backup.take', 'noc', '{}', zeroblob(32));
+         INSERT INTO audit_checkpoints VALUES (1, x'7b7d');",
+    ),
+    (11, "INSERT INTO idempotency_keys VALUES (6, 'POST /v1/sites', 'k', zeroblob(32), 5, '{}', '/v1/sites/3');"),
+    (13, "UPDATE sites SET drift = 'restore' WHERE id = 8;"),
+    (
+        14,
+        "INSERT INTO queue (console, number, said, signed, issued, expires, state, answer)
+            VALUES (5, 1, '{\"kind\":\"refresh\"}', x'00', 5, 9000000000, 'done', 'ok');",
+    ),
+    (15, "UPDATE noc SET seq_floor = 500, first_revision = 30;"),
+    (
+        16,
+        "UPDATE organisations SET policy = '{\"values\":{\"dns1\":\"192.0.2.53\"}}' WHERE id = 1;
+         UPDATE sites SET exclude = '192.0.2.20', inherit = '[\"dns1\"]',
+            profiles = '[{\"model\":\"m\",\"values\":{\"window_s\":60}}]' WHERE id = 3;
+         INSERT INTO site_models VALUES (3, 'm', 60, NULL);
+         INSERT INTO reservations (site, serial, address, note) VALUES (3, 'S', 3221225995, 'why');",
+    ),
+    (
+        17,
+        "INSERT INTO configurations (appliance, version, seq, site, settings, actor, why, signed)
+            VALUES (1, 2, 9, 3, '{}', 'local', 'moved', 7);
+         INSERT INTO drafts (id, site, title, made, made_by) VALUES (5, 3, 'another name server', 6, 'local');
+         INSERT INTO draft_rows VALUES (5, 1, '{}', '{}', NULL);",
+    ),
+    // Only indexes.
+    (18, ""),
+    (
+        19,
+        "INSERT INTO audit_cut VALUES (1, 1, x'7b7d');
+         UPDATE noc SET last_backup = 5;",
+    ),
+];
+
+/// Every row of every table, by the columns that are named.
+fn everything(db: &Connection, tables: &BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<Vec<Value>>> {
+    let rows_of = |(table, columns): (&String, &Vec<String>)| {
+        let sql = format!("SELECT {} FROM {table}", columns.join(", "));
+        let mut statement = db.prepare(&sql).expect("a table with these columns");
+        let read = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|at| row.get(at)).collect();
+        let mut rows: Vec<Vec<Value>> =
+            statement.query_map([], read).expect("read").collect::<Result<_, _>>().expect("rows");
+        rows.sort_by_key(|row| format!("{row:?}"));
+        (table.clone(), rows)
+    };
+    tables.iter().map(rows_of).collect()
+}
+
+fn tables(db: &Connection) -> BTreeMap<String, Vec<String>> {
+    let sql = "SELECT m.name, c.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c
+               WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE 'refinery_%'";
+    let mut statement = db.prepare(sql).expect("read");
+    let found = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).expect("read");
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (table, column) in found.map(|row| row.expect("a column")) {
+        tables.entry(table).or_default().push(column);
+    }
+    tables
+}
+
+#[test]
+fn nothing_of_any_former_version_is_lost_or_altered() {
+    let newest = i32::try_from(schema()).expect("small");
+    assert_eq!(LATER.last().map(|(version, _)| *version), Some(newest), "a new version needs data here");
+    let root = SecretKey::from_seed(&[1; 32]).public();
+    for &(version, _) in LATER {
+        let dir = tempfile::TempDir::new().expect("folder");
+        let path = dir.path().join("noc.sqlite");
+        let mut former = connect_at(&path, 6);
+        former.execute_batch(FORMER).expect("data");
+        former.execute("UPDATE noc SET root = ?1", [root.0]).expect("the root");
+        for (step, data) in LATER.iter().filter(|(step, _)| *step <= version) {
+            migrate_to(&mut former, *step);
+            former.execute_batch(data).unwrap_or_else(|error| panic!("version {step}: {error}"));
+        }
+        let known = tables(&former);
+        let before = everything(&former, &known);
+        let empty: Vec<_> = before.iter().filter(|(_, rows)| rows.is_empty()).map(|(table, _)| table).collect();
+        // What appliances did before version 6 is in the test above.
+        assert!(
+            empty.iter().all(|table| ["ended_boots", "given_grants", "instructions", "logs"].contains(&table.as_str())),
+            "version {version}: nothing is in {empty:?}"
+        );
+        drop(former);
+
+        let store = Store::open(&path, &root, None).expect("is brought up to date");
+        let look = |db: &Connection| {
+            let after = everything(db, &known);
+            for (table, rows) in &before {
+                // Each version says of its own what was there before; what was there stays.
+                let kept = rows.iter().all(|row| after[table].contains(row));
+                assert!(
+                    kept && rows.len() == after[table].len(),
+                    "version {version}, {table}: {rows:?} {:?}",
+                    after[table]
+                );
+            }
+            let broken: i64 = db.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))?;
+            assert_eq!(broken, 0, "version {version}");
+            // And this program reads it.
+            assert_eq!((sites::all(db)?.len(), appliances::all(db)?.len()), (2, 2), "version {version}");
+            assert_eq!(operators::all(db)?.len(), usize::from(version >= 9), "version {version}");
+            assert_eq!(audit::last(db)?.is_some(), version >= 10, "version {version}");
+            let backup = super::copy::last_backup(db)?;
+            assert_eq!(backup, (version >= 10).then_some(5), "version {version}");
+            Ok::<_, StoreError>(())
+        };
+        store.read_now(look).expect("read");
+    }
 }

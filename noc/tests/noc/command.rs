@@ -233,6 +233,9 @@ fn organisations_operators_and_the_audit_log() {
     assert!(good(&dir, &["operator", "enable", "anna@acme"]).contains("enabled"));
     assert!(bad(&dir, &["operator", "disable", "nobody"]).contains("[not_found]"));
     assert!(good(&dir, &["operator", "list"]).contains("anna@acme"));
+    assert_eq!(good(&dir, &["operator", "sessions", "--organisation", "acme"]), "", "nobody is signed in");
+    assert!(bad(&dir, &["operator", "sessions", "--organisation", "nobody"]).contains("no organisation"));
+    assert!(bad(&dir, &["operator", "sign-out", "7"]).contains("[not_found]"));
 
     assert!(good(&dir, &["audit", "verify"]).contains("records are as they were written"));
     let found = good(&dir, &["audit", "search", "--action", "operator.", "--json"]);

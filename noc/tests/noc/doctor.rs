@@ -213,7 +213,7 @@ fn everything_that_can_be_wrong_with_the_database_is_found() {
     with("UPDATE appliances SET last_beat = 9000000000", "clock", "error", "behind what the database says");
 
     let db = noc.database();
-    db.execute("UPDATE audit SET time = time - 8 * 86400 WHERE action = 'backup.take'", []).expect("SQL");
+    db.execute("UPDATE noc SET last_backup = last_backup - 8 * 86400", []).expect("SQL");
     db.close().expect("closed");
     let found = doctor(&noc);
     assert!(found.unwell().contains(&("backup", "warning", "the last backup is 8 days old")), "{:?}", found.0);

@@ -44,6 +44,8 @@ struct Scene {
     world: World,
     marked: OrganisationId,
     uid: String,
+    /// Names the appliance again.
+    manifest: String,
     site: SiteId,
     console: u32,
     message: u64,
@@ -102,6 +104,11 @@ impl Scene {
         assert_eq!(noc.reserve(site, reserved).expect("reserved"), 1);
         let console = world.console(&[site]).await;
         console.configure(site, std::slice::from_ref(&device)).await;
+        noc.instruct(&device.uid, muster_protocol::instruction::Act::SendLog).expect("told");
+        world
+            .database()
+            .execute("INSERT INTO logs (appliance, taken, text) SELECT id, 1, ?1 FROM appliances", [MARK])
+            .expect("a log");
         for number in 1..=2 {
             let edit = muster_noc::Edit { dns1: Some("192.0.2.60".into()), ..Default::default() };
             let changes = muster_noc::DraftChanges::Edit { edit, uids: Vec::new() };
@@ -145,6 +152,7 @@ impl Scene {
         let scene = Scene {
             marked,
             uid: device.uid.to_string(),
+            manifest,
             site,
             console: console.enrolled.console.0,
             message,
@@ -251,6 +259,7 @@ async fn nothing_of_one_organisation_is_there_for_another_on_any_route_and_a_rol
                 "POST /v1/sites",
                 "GET /v1/sites.csv",
                 "POST /v1/sites/import",
+                "POST /v1/inventory/import",
                 "POST /v1/operators",
             ];
             let expected = match entry.hidden {
@@ -307,6 +316,7 @@ async fn nothing_of_one_organisation_is_there_for_another_on_any_route_and_a_rol
             || reply.text.contains(&scene.invite)
             || reply.text.contains("desk")
             || reply.text.contains("sendKick")
+            || reply.text.contains("send_log")
             || reply.text.contains("silent");
         assert!(!shows || knows, "{name} shows nothing: {}", reply.text);
     }

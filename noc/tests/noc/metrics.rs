@@ -173,6 +173,10 @@ async fn what_happens_is_counted_and_nobody_is_named() {
     // Labels are of a fixed set, whoever asks for whatever.
     let (_, again) = scrape(port).await;
     assert_eq!(again.samples.len(), page.samples.len());
+    let backup = "muster_noc_last_backup_time_seconds";
+    assert!(!again.kinds.contains_key(backup), "there is none: `absent()` finds that");
+    noc.good(&["backup", &noc.path("backup")]);
+    assert!(scrape(port).await.1.value(backup, &[]) > 1.7e9);
     assert_eq!(reqwest::get(format!("http://127.0.0.1:{port}/")).await.expect("an answer").status(), 404);
     let here = reqwest::get(format!("http://127.0.0.1:{port}/v1/ca")).await.expect("an answer");
     assert_eq!(here.status(), 404, "nothing else is served without TLS");

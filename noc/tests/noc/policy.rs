@@ -317,16 +317,32 @@ async fn reservations_come_and_go_as_csv_whole_or_not_at_all() {
         let refused = import(csv).await;
         assert_eq!(refused.status.as_u16(), 422, "{csv}");
         assert!(refused.text.contains(wanted), "{wanted}: {}", refused.text);
+        // For a form, each line by its number.
+        let line = &refused.json()["lines"][0];
+        let shown = format!("Line {}: {}", line["line"], line["message"].as_str().expect("a message"));
+        assert!(shown.starts_with(wanted), "{wanted}: {shown}");
     }
     let listed = root.get(&path).await.good();
     assert_eq!(listed["items"].as_array().expect("rows").len(), 2, "nothing of what was refused is there");
     let made = root.post(&path, json!({ "mac": "02:00:00:00:00:09", "address": "192.0.2.44" })).await;
     let location = made.header("location").to_owned();
     assert_eq!(made.good()["reservation"]["address"], "192.0.2.44");
+    let other = |address: &str| json!({ "mac": "02:00:00:00:00:09", "address": address, "host_name": "nine" });
+    let changed = root.change("PUT", &location, &location, other("192.0.2.45")).await.good();
+    assert_eq!(root.get(&location).await.good(), changed, "under the same number");
+    assert_eq!(root.change("PUT", &location, &location, other("192.0.2.45")).await.good(), changed, "its own is free");
+    assert_eq!(root.call("PUT", &location, Some(other("192.0.2.46")), &[]).await.code(), "if_match_missing");
+    let late = root.call("PUT", &location, Some(other("192.0.2.46")), &[("if-match", "\"old\"")]).await;
+    assert_eq!(late.code(), "changed_meanwhile");
+    for (address, code) in [("192.0.2.20", "reserved_already"), ("198.51.100.1", "invalid")] {
+        assert_eq!(root.change("PUT", &location, &location, other(address)).await.code(), code, "{address}");
+    }
+    assert_eq!(root.get(&location).await.good(), changed, "what is refused leaves what was there");
     assert_eq!(root.delete(&location).await.status.as_u16(), 204);
     assert_eq!(root.delete(&location).await.code(), "not_found");
+    assert_eq!(root.get(&location).await.code(), "not_found");
     let seen = root.get("/v1/audit?action=reservation.&limit=1000").await.good();
-    assert_eq!(seen["items"].as_array().expect("rows").len(), 2 + 4 + 2, "each has its record");
+    assert_eq!(seen["items"].as_array().expect("rows").len(), 2 + 4 + 2 + 2, "each has its record");
 }
 
 #[tokio::test]

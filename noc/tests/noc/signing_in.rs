@@ -148,6 +148,42 @@ async fn sessions_are_listed_and_revoked_and_end_by_themselves() {
 }
 
 #[tokio::test]
+async fn an_administrator_sees_who_is_signed_in_and_ends_it_from_the_interface_and_from_the_command_line() {
+    let (world, anybody) = with_anna().await;
+    let home = world.noc.organisations().expect("listed")[1].id;
+    let other = world.noc.add_organisation("other", "Other").expect("added").id;
+    world.operator("ada", Some(home), role(Some(home), None, Role::Administrator));
+    world.operator("olga", Some(other), role(Some(other), None, Role::Administrator));
+    world.operator("root", None, role(None, None, Role::Administrator));
+    let [anna, ada, olga] =
+        [anybody.sign_in("anna@acme").await, anybody.sign_in("ada@acme").await, anybody.sign_in("olga@other").await];
+    let path = format!("/v1/sessions?organisation={home}");
+    let listed = ada.get(&path).await.good();
+    let logins: Vec<_> = listed["items"].as_array().expect("rows").iter().map(|s| s["login"].clone()).collect();
+    assert_eq!(logins, ["anna@acme", "ada@acme"]);
+    assert_eq!(ada.get(&format!("{path}&limit=1")).await.good()["items"][0]["login"], "anna@acme");
+    assert_eq!(ada.get("/v1/sessions").await.good()["items"][0]["login"], "ada@acme", "else one's own");
+    assert_eq!(anna.get(&path).await.code(), "role_too_low");
+    assert_eq!(olga.get(&path).await.code(), "not_found");
+    assert_eq!(ada.get("/v1/sessions?organisation=999").await.code(), "not_found");
+    assert_eq!(ada.get(&format!("{path}&operator=1")).await.code(), "malformed");
+
+    let annas = listed["items"][0]["id"].as_u64().expect("a number");
+    assert_eq!(olga.delete(&format!("/v1/sessions/{annas}")).await.code(), "not_found");
+    assert_eq!(ada.delete(&format!("/v1/sessions/{annas}")).await.status.as_u16(), 204);
+    assert_eq!(anna.get("/v1/session").await.code(), "session_ended");
+    let all = world.noc.sessions(None).expect("listed");
+    let of_ada = all.iter().find(|one| one.login == "ada@acme").expect("hers").session.id;
+    assert_eq!(world.noc.sessions(Some(home)).expect("listed").len(), 1);
+    assert_eq!(world.noc.end_session(of_ada).expect("ended").login, "ada@acme");
+    assert!(world.noc.end_session(of_ada).is_err(), "it is over");
+    assert_eq!(ada.get("/v1/session").await.code(), "session_ended");
+    let done = world.noc.search_audit(None, Some("session.revoke".into()), None, None, 9).expect("read");
+    let by: Vec<_> = done.iter().map(|record| record.actor.split(':').next_back().expect("a name")).collect();
+    assert_eq!(by, ["local", "ada@acme"]);
+}
+
+#[tokio::test]
 async fn another_password_ends_all_other_sessions_and_the_old_one_opens_nothing() {
     let (world, anybody) = with_anna().await;
     let (own, other) = (anybody.sign_in("anna@acme").await, anybody.sign_in("anna@acme").await);

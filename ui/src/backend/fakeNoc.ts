@@ -94,6 +94,7 @@ export function refusal(
   code: string,
   message: string,
   faults: NocProblem['faults'] = [],
+  lines: NocProblem['lines'] = [],
 ): NocProblem {
-  return { status, code, message, remedy: 'Do as the test says.', faults }
+  return { status, code, message, remedy: 'Do as the test says.', faults, lines }
 }

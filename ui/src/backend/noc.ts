@@ -11,10 +11,19 @@ export interface Fault {
   message: string
 }
 
+/** What is wrong with one line of a file. */
+export interface LineFault {
+  /** From 1; 0 for the whole file. */
+  line: number
+  code: string
+  message: string
+}
+
 export interface NocProblem extends ProblemView {
   /** The HTTP status; 0 when there was no answer. */
   status: number
   faults: Fault[]
+  lines: LineFault[]
 }
 
 export interface RoleAt {
@@ -43,6 +52,8 @@ export interface OwnSession {
 export interface SessionView {
   id: number
   operator: number
+  /** In lists of sessions. */
+  login?: string
   kind: 'cookie' | 'bearer'
   created: number
   used: number
@@ -71,6 +82,49 @@ export interface SiteView {
   id: number
   organisation: number
   policy: Policy
+}
+
+/** What one place says; what is absent is left to the place above. */
+export type PolicyValues = Record<string, string | number>
+export interface Profile {
+  model: string
+  values: PolicyValues
+}
+export interface OrganisationPolicy {
+  values: PolicyValues
+  profiles: Profile[]
+}
+
+/** What a site's policy comes to for a model, or for all others. */
+export interface EffectivePolicy {
+  model?: string
+  values: Record<string, { value: string; source: string }>
+}
+
+export interface ReservationSpec {
+  uid: string
+  mac: string
+  serial: string
+  address: string
+  address6: string
+  host_name: string
+  note: string
+}
+export interface Reservation {
+  id: number
+  reservation: ReservationSpec
+}
+
+/** What an appliance has, and would get. */
+export interface PreviewRow {
+  uid: string
+  serial: string
+  model: string
+  current: Settings | null
+  settings: Settings | null
+  rules: Record<string, string>
+  changes: string[]
+  problem: { code: string; title: string; detail: string } | null
 }
 
 export interface Settings {
@@ -207,6 +261,22 @@ export interface Version {
   is_in_force: boolean
   reason: string
   decided: number | null
+}
+
+export type Act = 'reboot' | 'send_log' | 'decommission'
+export interface Instruction {
+  serial: number
+  act: Act
+  issued: number
+  expires: number
+  given: number | null
+  done: number | null
+  problem: string
+}
+
+export interface ApplianceLog {
+  taken: number
+  text: string
 }
 
 export interface AuditRecord {
@@ -410,17 +480,31 @@ interface More {
 function unreachable(): NocProblem {
   const message = t`The NOC does not answer.`
   const remedy = t`Check the network. What you entered is still here: try again once the NOC is reachable.`
-  return { code: 'noc_unreachable', message, remedy, status: 0, faults: [] }
+  return { code: 'noc_unreachable', message, remedy, status: 0, faults: [], lines: [] }
 }
 
 /** A refusal in the form of every refusal, or what stood in its place. */
 function problemOf(status: number, text: string): NocProblem {
   try {
-    const { code, title, detail, faults = [] } = JSON.parse(text)
-    return { code: String(code), message: sentence(String(title)), remedy: String(detail), status, faults }
+    const { code, title, detail, faults = [], lines = [] } = JSON.parse(text)
+    return {
+      code: String(code),
+      message: sentence(String(title)),
+      remedy: String(detail),
+      status,
+      faults,
+      lines,
+    }
   } catch {
     const message = t`The NOC answered with the status ${status}.`
-    return { code: 'unexpected', message, remedy: t`Try again in a few seconds.`, status, faults: [] }
+    return {
+      code: 'unexpected',
+      message,
+      remedy: t`Try again in a few seconds.`,
+      status,
+      faults: [],
+      lines: [],
+    }
   }
 }
 
@@ -434,5 +518,5 @@ export function toNocProblem(reason: unknown): NocProblem {
   if (typeof reason === 'object' && reason !== null && 'code' in reason && 'status' in reason)
     return reason as NocProblem
   const message = reason instanceof Error ? reason.message : String(reason)
-  return { code: 'unexpected', message, remedy: '', status: 0, faults: [] }
+  return { code: 'unexpected', message, remedy: '', status: 0, faults: [], lines: [] }
 }

@@ -1,24 +1,25 @@
 import { Trans, useLingui } from '@lingui/react/macro'
-import { Button } from '@mantine/core'
-import { IconArrowLeft, IconQuestionMark } from '@tabler/icons-react'
-import { type ReactNode, useCallback } from 'react'
+import { IconQuestionMark } from '@tabler/icons-react'
+import { useCallback } from 'react'
 import { Link, useParams } from 'react-router'
 import type { Appliance, Page } from '../backend/noc.ts'
 import type { BeatView } from '../bindings.ts'
 import { healthBadge } from '../components/badge.ts'
 import { Empty } from '../components/Empty.tsx'
-import { fieldName } from '../components/fields.ts'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { StatusBadge } from '../components/StatusBadge.tsx'
 import { When } from '../components/When.tsx'
-import type { Field } from '../domain/settings.ts'
 import { span } from '../domain/time.ts'
 import { BeatHistory } from '../pages/BeatHistory.tsx'
 import page from '../pages/page.module.css'
+import { ApplianceSettings } from './ApplianceSettings.tsx'
+import { type Fact, Facts } from './Facts.tsx'
 import { nameOf } from './FleetPage.tsx'
 import face from './face.module.css'
+import { Instructions } from './Instructions.tsx'
 import { useLoaded } from './loading.ts'
 import { usePlaces } from './places.tsx'
+import { BackLink, Card } from './Scaffold.tsx'
 import { may, useFace } from './session.tsx'
 import { Versions } from './Versions.tsx'
 import { provisioningBadge } from './words.ts'
@@ -32,17 +33,9 @@ export function AppliancePage() {
   const { value, problem } = useLoaded(load, ({ appliances }) => appliances.some((row) => row.uid === uid))
   return (
     <div className={page.page} data-testid="appliance-page">
-      <Button
-        component={Link}
-        to="/"
-        variant="subtle"
-        color="gray"
-        ml={-10}
-        mb={4}
-        leftSection={<IconArrowLeft size={15} aria-hidden />}
-      >
+      <BackLink to="/">
         <Trans>Appliances</Trans>
-      </Button>
+      </BackLink>
       {value ? (
         <Details row={value} />
       ) : problem?.code === 'not_found' ? (
@@ -61,23 +54,17 @@ export function AppliancePage() {
   )
 }
 
-const FIELDS: readonly Field[] = [
-  'host_name',
-  'domain',
-  'address',
-  'netmask',
-  'gateway',
-  'dns1',
-  'dns2',
-  'address6',
-  'gateway6',
-]
-
 function Details({ row }: { row: Appliance }) {
   const { t, i18n } = useLingui()
   const { noc, me } = useFace()
   const places = usePlaces()
-  const { settings, beat } = row
+  const { beat } = row
+  // What the NOC gives goes out with beats, so only to what follows it.
+  const mayTell =
+    row.settings !== null &&
+    ['configured', 'granted', 'failed'].includes(row.provisioning) &&
+    row.site !== null &&
+    may(me.operator, 'operator', row.organisation, [row.site])
   const beats = useCallback(
     async (since: number) => {
       type Row = { at: number; values: Omit<BeatView, 'at'> }
@@ -126,15 +113,7 @@ function Details({ row }: { row: Appliance }) {
             ]}
           />
         </Card>
-        <Card title={t`Settings`}>
-          {settings ? (
-            <Facts facts={FIELDS.map((field) => [fieldName(field), settings[field] ?? ''])} />
-          ) : (
-            <span className="quiet">
-              <Trans>It is not configured.</Trans>
-            </span>
-          )}
-        </Card>
+        <ApplianceSettings row={row} mayChange={mayTell} />
         <Card title={t`Health`}>
           {beat && row.last_beat !== null ? (
             <Facts
@@ -158,47 +137,9 @@ function Details({ row }: { row: Appliance }) {
           )}
         </Card>
       </div>
-      <Versions
-        uid={row.uid}
-        mayGoBack={
-          row.settings !== null &&
-          ['configured', 'granted', 'failed'].includes(row.provisioning) &&
-          row.site !== null &&
-          may(me.operator, 'operator', row.organisation, [row.site])
-        }
-      />
+      <Instructions uid={row.uid} mayTell={mayTell} />
+      <Versions uid={row.uid} mayGoBack={mayTell} />
       {row.provisioning === 'configured' ? <BeatHistory load={beats} lastBeat={row.last_beat} /> : null}
     </>
   )
 }
-
-function Card({ title, children }: { title: string; children: ReactNode }) {
-  return (
-    <section className={page.card} aria-label={title}>
-      <div className={page.cardHead}>
-        <h2>{title}</h2>
-      </div>
-      <div className={page.cardBody}>{children}</div>
-    </section>
-  )
-}
-
-type Fact = [name: string, value: ReactNode]
-
-/** Names and values; what is empty is left out. */
-function Facts({ facts }: { facts: readonly Fact[] }) {
-  return (
-    <dl className={page.facts}>
-      {facts
-        .filter(([, value]) => value !== '')
-        .map(([name, value]) => (
-          <div key={name} style={CONTENTS}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-    </dl>
-  )
-}
-
-const CONTENTS = { display: 'contents' } as const

@@ -7,6 +7,7 @@ import { Empty } from '../components/Empty.tsx'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { absolute } from '../domain/time.ts'
 import page from '../pages/page.module.css'
+import { download } from './download.ts'
 import face from './face.module.css'
 import { useChanges } from './live.ts'
 import { useList } from './loading.ts'
@@ -200,13 +201,4 @@ const idOf = (record: AuditRecord) => String(record.seq)
 function toSeconds(day: string, after: number): number | null {
   const at = day === '' ? Number.NaN : new Date(`${day}T00:00:00`).getTime() / 1000
   return Number.isFinite(at) ? Math.max(0, Math.floor(at)) + after : null
-}
-
-function download(name: string, text: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type: 'application/jsonl' }))
-  const link = document.createElement('a')
-  link.href = address
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(address), 10_000)
 }

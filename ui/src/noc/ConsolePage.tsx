@@ -1,8 +1,8 @@
 import { Trans, useLingui } from '@lingui/react/macro'
 import { Button, NativeSelect, TextInput } from '@mantine/core'
-import { IconArrowLeft, IconMessages } from '@tabler/icons-react'
+import { IconMessages } from '@tabler/icons-react'
 import { type FormEvent, useCallback, useMemo, useState } from 'react'
-import { Link, useParams } from 'react-router'
+import { useParams } from 'react-router'
 import {
   type Console,
   type Message,
@@ -17,12 +17,12 @@ import { fieldName } from '../components/fields.ts'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { StatusBadge } from '../components/StatusBadge.tsx'
 import { When } from '../components/When.tsx'
-import type { Field } from '../domain/settings.ts'
+import { shownFields } from '../domain/settings.ts'
 import page from '../pages/page.module.css'
 import face from './face.module.css'
-import { useChanges } from './live.ts'
-import { kinds, useList, useLoaded } from './loading.ts'
+import { kinds, useLiveList, useLoaded } from './loading.ts'
 import { usePlaces } from './places.tsx'
+import { BackLink, Card, More } from './Scaffold.tsx'
 import { may, useFace } from './session.tsx'
 import { standingBadge } from './words.ts'
 
@@ -39,17 +39,9 @@ export function ConsolePage() {
   const { value, problem, reload } = useLoaded(load, CONSOLE)
   return (
     <div className={page.page}>
-      <Button
-        component={Link}
-        to="/consoles"
-        variant="subtle"
-        color="gray"
-        ml={-10}
-        mb={4}
-        leftSection={<IconArrowLeft size={15} aria-hidden />}
-      >
+      <BackLink to="/consoles">
         <Trans>Consoles</Trans>
-      </Button>
+      </BackLink>
       <header className={page.head}>
         <h1 className={`${page.title} ${face.name}`}>{value?.name ?? <Trans>Console</Trans>}</h1>
         {value ? <span className="quiet">{value.sites.map(places.site).join(', ')}</span> : null}
@@ -113,7 +105,8 @@ function RevokeButton({ path, onDone }: { path: string; onDone: () => void }) {
   )
 }
 
-const SETTINGS: readonly Field[] = ['host_name', 'domain', 'address', 'netmask', 'gateway', 'dns1', 'dns2']
+/** The message has no place for IPv6. */
+const SETTINGS = shownFields([])
 type Kind = 'refresh' | 'list' | 'status' | 'kick' | 'config'
 const NO_SETTINGS = Object.fromEntries(SETTINGS.map((field) => [field, '']))
 
@@ -251,17 +244,9 @@ function Messages({ path, mayTakeBack }: { path: string; mayTakeBack: boolean })
     (after: string | null, limit: number) => noc.get<Page<Message>>(`${path}/messages`, { after, limit }),
     [noc, path],
   )
-  const list = useList(load)
-  useChanges((changes) => {
-    if (changes === null || MESSAGE(changes)) list.refresh()
-  })
+  const list = useLiveList(load, MESSAGE)
   return (
-    <section className={page.card} aria-label={t`Messages`}>
-      <div className={page.cardHead}>
-        <h2>
-          <Trans>Messages</Trans>
-        </h2>
-      </div>
+    <Card title={t`Messages`} isFlush>
       {list.problem ? <ProblemAlert problem={list.problem} /> : null}
       {list.isReady && list.rows.length === 0 ? (
         <Empty icon={<IconMessages size={28} />} title={<Trans>Nothing was sent to this console</Trans>}>
@@ -280,12 +265,8 @@ function Messages({ path, mayTakeBack }: { path: string; mayTakeBack: boolean })
           ))}
         </ul>
       )}
-      {list.hasMore ? (
-        <Button variant="subtle" fullWidth onClick={list.more}>
-          <Trans>Show more</Trans>
-        </Button>
-      ) : null}
-    </section>
+      <More list={list} />
+    </Card>
   )
 }
 

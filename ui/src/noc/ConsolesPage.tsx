@@ -5,16 +5,13 @@ import { useCallback, useMemo, useState } from 'react'
 import { Link } from 'react-router'
 import type { Console, Page } from '../backend/noc.ts'
 import { Empty } from '../components/Empty.tsx'
-import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { StatusBadge } from '../components/StatusBadge.tsx'
 import { When } from '../components/When.tsx'
-import page from '../pages/page.module.css'
-import face from './face.module.css'
 import { InviteForm, InviteList } from './Invites.tsx'
-import { useChanges } from './live.ts'
-import { kinds, useList } from './loading.ts'
+import { kinds, useLiveList } from './loading.ts'
 import { usePlaces } from './places.tsx'
-import { type Column, Rows } from './Rows.tsx'
+import type { Column } from './Rows.tsx'
+import { ListPage } from './Scaffold.tsx'
 import { may, useFace } from './session.tsx'
 
 const CONCERNS = kinds('console', 'invite')
@@ -30,10 +27,7 @@ export function ConsolesPage() {
     (after: string | null, limit: number) => noc.get<Page<Console>>('/v1/consoles', { after, limit }),
     [noc],
   )
-  const list = useList(load)
-  useChanges((changes) => {
-    if (changes === null || CONCERNS(changes)) list.refresh()
-  })
+  const list = useLiveList(load, CONCERNS)
   const columns = useMemo((): Column<Console>[] => {
     const sites = (console: Console) => console.sites.map(places.site).join(', ')
     return [
@@ -73,13 +67,15 @@ export function ConsolesPage() {
     ]
   }, [places, t])
   return (
-    <div className={face.filling}>
-      <header className={face.tools}>
-        <h1 className={page.title}>
-          <Trans>Consoles</Trans>
-        </h1>
-        <div className={page.grow} />
-        {mayInvite && !isInviting ? (
+    <ListPage
+      title={<Trans>Consoles</Trans>}
+      label={t`Consoles`}
+      testid="consoles"
+      list={list}
+      idOf={idOf}
+      columns={columns}
+      tools={
+        mayInvite && !isInviting ? (
           <Button
             data-testid="invite"
             leftSection={<IconPlus size={15} aria-hidden />}
@@ -87,33 +83,20 @@ export function ConsolesPage() {
           >
             <Trans>Invite a console…</Trans>
           </Button>
-        ) : null}
-      </header>
-      <div className={face.above}>
-        {isInviting ? <InviteForm onDone={() => setInviting(false)} /> : null}
-        <InviteList />
-      </div>
-      {list.problem ? (
-        <div className={face.problem}>
-          <ProblemAlert problem={list.problem} />
-        </div>
-      ) : null}
-      {list.isReady && list.rows.length === 0 ? (
+        ) : null
+      }
+      above={
+        <>
+          {isInviting ? <InviteForm onDone={() => setInviting(false)} /> : null}
+          <InviteList />
+        </>
+      }
+      empty={
         <Empty icon={<IconDeviceDesktop size={28} />} title={<Trans>No consoles yet</Trans>}>
           <Trans>A console is the desktop app at a site. Make an invite for it and paste it there.</Trans>
         </Empty>
-      ) : (
-        <Rows
-          label={t`Consoles`}
-          testid="consoles"
-          rows={list.rows}
-          idOf={idOf}
-          columns={columns}
-          hasMore={list.hasMore}
-          onEnd={list.more}
-        />
-      )}
-    </div>
+      }
+    />
   )
 }
 

@@ -1,6 +1,5 @@
 import { Trans, useLingui } from '@lingui/react/macro'
 import { Button } from '@mantine/core'
-import { IconArrowLeft } from '@tabler/icons-react'
 import { useCallback, useState } from 'react'
 import { Link, useParams } from 'react-router'
 import {
@@ -19,10 +18,10 @@ import { When } from '../components/When.tsx'
 import type { Field } from '../domain/settings.ts'
 import page from '../pages/page.module.css'
 import face from './face.module.css'
-import { useChanges } from './live.ts'
-import { kinds, useList, useLoaded } from './loading.ts'
+import { kinds, useLiveList, useLoaded } from './loading.ts'
 import { NewDraft } from './NewDraft.tsx'
 import { usePlaces } from './places.tsx'
+import { BackLink, Card, More } from './Scaffold.tsx'
 import { may, useFace } from './session.tsx'
 import { draftBadge, draftRowBadge, rowsInWords } from './words.ts'
 
@@ -38,17 +37,9 @@ export function DraftPage() {
   const { id = '' } = useParams()
   return (
     <div className={page.page}>
-      <Button
-        component={Link}
-        to="/drafts"
-        variant="subtle"
-        color="gray"
-        ml={-10}
-        mb={4}
-        leftSection={<IconArrowLeft size={15} aria-hidden />}
-      >
+      <BackLink to="/drafts">
         <Trans>Drafts</Trans>
-      </Button>
+      </BackLink>
       {id === 'new' ? <NewDraft /> : <OneDraft key={id} id={id} />}
     </div>
   )
@@ -150,12 +141,7 @@ function DifferenceTable({ difference }: { difference: Difference }) {
   const { t } = useLingui()
   const shown = (value: string) => value || '–'
   return (
-    <section className={page.card} aria-label={t`Difference`}>
-      <div className={page.cardHead}>
-        <h2>
-          <Trans>Difference</Trans>
-        </h2>
-      </div>
+    <Card title={t`Difference`} isFlush>
       <table className={face.table} data-testid="difference">
         <thead>
           <tr>
@@ -189,7 +175,7 @@ function DifferenceTable({ difference }: { difference: Difference }) {
           <Trans>and {difference.more} more lines; the appliances below show them</Trans>
         </p>
       ) : null}
-    </section>
+    </Card>
   )
 }
 
@@ -200,17 +186,9 @@ function DraftRows({ path }: { path: string }) {
     (after: string | null, limit: number) => noc.get<Page<DraftRow>>(`${path}/rows`, { after, limit }),
     [noc, path],
   )
-  const list = useList(load)
-  useChanges((changes) => {
-    if (changes === null || DRAFT(changes) || changes.appliances.length > 0) list.refresh()
-  })
+  const list = useLiveList(load, (changes) => DRAFT(changes) || changes.appliances.length > 0)
   return (
-    <section className={page.card} aria-label={t`Appliances`}>
-      <div className={page.cardHead}>
-        <h2>
-          <Trans>Appliances</Trans>
-        </h2>
-      </div>
+    <Card title={t`Appliances`} isFlush>
       {list.problem ? <ProblemAlert problem={list.problem} /> : null}
       <ul className={face.list} data-testid="draft-rows">
         {list.rows.map((row) => (
@@ -228,11 +206,7 @@ function DraftRows({ path }: { path: string }) {
           </li>
         ))}
       </ul>
-      {list.hasMore ? (
-        <Button variant="subtle" fullWidth onClick={list.more}>
-          <Trans>Show more</Trans>
-        </Button>
-      ) : null}
-    </section>
+      <More list={list} />
+    </Card>
   )
 }

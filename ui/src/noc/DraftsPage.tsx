@@ -5,15 +5,12 @@ import { useCallback, useMemo } from 'react'
 import { Link } from 'react-router'
 import type { Draft, Page } from '../backend/noc.ts'
 import { Empty } from '../components/Empty.tsx'
-import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { StatusBadge } from '../components/StatusBadge.tsx'
 import { When } from '../components/When.tsx'
-import page from '../pages/page.module.css'
-import face from './face.module.css'
-import { useChanges } from './live.ts'
-import { kinds, useList } from './loading.ts'
+import { kinds, useLiveList } from './loading.ts'
 import { usePlaces } from './places.tsx'
-import { type Column, Rows } from './Rows.tsx'
+import type { Column } from './Rows.tsx'
+import { ListPage } from './Scaffold.tsx'
 import { may, useFace } from './session.tsx'
 import { draftBadge, rowsInWords } from './words.ts'
 
@@ -29,10 +26,7 @@ export function DraftsPage() {
     (after: string | null, limit: number) => noc.get<Page<Draft>>('/v1/drafts', { after, limit }),
     [noc],
   )
-  const list = useList(load)
-  useChanges((changes) => {
-    if (changes === null || CONCERNS(changes) || changes.appliances.length > 0) list.refresh()
-  })
+  const list = useLiveList(load, (changes) => CONCERNS(changes) || changes.appliances.length > 0)
   const columns = useMemo(
     (): Column<Draft>[] => [
       {
@@ -67,13 +61,15 @@ export function DraftsPage() {
     [site, t],
   )
   return (
-    <div className={face.filling}>
-      <header className={face.tools}>
-        <h1 className={page.title}>
-          <Trans>Drafts</Trans>
-        </h1>
-        <div className={page.grow} />
-        {mayMake ? (
+    <ListPage
+      title={<Trans>Drafts</Trans>}
+      label={t`Drafts`}
+      testid="drafts"
+      list={list}
+      idOf={idOf}
+      columns={columns}
+      tools={
+        mayMake ? (
           <Button
             component={Link}
             to="/drafts/new"
@@ -82,32 +78,17 @@ export function DraftsPage() {
           >
             <Trans>New draft</Trans>
           </Button>
-        ) : null}
-      </header>
-      {list.problem ? (
-        <div className={face.problem}>
-          <ProblemAlert problem={list.problem} />
-        </div>
-      ) : null}
-      {list.isReady && list.rows.length === 0 ? (
+        ) : null
+      }
+      empty={
         <Empty icon={<IconFileDiff size={28} />} title={<Trans>No drafts yet</Trans>}>
           <Trans>
             A draft changes many appliances of a site at once. It is reviewed as one difference before
             anything is changed.
           </Trans>
         </Empty>
-      ) : (
-        <Rows
-          label={t`Drafts`}
-          testid="drafts"
-          rows={list.rows}
-          idOf={idOf}
-          columns={columns}
-          hasMore={list.hasMore}
-          onEnd={list.more}
-        />
-      )}
-    </div>
+      }
+    />
   )
 }
 

@@ -1,7 +1,7 @@
 import { t as text } from '@lingui/core/macro'
 import { Plural, Trans, useLingui } from '@lingui/react/macro'
 import { Button, NativeSelect, TextInput } from '@mantine/core'
-import { IconListDetails, IconSearch, IconZoomExclamation } from '@tabler/icons-react'
+import { IconFileImport, IconListDetails, IconSearch, IconZoomExclamation } from '@tabler/icons-react'
 import { useCallback, useEffect, useMemo, useState } from 'react'
 import { Link, useSearchParams } from 'react-router'
 import {
@@ -24,7 +24,7 @@ import { useChanges } from './live.ts'
 import { useList } from './loading.ts'
 import { type Places, usePlaces } from './places.tsx'
 import { type Column, Rows } from './Rows.tsx'
-import { useFace } from './session.tsx'
+import { may, useFace } from './session.tsx'
 import { provisioningBadge } from './words.ts'
 
 /** Until what is typed is looked for. */
@@ -35,7 +35,7 @@ type Filters = Record<(typeof FILTERS)[number], string>
 /** Every appliance of every site that one sees. */
 export function FleetPage() {
   const { t } = useLingui()
-  const { noc } = useFace()
+  const { noc, me } = useFace()
   const places = usePlaces()
   const [params, setParams] = useSearchParams()
   const key = params.toString()
@@ -43,23 +43,24 @@ export function FleetPage() {
     const given = new URLSearchParams(key)
     return Object.fromEntries(FILTERS.map((name) => [name, given.get(name) ?? ''])) as Filters
   }, [key])
+  const sort = useMemo(() => new URLSearchParams(key).get('sort') ?? '', [key])
   const isFiltered = FILTERS.some((name) => filters[name] !== '')
   const load = useCallback(
     (after: string | null, limit: number) =>
-      noc.get<Page<Appliance>>('/v1/appliances', { ...filters, after, limit }),
-    [noc, filters],
+      noc.get<Page<Appliance>>('/v1/appliances', { ...filters, sort, after, limit }),
+    [noc, filters, sort],
   )
   const list = useList(load)
   const { rows, hasMore } = list
 
   useChanges((changes) => {
     if (changes === null) return list.refresh()
-    const { patched, isNew } = merge(rows, changes, filters, isFiltered || !hasMore)
+    const { patched, isNew, isMoved } = merge(rows, changes, filters, isFiltered || !hasMore, sort)
     if (patched !== rows) list.patch(() => patched)
-    if (isNew) list.refresh()
+    if (isNew || isMoved) list.refresh()
   })
 
-  const set = (name: keyof Filters, value: string) =>
+  const set = (name: keyof Filters | 'sort', value: string) =>
     setParams(
       (before) => {
         const after = new URLSearchParams(before)
@@ -73,6 +74,7 @@ export function FleetPage() {
   const sites = places.sites.filter(
     (site) => filters.organisation === '' || site.organisation === Number(filters.organisation),
   )
+  const mayImport = places.organisations.some(({ id }) => may(me.operator, 'operator', id))
   const columns = useMemo(() => fleetColumns(places), [places])
 
   return (
@@ -129,11 +131,27 @@ export function FleetPage() {
           ]}
         />
         {isFiltered ? (
-          <Button variant="subtle" color="gray" data-testid="clear-filters" onClick={() => setParams({})}>
+          <Button
+            variant="subtle"
+            color="gray"
+            data-testid="clear-filters"
+            onClick={() => setParams(sort === '' ? {} : { sort })}
+          >
             <Trans>Show all</Trans>
           </Button>
         ) : null}
         <div className={page.grow} />
+        {mayImport ? (
+          <Button
+            component={Link}
+            to="/inventory"
+            variant="default"
+            data-testid="manifest-import"
+            leftSection={<IconFileImport size={15} aria-hidden />}
+          >
+            <Trans>Import a manifest</Trans>
+          </Button>
+        ) : null}
         <output className={face.count} data-testid="row-count">
           {hasMore ? (
             <Plural value={rows.length} one="The first #" other="The first #" />
@@ -155,8 +173,7 @@ export function FleetPage() {
         ) : (
           <Empty icon={<IconListDetails size={28} />} title={<Trans>No appliances yet</Trans>}>
             <Trans>
-              Import the vendor's manifest with <code>muster-noc inventory import</code>, or configure
-              appliances from a console: then they are here.
+              Import the vendor's manifest, or configure appliances from a console: then they are here.
             </Trans>
           </Empty>
         )
@@ -169,6 +186,7 @@ export function FleetPage() {
           columns={columns}
           hasMore={hasMore}
           onEnd={list.more}
+          order={{ sort, onSort: (next) => set('sort', next) }}
         />
       )}
     </div>
@@ -181,6 +199,7 @@ function fleetColumns(places: Places): Column<Appliance>[] {
   return [
     {
       id: 'name',
+      sortKey: 'name',
       title: text`Host name`,
       width: 'minmax(150px, 1.8fr)',
       cell: (row) => <Link to={`/appliances/${row.uid}`}>{nameOf(row)}</Link>,
@@ -198,25 +217,35 @@ function fleetColumns(places: Places): Column<Appliance>[] {
     },
     {
       id: 'health',
+      sortKey: 'health',
       title: text`Health`,
       width: '118px',
       cell: (row) => <StatusBadge badge={healthBadge(row.health)} />,
     },
     {
       id: 'state',
+      sortKey: 'provisioning',
       title: text`State`,
       width: '126px',
       cell: (row) => <StatusBadge badge={provisioningBadge(row.provisioning)} />,
     },
-    { id: 'ip', title: text`IP`, width: '104px', cell: (row) => row.settings?.address ?? '' },
+    {
+      id: 'ip',
+      sortKey: 'address',
+      title: text`IP`,
+      width: '104px',
+      cell: (row) => row.settings?.address ?? '',
+    },
     {
       id: 'mac',
+      sortKey: 'mac',
       title: text`MAC`,
       width: '132px',
       cell: (row) => <span className="mono">{row.mac}</span>,
     },
     {
       id: 'model',
+      sortKey: 'model',
       title: text`Model`,
       width: 'minmax(80px, 1fr)',
       cell: (row) => row.model,
@@ -224,6 +253,7 @@ function fleetColumns(places: Places): Column<Appliance>[] {
     },
     {
       id: 'serial',
+      sortKey: 'serial',
       title: text`Serial`,
       width: 'minmax(100px, 1fr)',
       cell: (row) => row.serial,
@@ -242,25 +272,52 @@ export function nameOf(row: Appliance): string {
   return row.settings?.host_name || row.serial || row.mac
 }
 
-/** Changed rows in their places; and whether there are others that belong to the list, when it can be said to be `known`. */
+/**
+ * Changed rows in their places; whether there are others that belong to the list, when it can be said to be `known`; and whether one
+ * belongs to another place by now.
+ */
 export function merge(
   rows: readonly Appliance[],
   changes: Changes,
   filters: Filters,
   known: boolean,
-): { patched: readonly Appliance[]; isNew: boolean } {
+  sort = '',
+): { patched: readonly Appliance[]; isNew: boolean; isMoved: boolean } {
   const changed = new Map(changes.appliances.map((row) => [row.uid, row]))
-  if (changed.size === 0) return { patched: rows, isNew: false }
+  if (changed.size === 0) return { patched: rows, isNew: false, isMoved: false }
+  const place = placeBy(sort)
   let hasChanged = false
+  let isMoved = false
   const patched = rows.flatMap((row) => {
     const now = changed.get(row.uid)
     if (!now) return [row]
     changed.delete(row.uid)
     hasChanged = true
+    isMoved ||= place(row) !== place(now)
     return fits(now, filters) ? [now] : []
   })
   const isNew = known && [...changed.values()].some((row) => fits(row, filters))
-  return { patched: hasChanged ? patched : rows, isNew }
+  return { patched: hasChanged ? patched : rows, isNew, isMoved }
+}
+
+/** What decides where a row stands. */
+function placeBy(sort: string): (row: Appliance) => string {
+  switch (sort.replace(/^-/, '')) {
+    case 'name':
+      return nameOf
+    case 'address':
+      return (row) => row.settings?.address ?? ''
+    case 'health':
+      return (row) => row.health
+    case 'provisioning':
+      return (row) => row.provisioning
+    case 'mac':
+    case 'model':
+    case 'serial':
+      return ({ mac, model, serial }) => `${mac} ${model} ${serial}`
+    default:
+      return () => ''
+  }
 }
 
 /** Whether a row is of those looked for. What is looked for as text, only the NOC says. */

@@ -1,20 +1,22 @@
 import { Trans, useLingui } from '@lingui/react/macro'
 import { Button, PasswordInput } from '@mantine/core'
 import { type FormEvent, useCallback, useState } from 'react'
-import { type NocProblem, type Page, type SessionView, type TokenView, toNocProblem } from '../backend/noc.ts'
+import { type NocProblem, type Page, type TokenView, toNocProblem } from '../backend/noc.ts'
 import { useAnnounce } from '../components/Announcer.tsx'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
-import { StatusBadge } from '../components/StatusBadge.tsx'
 import { When } from '../components/When.tsx'
 import page from '../pages/page.module.css'
 import face from './face.module.css'
 import { kinds, useLoaded } from './loading.ts'
 import { usePlaces } from './places.tsx'
+import { Sessions } from './Sessions.tsx'
 import { useFace } from './session.tsx'
 import { TokenForm } from './TokenForm.tsx'
 import { roleAt } from './words.ts'
 
 const CONCERNS = kinds('operator')
+/** One's own. */
+const OWN = {}
 
 /** Oneself: roles, where one is signed in, API tokens, the password. */
 export function MePage() {
@@ -42,60 +44,11 @@ export function MePage() {
             )}
           </div>
         </section>
-        <Sessions />
+        <Sessions title={t`Where you are signed in`} query={OWN} />
         <Tokens />
         <PasswordForm />
       </div>
     </div>
-  )
-}
-
-function Sessions() {
-  const { t } = useLingui()
-  const { noc, me } = useFace()
-  const load = useCallback(() => noc.get<Page<SessionView>>('/v1/sessions'), [noc])
-  const { value, problem, reload } = useLoaded(load, CONCERNS)
-  const [refused, setRefused] = useState<NocProblem | null>(null)
-  const shown = refused ?? problem
-  return (
-    <section className={page.card} aria-label={t`Where you are signed in`}>
-      <div className={page.cardHead}>
-        <h2>
-          <Trans>Where you are signed in</Trans>
-        </h2>
-      </div>
-      {shown ? <ProblemAlert problem={shown} /> : null}
-      <ul className={face.list} data-testid="sessions">
-        {value?.items.map((session) => (
-          <li key={session.id}>
-            <span className={face.name}>{session.address}</span>
-            {session.id === me.session.id ? (
-              <StatusBadge badge={{ tone: 'info', icon: 'check', text: t`This session` }} />
-            ) : null}
-            <span className={`${face.wide} quiet`}>{session.program}</span>
-            <span className="quiet">
-              <Trans>
-                used <When at={session.used} />
-              </Trans>
-            </span>
-            {session.id === me.session.id ? null : (
-              <Button
-                variant="default"
-                aria-label={t`End the session from ${session.address}`}
-                data-testid="session-end"
-                onClick={() =>
-                  noc
-                    .remove(`/v1/sessions/${session.id}`)
-                    .then(reload, (reason: unknown) => setRefused(toNocProblem(reason)))
-                }
-              >
-                <Trans>End</Trans>
-              </Button>
-            )}
-          </li>
-        ))}
-      </ul>
-    </section>
   )
 }
 

@@ -1,27 +1,22 @@
 import { Trans, useLingui } from '@lingui/react/macro'
-import { Button, NativeSelect, PasswordInput, TextInput } from '@mantine/core'
-import { IconPlus, IconX } from '@tabler/icons-react'
-import { type FormEvent, useCallback, useState } from 'react'
-import {
-  type NocProblem,
-  type Operator,
-  type Page,
-  type Role,
-  type RoleAt,
-  toNocProblem,
-} from '../backend/noc.ts'
+import { Button, NativeSelect } from '@mantine/core'
+import { IconPlus } from '@tabler/icons-react'
+import { type FormEvent, useCallback, useMemo, useState } from 'react'
+import { type NocProblem, type Operator, type Page, type RoleAt, toNocProblem } from '../backend/noc.ts'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { StatusBadge } from '../components/StatusBadge.tsx'
 import page from '../pages/page.module.css'
 import face from './face.module.css'
-import { useChanges } from './live.ts'
-import { kinds, useList } from './loading.ts'
+import { kinds, useLiveList } from './loading.ts'
+import { NewOperator } from './NewOperator.tsx'
 import { type Places, usePlaces } from './places.tsx'
+import { RoleFields } from './RoleFields.tsx'
+import { More } from './Scaffold.tsx'
+import { Sessions } from './Sessions.tsx'
 import { may, useFace } from './session.tsx'
-import { roleAt, roleName } from './words.ts'
+import { roleAt } from './words.ts'
 
 const CONCERNS = kinds('operator')
-const ROLES: readonly Role[] = ['viewer', 'operator', 'administrator']
 
 /** People who may sign in, and what they may do where. */
 export function OperatorsPage() {
@@ -33,10 +28,7 @@ export function OperatorsPage() {
     (after: string | null, limit: number) => noc.get<Page<Operator>>('/v1/operators', { after, limit }),
     [noc],
   )
-  const list = useList(load)
-  useChanges((changes) => {
-    if (changes === null || CONCERNS(changes)) list.refresh()
-  })
+  const list = useLiveList(load, CONCERNS)
   return (
     <div className={page.page}>
       <header className={page.head}>
@@ -72,14 +64,37 @@ export function OperatorsPage() {
               <OperatorRow key={operator.id} operator={operator} places={places} onDone={list.refresh} />
             ))}
           </ul>
+          <More list={list} />
         </section>
-        {list.hasMore ? (
-          <Button variant="subtle" onClick={list.more}>
-            <Trans>Show more</Trans>
-          </Button>
-        ) : null}
+        <SignedIn places={places} />
       </div>
     </div>
+  )
+}
+
+/** Who of an organisation is signed in now. */
+function SignedIn({ places }: { places: Places }) {
+  const { t } = useLingui()
+  const { me } = useFace()
+  const own = places.organisations.filter(({ id }) => may(me.operator, 'administrator', id))
+  const [chosen, setChosen] = useState('')
+  const organisation = chosen || String(own[0]?.id ?? '')
+  const query = useMemo(() => ({ organisation }), [organisation])
+  if (organisation === '') return null
+  return (
+    <>
+      {own.length > 1 ? (
+        <NativeSelect
+          className={page.form}
+          label={t`Sessions of`}
+          data-testid="sessions-organisation"
+          value={organisation}
+          onChange={(event) => setChosen(event.currentTarget.value)}
+          data={own.map(({ id, name }) => ({ value: String(id), label: name }))}
+        />
+      ) : null}
+      <Sessions title={t`Who is signed in`} query={query} isOfMany />
+    </>
   )
 }
 
@@ -94,6 +109,8 @@ function OperatorRow({ operator, places, onDone }: RowProps) {
   const { noc, me } = useFace()
   const [problem, setProblem] = useState<NocProblem | null>(null)
   const [isEditing, setEditing] = useState(false)
+  const [isShowing, setShowing] = useState(false)
+  const theirs = useMemo(() => ({ operator: operator.id }), [operator.id])
   const path = `/v1/operators/${operator.id}`
   const isOwn = operator.id === me.operator.id
   const administers =
@@ -143,6 +160,15 @@ function OperatorRow({ operator, places, onDone }: RowProps) {
           )}
           <Button
             variant="default"
+            onClick={() => setShowing(!isShowing)}
+            aria-expanded={isShowing}
+            data-testid={`sessions-${operator.login}`}
+            aria-label={t`Where ${operator.name} is signed in`}
+          >
+            <Trans>Sessions…</Trans>
+          </Button>
+          <Button
+            variant="default"
             onClick={() => void change('PATCH', path, { disabled: operator.disabled === null })}
             data-testid={`disable-${operator.login}`}
             aria-label={operator.disabled === null ? t`Disable ${operator.name}` : t`Enable ${operator.name}`}
@@ -159,6 +185,11 @@ function OperatorRow({ operator, places, onDone }: RowProps) {
             onSave={(roles) => change('PUT', `${path}/roles`, { roles })}
             onCancel={() => setEditing(false)}
           />
+        </div>
+      ) : null}
+      {isShowing ? (
+        <div className={face.note}>
+          <Sessions title={t`Where ${operator.name} is signed in`} query={theirs} />
         </div>
       ) : null}
       {problem ? (
@@ -198,185 +229,5 @@ function RolesForm({ initial, places, onSave, onCancel }: RolesProps) {
         </Button>
       </div>
     </form>
-  )
-}
-
-interface RoleFieldsProps {
-  roles: readonly RoleAt[]
-  places: Places
-  onChange: (roles: RoleAt[]) => void
-}
-
-/** Roles, one a line: what, and where. */
-function RoleFields({ roles, places, onChange }: RoleFieldsProps) {
-  const { t } = useLingui()
-  const { me } = useFace()
-  const isOfNoc = me.operator.roles.some((at) => at.organisation === null && at.role === 'administrator')
-  const where = [
-    ...(isOfNoc ? [{ value: '', label: t`everywhere` }] : []),
-    ...places.organisations.map(({ id, name }) => ({ value: `${id}`, label: name })),
-    ...places.sites.map(({ id, organisation, policy }) => ({
-      value: `${organisation}/${id}`,
-      label: `${places.organisation(organisation)}: ${policy.name}`,
-    })),
-  ]
-  const first = places.organisations[0]
-  return (
-    <>
-      {roles.map((at, i) => {
-        const set = (change: Partial<RoleAt>) =>
-          onChange(roles.map((one, n) => (n === i ? { ...one, ...change } : one)))
-        const n = i + 1
-        return (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a line is its place in the list
-          <div key={i} className={page.actions}>
-            <NativeSelect
-              aria-label={t`Role ${n}`}
-              value={at.role}
-              onChange={(event) => set({ role: event.currentTarget.value as Role })}
-              data={ROLES.map((role) => ({ value: role, label: roleName(role) }))}
-            />
-            <NativeSelect
-              className={face.wide}
-              aria-label={t`Where role ${n} holds`}
-              value={
-                at.organisation === null
-                  ? ''
-                  : at.site === null
-                    ? `${at.organisation}`
-                    : `${at.organisation}/${at.site}`
-              }
-              onChange={(event) => {
-                const [organisation = '', site] = event.currentTarget.value.split('/')
-                set({
-                  organisation: organisation === '' ? null : Number(organisation),
-                  site: site === undefined ? null : Number(site),
-                })
-              }}
-              data={where}
-            />
-            <Button
-              variant="default"
-              aria-label={t`Remove role ${n}`}
-              onClick={() => onChange(roles.filter((_, n) => n !== i))}
-            >
-              <IconX size={14} aria-hidden />
-            </Button>
-          </div>
-        )
-      })}
-      <div className={page.actions}>
-        <Button
-          variant="default"
-          disabled={!first}
-          onClick={() =>
-            onChange([...roles, { role: 'viewer', organisation: first?.id ?? null, site: null }])
-          }
-        >
-          <Trans>Add a role</Trans>
-        </Button>
-      </div>
-    </>
-  )
-}
-
-interface NewProps {
-  places: Places
-  onDone: () => void
-  onCancel: () => void
-}
-
-function NewOperator({ places, onDone, onCancel }: NewProps) {
-  const { t } = useLingui()
-  const { noc, me } = useFace()
-  const isOfNoc = me.operator.roles.some((at) => at.organisation === null && at.role === 'administrator')
-  const homes = [
-    ...places.organisations
-      .filter(({ id }) => may(me.operator, 'administrator', id))
-      .map(({ id, name }) => ({ value: `${id}`, label: name })),
-    ...(isOfNoc ? [{ value: '', label: t`none: of the NOC itself` }] : []),
-  ]
-  const [home, setHome] = useState<string | null>(null)
-  const [login, setLogin] = useState('')
-  const [name, setName] = useState('')
-  const [password, setPassword] = useState('')
-  const [roles, setRoles] = useState<RoleAt[] | null>(null)
-  const [problem, setProblem] = useState<NocProblem | null>(null)
-  const [isSaving, setSaving] = useState(false)
-  const organisation = home ?? homes[0]?.value ?? ''
-  const own = organisation === '' ? null : Number(organisation)
-  const given = roles ?? [{ role: 'viewer', organisation: own, site: null } satisfies RoleAt]
-  const faults = new Map(problem?.faults.map((fault) => [fault.field, fault.message]))
-
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
-    setSaving(true)
-    try {
-      await noc.post('/v1/operators', { organisation: own, login, name, password, roles: given })
-      onDone()
-    } catch (reason) {
-      setProblem(toNocProblem(reason))
-      setSaving(false)
-    }
-  }
-  return (
-    <section className={page.card} aria-label={t`New operator`}>
-      <div className={page.cardHead}>
-        <h2>
-          <Trans>New operator</Trans>
-        </h2>
-      </div>
-      <form className={`${page.form} ${page.cardBody}`} onSubmit={submit} data-testid="operator-form">
-        {problem ? <ProblemAlert problem={problem} /> : null}
-        <NativeSelect
-          label={t`Organisation`}
-          value={organisation}
-          onChange={(event) => setHome(event.currentTarget.value)}
-          data={homes}
-        />
-        <TextInput
-          label={t`Sign-in name`}
-          description={t`The handle of the organisation is added, as in anna@acme.`}
-          required
-          withAsterisk={false}
-          autoComplete="off"
-          spellCheck={false}
-          data-testid="new-login"
-          value={login}
-          onChange={(event) => setLogin(event.currentTarget.value)}
-          error={faults.get('login')}
-        />
-        <TextInput
-          label={t`Name`}
-          required
-          withAsterisk={false}
-          autoComplete="off"
-          data-testid="new-name"
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
-          error={faults.get('name')}
-        />
-        <PasswordInput
-          label={t`First password`}
-          description={t`At least 12 characters. They change it on their own page.`}
-          required
-          withAsterisk={false}
-          autoComplete="new-password"
-          visibilityToggleButtonProps={{ 'aria-label': t`Show the password` }}
-          data-testid="new-password"
-          value={password}
-          onChange={(event) => setPassword(event.currentTarget.value)}
-        />
-        <RoleFields roles={given} places={places} onChange={setRoles} />
-        <div className={page.actions}>
-          <Button type="submit" loading={isSaving} data-testid="operator-save">
-            <Trans>Add the operator</Trans>
-          </Button>
-          <Button variant="default" onClick={onCancel}>
-            <Trans>Cancel</Trans>
-          </Button>
-        </div>
-      </form>
-    </section>
   )
 }

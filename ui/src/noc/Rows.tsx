@@ -1,4 +1,5 @@
 import { useLingui } from '@lingui/react/macro'
+import { IconArrowDown, IconArrowUp } from '@tabler/icons-react'
 import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import classes from './Rows.module.css'
 
@@ -10,6 +11,14 @@ export interface Column<T> {
   cell: (row: T) => ReactNode
   /** The whole of what may be cut off. */
   full?: (row: T) => string
+  /** The NOC's word for the order by this column, if it can be sorted by. */
+  sortKey?: string
+}
+
+/** The order of a list: the word of its column, with `-` before it the other way around; empty as the NOC gives them. */
+export interface Order {
+  sort: string
+  onSort: (sort: string) => void
 }
 
 interface Props<T> {
@@ -21,6 +30,8 @@ interface Props<T> {
   /** Called when the end of the rows comes near. */
   onEnd: () => void
   testid: string
+  /** Of a list that can be sorted. */
+  order?: Order
 }
 
 const HEIGHT = 34
@@ -29,7 +40,7 @@ const MARGIN = 8
 const NEAR = 40
 
 /** A table of any length that draws what is in sight, and asks for more before its end is. */
-export function Rows<T>({ label, rows, idOf, columns, hasMore, onEnd, testid }: Props<T>) {
+export function Rows<T>({ label, rows, idOf, columns, hasMore, onEnd, testid, order }: Props<T>) {
   const { t } = useLingui()
   const box = useRef<HTMLDivElement>(null)
   const [sight, setSight] = useState({ top: 0, height: 800 })
@@ -73,9 +84,13 @@ export function Rows<T>({ label, rows, idOf, columns, hasMore, onEnd, testid }: 
           <div role="row" className={classes.row} style={template} aria-rowindex={1}>
             {columns.map((column) => (
               // biome-ignore lint/a11y/useSemanticElements: as above
-              // biome-ignore lint/a11y/useFocusableInteractive: nothing is done with it
-              <div key={column.id} role="columnheader">
-                {column.title}
+              // biome-ignore lint/a11y/useFocusableInteractive: its button is what is reached
+              <div key={column.id} role="columnheader" aria-sort={sortOf(column, order)}>
+                {order && column.sortKey ? (
+                  <SortButton title={column.title} sortKey={column.sortKey} order={order} />
+                ) : (
+                  column.title
+                )}
               </div>
             ))}
           </div>
@@ -105,5 +120,28 @@ export function Rows<T>({ label, rows, idOf, columns, hasMore, onEnd, testid }: 
       </div>
       {hasMore ? <p className={classes.more}>{t`Loading…`}</p> : null}
     </section>
+  )
+}
+
+function sortOf<T>({ sortKey }: Column<T>, order: Order | undefined): 'ascending' | 'descending' | undefined {
+  if (!order || !sortKey) return undefined
+  if (order.sort === sortKey) return 'ascending'
+  return order.sort === `-${sortKey}` ? 'descending' : undefined
+}
+
+/** Sorts by a column, then the other way around, then not at all. */
+function SortButton({ title, sortKey, order }: { title: string; sortKey: string; order: Order }) {
+  const next = { [sortKey]: `-${sortKey}`, [`-${sortKey}`]: '' }[order.sort] ?? sortKey
+  const Icon = order.sort === sortKey ? IconArrowUp : order.sort === `-${sortKey}` ? IconArrowDown : null
+  return (
+    <button
+      type="button"
+      className={classes.sort}
+      data-testid={`sort-${sortKey}`}
+      onClick={() => order.onSort(next)}
+    >
+      {title}
+      {Icon ? <Icon size={13} aria-hidden /> : null}
+    </button>
   )
 }

@@ -5,13 +5,10 @@ import { useCallback, useMemo } from 'react'
 import { Link } from 'react-router'
 import type { Page, SiteView } from '../backend/noc.ts'
 import { Empty } from '../components/Empty.tsx'
-import { ProblemAlert } from '../components/ProblemAlert.tsx'
-import page from '../pages/page.module.css'
-import face from './face.module.css'
-import { useChanges } from './live.ts'
-import { kinds, useList } from './loading.ts'
+import { kinds, useLiveList } from './loading.ts'
 import { usePlaces } from './places.tsx'
-import { type Column, Rows } from './Rows.tsx'
+import type { Column } from './Rows.tsx'
+import { ListPage } from './Scaffold.tsx'
 import { may, useFace } from './session.tsx'
 
 const CONCERNS = kinds('site')
@@ -25,10 +22,7 @@ export function SitesPage() {
     (after: string | null, limit: number) => noc.get<Page<SiteView>>('/v1/sites', { after, limit }),
     [noc],
   )
-  const list = useList(load)
-  useChanges((changes) => {
-    if (changes === null || CONCERNS(changes)) list.refresh()
-  })
+  const list = useLiveList(load, CONCERNS)
   const columns = useMemo(
     (): Column<SiteView>[] => [
       {
@@ -42,7 +36,12 @@ export function SitesPage() {
         id: 'organisation',
         title: t`Organisation`,
         width: '1fr',
-        cell: (site) => organisation(site.organisation),
+        cell: (site) =>
+          may(me.operator, 'viewer', site.organisation) ? (
+            <Link to={`/organisations/${site.organisation}`}>{organisation(site.organisation)}</Link>
+          ) : (
+            organisation(site.organisation)
+          ),
         full: (site) => organisation(site.organisation),
       },
       {
@@ -70,7 +69,7 @@ export function SitesPage() {
         ),
       },
     ],
-    [organisation, t],
+    [organisation, me, t],
   )
   const mayAdd = organisations.some(({ id }) => may(me.operator, 'administrator', id))
   const add = mayAdd ? (
@@ -83,38 +82,39 @@ export function SitesPage() {
       <Trans>Add a site</Trans>
     </Button>
   ) : null
+  const whole = organisations.filter(({ id }) => may(me.operator, 'viewer', id))
+  const only = whole.length === 1 ? whole[0] : undefined
   return (
-    <div className={face.filling}>
-      <header className={face.tools}>
-        <h1 className={page.title}>
-          <Trans>Sites</Trans>
-        </h1>
-        <div className={page.grow} />
-        {add}
-      </header>
-      {list.problem ? (
-        <div className={face.problem}>
-          <ProblemAlert problem={list.problem} />
-        </div>
-      ) : null}
-      {list.isReady && list.rows.length === 0 ? (
+    <ListPage
+      title={<Trans>Sites</Trans>}
+      label={t`Sites`}
+      testid="sites"
+      list={list}
+      idOf={idOf}
+      columns={columns}
+      tools={
+        <>
+          {whole.length > 0 ? (
+            <Button
+              component={Link}
+              to={only ? `/organisations/${only.id}` : '/organisations'}
+              variant="default"
+              data-testid="organisations"
+            >
+              {only ? <Trans>What {only.name} says</Trans> : <Trans>What organisations say</Trans>}
+            </Button>
+          ) : null}
+          {add}
+        </>
+      }
+      empty={
         <Empty icon={<IconMapPin size={28} />} title={<Trans>No sites yet</Trans>}>
           <Trans>
             A site is one network with its addresses and rules. An administrator of the organisation adds it.
           </Trans>
         </Empty>
-      ) : (
-        <Rows
-          label={t`Sites`}
-          testid="sites"
-          rows={list.rows}
-          idOf={idOf}
-          columns={columns}
-          hasMore={list.hasMore}
-          onEnd={list.more}
-        />
-      )}
-    </div>
+      }
+    />
   )
 }
 

@@ -10,8 +10,8 @@ import { When } from '../components/When.tsx'
 import type { Field } from '../domain/settings.ts'
 import page from '../pages/page.module.css'
 import face from './face.module.css'
-import { useChanges } from './live.ts'
-import { useList } from './loading.ts'
+import { useLiveList } from './loading.ts'
+import { Card, More } from './Scaffold.tsx'
 import { useFace } from './session.tsx'
 import { versionBadge } from './words.ts'
 
@@ -29,58 +29,48 @@ export function Versions({ uid, mayGoBack }: Props) {
     (after: string | null, limit: number) => noc.get<Page<Version>>(`${path}/versions`, { after, limit }),
     [noc, path],
   )
-  const list = useList(load)
+  const list = useLiveList(load, (changes) => changes.appliances.some((row) => row.uid === uid))
   const [going, setGoing] = useState<number | null>(null)
-  useChanges((changes) => {
-    if (changes === null || changes.appliances.some((row) => row.uid === uid)) list.refresh()
-  })
   if (list.isReady && list.rows.length === 0) return null
   return (
-    <section className={`${page.card} ${face.below}`} aria-label={t`Versions`}>
-      <div className={page.cardHead}>
-        <h2>
-          <Trans>Versions</Trans>
-        </h2>
-      </div>
-      {list.problem ? <ProblemAlert problem={list.problem} /> : null}
-      <ul className={face.list} data-testid="versions">
-        {list.rows.map((version) => (
-          <li key={version.version} data-testid="version">
-            <span className={face.name}>{version.version}</span>
-            <StatusBadge badge={versionBadge(version)} />
-            <span className="mono">
-              {version.settings.host_name} {version.settings.address}
-            </span>
-            <span className={page.grow} />
-            <span className="quiet">
-              {version.who}, <When at={version.signed} exact />
-            </span>
-            {mayGoBack && !version.is_in_force && going !== version.version ? (
-              <Button
-                variant="default"
-                onClick={() => setGoing(version.version)}
-                data-testid={`back-${version.version}`}
-              >
-                <Trans>Back to this…</Trans>
-              </Button>
-            ) : null}
-            <span className={`${face.note} quiet`}>
-              {[version.why, version.changes.map((column) => fieldName(column as Field)).join(', ')]
-                .filter((text) => text !== '')
-                .join(' · ')}
-            </span>
-            {going === version.version ? (
-              <GoBack path={path} version={version.version} onDone={() => setGoing(null)} />
-            ) : null}
-          </li>
-        ))}
-      </ul>
-      {list.hasMore ? (
-        <Button variant="subtle" fullWidth onClick={list.more}>
-          <Trans>Show more</Trans>
-        </Button>
-      ) : null}
-    </section>
+    <div className={face.below}>
+      <Card title={t`Versions`} isFlush>
+        {list.problem ? <ProblemAlert problem={list.problem} /> : null}
+        <ul className={face.list} data-testid="versions">
+          {list.rows.map((version) => (
+            <li key={version.version} data-testid="version">
+              <span className={face.name}>{version.version}</span>
+              <StatusBadge badge={versionBadge(version)} />
+              <span className="mono">
+                {version.settings.host_name} {version.settings.address}
+              </span>
+              <span className={page.grow} />
+              <span className="quiet">
+                {version.who}, <When at={version.signed} exact />
+              </span>
+              {mayGoBack && !version.is_in_force && going !== version.version ? (
+                <Button
+                  variant="default"
+                  onClick={() => setGoing(version.version)}
+                  data-testid={`back-${version.version}`}
+                >
+                  <Trans>Back to this…</Trans>
+                </Button>
+              ) : null}
+              <span className={`${face.note} quiet`}>
+                {[version.why, version.changes.map((column) => fieldName(column as Field)).join(', ')]
+                  .filter((text) => text !== '')
+                  .join(' · ')}
+              </span>
+              {going === version.version ? (
+                <GoBack path={path} version={version.version} onDone={() => setGoing(null)} />
+              ) : null}
+            </li>
+          ))}
+        </ul>
+        <More list={list} />
+      </Card>
+    </div>
   )
 }
 

@@ -159,6 +159,7 @@ test('an appliance goes back to a former version, with the reason', async () => 
   const { noc, user } = open('/appliances/UID1', 'operator', (noc) => {
     noc.things.set('/v1/appliances/UID1', appliance)
     noc.things.set('/v1/appliances/UID1/beats', list())
+    noc.things.set('/v1/appliances/UID1/instructions', list())
     noc.things.set(
       '/v1/appliances/UID1/versions',
       list(

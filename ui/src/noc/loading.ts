@@ -159,6 +159,18 @@ export function useList<T>(load: (after: string | null, limit: number) => Promis
 
 const NO_ROWS: readonly never[] = []
 
+/** `useList`, read anew when something of these kinds changes. */
+export function useLiveList<T>(
+  load: (after: string | null, limit: number) => Promise<Page<T>>,
+  concerns: (changes: Changes) => boolean,
+): Listed<T> {
+  const list = useList(load)
+  useChanges((changes) => {
+    if (changes === null || concerns(changes)) list.refresh()
+  })
+  return list
+}
+
 /** Calls once, a moment after the last of several calls that come together; and not at all after the page has gone. */
 function useSettled(call: () => void): () => void {
   const latest = useRef(call)

@@ -2,7 +2,7 @@
 // not here is kept as it was.
 
 import { t } from '@lingui/core/macro'
-import type { Policy } from '../backend/noc.ts'
+import type { OrganisationPolicy, Policy, PolicyValues, Profile } from '../backend/noc.ts'
 
 // Written as the NOC reads them, which the catalogue would take for its own.
 const [N, N03, SITE, MODEL, SERIAL, MAC] = ['{n}', '{n:03}', '{site}', '{model}', '{serial}', '{mac}']
@@ -85,6 +85,19 @@ export function policyFields(): PolicyField[] {
   ]
 }
 
+/** The values that an organisation, or a site of one model, may say something about. Pools are a site's own. */
+export function saidFields(withPools: boolean): PolicyField[] {
+  const said = policyFields().filter(
+    ({ name, isInheritable }) => isInheritable || (withPools && (name === 'pool' || name === 'pool6')),
+  )
+  // Here the image's own way is said in so many words: nothing would mean that nothing is said.
+  const choices = (field: PolicyField) =>
+    field.choices?.map((one) => ({ ...one, value: one.value || 'image' }))
+  return said.map((field) =>
+    field.name === 'drift' ? { ...field, choices: choices(field) ?? [], initial: 'image' } : field,
+  )
+}
+
 /** By the names of the fields; and, under `INHERIT`, the names of those that are the organisation's, with commas between. */
 export type Values = Record<string, string>
 export const INHERIT = 'inherit'
@@ -114,4 +127,18 @@ export function toPolicy(fields: readonly PolicyField[], before: Policy | null, 
     return [name, kind === 'choice' && value === '' ? null : value] as const
   })
   return { ...before, ...Object.fromEntries(said), [INHERIT]: inheritedOf(values) }
+}
+
+/** What an organisation says, alike whatever the order in which it was said. */
+export function textOfPolicy({ values, profiles }: OrganisationPolicy): string {
+  return JSON.stringify([sorted(values), textOfProfiles(profiles)])
+}
+
+/** The same of profiles. */
+export function textOfProfiles(profiles: readonly Profile[]): string {
+  return JSON.stringify(profiles.map(({ model, values }) => [model, sorted(values)]))
+}
+
+function sorted(values: PolicyValues): [string, string | number][] {
+  return Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1))
 }

@@ -8,9 +8,17 @@ import { DraftPage } from './DraftPage.tsx'
 import { DraftsPage } from './DraftsPage.tsx'
 import { FleetPage } from './FleetPage.tsx'
 import { Frame } from './Frame.tsx'
+import { InventoryPage } from './InventoryPage.tsx'
 import { MePage } from './MePage.tsx'
+import { NewSitePage } from './NewSitePage.tsx'
 import { OperatorsPage } from './OperatorsPage.tsx'
+import { OrganisationPage } from './OrganisationPage.tsx'
+import { OrganisationsPage } from './OrganisationsPage.tsx'
+import { SiteModels } from './SiteModels.tsx'
 import { SitePage } from './SitePage.tsx'
+import { SitePolicy } from './SitePolicy.tsx'
+import { SiteReservations } from './SiteReservations.tsx'
+import { SiteResult } from './SiteResult.tsx'
 import { SitesPage } from './SitesPage.tsx'
 
 export const routes: RouteObject[] = [
@@ -19,9 +27,22 @@ export const routes: RouteObject[] = [
     children: [
       { path: '/', element: <FleetPage /> },
       { path: '/appliances/:uid', element: <AppliancePage /> },
+      { path: '/inventory', element: <InventoryPage /> },
       { path: '/alerts', element: <AlertsPage /> },
       { path: '/sites', element: <SitesPage /> },
-      { path: '/sites/:id', element: <SitePage /> },
+      { path: '/sites/new', element: <NewSitePage /> },
+      {
+        path: '/sites/:id',
+        element: <SitePage />,
+        children: [
+          { index: true, element: <SitePolicy /> },
+          { path: 'models', element: <SiteModels /> },
+          { path: 'reservations', element: <SiteReservations /> },
+          { path: 'result', element: <SiteResult /> },
+        ],
+      },
+      { path: '/organisations', element: <OrganisationsPage /> },
+      { path: '/organisations/:id', element: <OrganisationPage /> },
       { path: '/drafts', element: <DraftsPage /> },
       { path: '/drafts/:id', element: <DraftPage /> },
       { path: '/consoles', element: <ConsolesPage /> },

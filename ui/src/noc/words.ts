@@ -2,28 +2,30 @@
 
 import { t } from '@lingui/core/macro'
 import type {
+  Act,
   Alert,
   Draft,
   DraftRowState,
   DraftState,
+  Instruction,
+  PreviewRow,
   Provisioning,
   Role,
   RoleAt,
   Standing,
   Version,
 } from '../backend/noc.ts'
-import { alertName, type Badge } from '../components/badge.ts'
+import { alertName, type Badge, stateBadge } from '../components/badge.ts'
 
 export function provisioningBadge(provisioning: Provisioning): Badge {
   switch (provisioning) {
     case 'known':
-      return { tone: 'info', icon: 'ring', text: t`Unconfigured` }
+      return stateBadge('unconfigured')
     case 'granted':
-      return { tone: 'info', icon: 'half', text: t`Configuring` }
+      return stateBadge('configuring')
     case 'configured':
-      return { tone: 'good', icon: 'check', text: t`Configured` }
     case 'failed':
-      return { tone: 'bad', icon: 'cross', text: t`Failed` }
+      return stateBadge(provisioning)
     case 'decommissioned':
       return { tone: 'idle', icon: 'dash', text: t`Decommissioned` }
     case 'replaced':
@@ -113,6 +115,43 @@ export function versionBadge({ state, is_in_force, reason }: Version): Badge {
     case 'failed':
       return { tone: 'bad', icon: 'cross', text: reason ? t`Failed: ${reason}` : t`Failed` }
   }
+}
+
+export function actName(act: Act): string {
+  switch (act) {
+    case 'reboot':
+      return t`Restart`
+    case 'send_log':
+      return t`Send its log`
+    case 'decommission':
+      return t`Decommission`
+  }
+}
+
+export function instructionBadge({ done, given, expires, problem }: Instruction): Badge {
+  if (done !== null && problem !== '') return { tone: 'bad', icon: 'cross', text: t`Failed: ${problem}` }
+  if (done !== null) return { tone: 'good', icon: 'check', text: t`Accepted` }
+  if (expires * 1000 < Date.now()) return { tone: 'warn', icon: 'warning', text: t`Not fetched in time` }
+  if (given !== null) return { tone: 'info', icon: 'half', text: t`Told` }
+  return { tone: 'idle', icon: 'ring', text: t`Waits for a beat` }
+}
+
+/** What a policy would mean for an appliance. */
+export function previewBadge({ current, settings, changes }: PreviewRow): Badge {
+  if (settings === null) return { tone: 'bad', icon: 'cross', text: t`Nothing for it` }
+  if (current === null) return { tone: 'info', icon: 'ring', text: t`New` }
+  if (changes.length === 0) return { tone: 'idle', icon: 'check', text: t`Keeps everything` }
+  return { tone: 'warn', icon: 'half', text: t`Would change` }
+}
+
+/** The place that a value of a policy comes from. */
+export function sourceName(source: string): string {
+  const [place, model] = source.split(/ profile (.*)/)
+  if (place === 'default') return t`nobody says anything: the default`
+  if (place === 'organisation')
+    return model === undefined ? t`the organisation` : t`the organisation, for ${model}`
+  if (place === 'site') return model === undefined ? t`the site` : t`the site, for ${model}`
+  return source
 }
 
 export function roleName(role: Role): string {

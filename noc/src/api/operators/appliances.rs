@@ -12,9 +12,10 @@ use crate::clock;
 use crate::operators::Role;
 use crate::operators::access::{Access, Needs, OrganisationId, Scope};
 use crate::store::fleet::{self, ApplianceFilter, OwnedAppliance};
-use crate::store::{beats, word};
+use crate::store::sorting::SortedWindow;
+use crate::store::{self, beats, word};
 use crate::versions::checked_why;
-use crate::work::{self, Edit, GivenView, InstructionView};
+use crate::work::{self, Edit, GivenView, InstructionView, StoredLog, WorkError};
 use axum::extract::{Path, State};
 use muster_protocol::api::{ApplianceRecord, BeatValues, Health, Provisioning};
 use muster_protocol::id::{SiteId, Uid};
@@ -56,6 +57,12 @@ pub(super) fn routes() -> Vec<Route> {
             .takes::<NewInstruction>()
             .makes::<InstructionShown>()
             .keyed(),
+        Route::get("/v1/appliances/{uid}/instructions", reads, instructions)
+            .says("appliances", "What it was to do, newest first, and what became of it")
+            .lists::<InstructionShown>(),
+        Route::get("/v1/appliances/{uid}/log", reads, log)
+            .says("appliances", "The newest log that it has sent: for operators of its site")
+            .shows::<LogShown>(),
         Route::delete("/v1/appliances/{uid}/work", writes, take_back)
             .says("appliances", "Take back settings and instructions that it has not accepted")
             .shows::<TakenBack>(),
@@ -88,6 +95,10 @@ struct Filter {
     /// Part of a serial number, host name, address or MAC address.
     #[param(max_length = 64)]
     text: Option<String>,
+    /// In this order: `name` (host name, or serial number of those without), `address`, `mac`, `model`, `serial`, `health` (the worst first)
+    /// or `provisioning`; with `-` before it the other way around. Without it, as they became known.
+    #[param(pattern = "^-?(name|address|mac|model|serial|health|provisioning)$")]
+    sort: Option<String>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -221,6 +232,21 @@ struct InstructionShown {
     issued: u64,
     /// Until when it is given.
     expires: u64,
+    /// When it went out for the first time.
+    given: Option<u64>,
+    /// When the appliance said that it was accepted.
+    done: Option<u64>,
+    /// Why it was not carried out: a stable word, or empty.
+    problem: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Log)]
+struct LogShown {
+    /// When it came, Unix seconds.
+    taken: u64,
+    /// Lines, oldest first. What the appliance says, unchecked.
+    text: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -230,14 +256,21 @@ struct TakenBack {
 }
 
 impl InstructionShown {
-    fn of(made: &InstructionView) -> InstructionShown {
-        InstructionShown { serial: made.serial.0, act: made.act, issued: made.issued, expires: made.expires }
+    fn of(made: InstructionView) -> InstructionShown {
+        let InstructionView { serial, act, issued, expires, given, done, problem } = made;
+        InstructionShown { serial: serial.0, act, issued, expires, given, done, problem }
     }
 }
 
 /// `GET /v1/appliances`
 async fn list(State(app): State<App>, caller: Caller, Asked(asked): Asked<Filter>) -> Result<Answer, ApiError> {
-    let window = Window::of(asked.limit, asked.after.as_deref())?;
+    let order = match &asked.sort {
+        None => Order::Known(Window::of(asked.limit, asked.after.as_deref())?),
+        Some(sort) => {
+            let limit = Window::of(asked.limit, None)?.limit;
+            Order::Sorted(SortedWindow::of(limit, sort.parse()?, asked.after.as_deref())?)
+        }
+    };
     if asked.text.as_ref().is_some_and(|text| text.len() > MAX_TEXT) {
         return Err(ApiError::Malformed { why: format!("`text` is longer than {MAX_TEXT} bytes") });
     }
@@ -249,9 +282,21 @@ async fn list(State(app): State<App>, caller: Caller, Asked(asked): Asked<Filter
         model: asked.model,
         text: asked.text,
     };
-    let found = see(&app, caller, READ, move |db, access| Ok(fleet::appliances(db, access.operator, &filter, window)?));
+    let found = see(&app, caller, READ, move |db, access| {
+        let reader = access.operator;
+        Ok(match &order {
+            Order::Known(window) => fleet::appliances(db, reader, &filter, *window)?,
+            Order::Sorted(window) => fleet::appliances_sorted(db, reader, &filter, window)?,
+        })
+    });
     let Page { items, next } = found.await?;
     Answer::of(&Page { items: items.into_iter().map(ApplianceView::of).collect(), next })
+}
+
+/// The order of a list, and where it begins.
+enum Order {
+    Known(Window),
+    Sorted(SortedWindow),
 }
 
 impl ApplianceView {
@@ -327,9 +372,30 @@ async fn instruct(
         let uid = seen(db, access, &uid, Role::Operator)?.record.uid;
         let made = work::instruct(db, &By::operator(access), &uid, form.value.act.into())?;
         let location = format!("/v1/appliances/{uid}");
-        Ok(Made { shown: InstructionShown::of(&made), location, is_secret: false })
+        Ok(Made { shown: InstructionShown::of(made), location, is_secret: false })
     })
     .await
+}
+
+/// `GET /v1/appliances/{uid}/instructions`
+async fn instructions(State(app): State<App>, caller: Caller, Path(uid): Path<String>) -> Result<Answer, ApiError> {
+    let found = see(&app, caller, READ, move |db, access| {
+        let owned = seen(db, access, &uid, Role::Viewer)?;
+        Ok(store::instructions::all(db, owned.row)?)
+    });
+    let items = found.await?.into_iter().map(InstructionShown::of).collect();
+    Answer::of(&Page { items, next: None })
+}
+
+/// `GET /v1/appliances/{uid}/log`
+async fn log(State(app): State<App>, caller: Caller, Path(uid): Path<String>) -> Result<Answer, ApiError> {
+    let found = see(&app, caller, READ, move |db, access| {
+        let owned = seen(db, access, &uid, Role::Operator)?;
+        let log = store::logs::newest(db, owned.row)?;
+        Ok(log.ok_or(WorkError::NoLog { uid: owned.record.uid })?)
+    });
+    let StoredLog { taken, text } = found.await?;
+    Answer::of(&LogShown { taken, text })
 }
 
 /// `DELETE /v1/appliances/{uid}/work`

@@ -3,6 +3,7 @@
 use super::forms::Part;
 use super::policy::need;
 use super::{Answer, CSV, Form, LONGEST_TABLE, Made, change, make, number, scope, see};
+use crate::api::answer::{IfMatch, tag};
 use crate::api::caller::Caller;
 use crate::api::request::Asked;
 use crate::api::route::Route;
@@ -11,12 +12,14 @@ use crate::audit::By;
 use crate::operators::Role;
 use crate::operators::access::{Needs, Scope};
 use crate::policy::reservation::ReservationSpec;
-use crate::store::{changes, reservations};
+use crate::store::changes;
+use crate::store::reservations::{self, Kept};
 use crate::tables::reservations::{ReservationRecord, ReservationReport, export, import, record};
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use muster_protocol::id::SiteId;
+use rusqlite::Connection;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -36,6 +39,16 @@ pub(super) fn routes() -> Vec<Route> {
             .makes::<ReservationRecord>()
             .keyed()
             .faults(&[404]),
+        Route::get("/v1/sites/{site}/reservations/{reservation}", reads, show)
+            .says("policy", "One reservation")
+            .shows::<ReservationRecord>()
+            .tagged(),
+        Route::put("/v1/sites/{site}/reservations/{reservation}", writes, replace)
+            .says("policy", "Replace a reservation. Settings in force stay as they are")
+            .takes::<ReservationSpec>()
+            .shows::<ReservationRecord>()
+            .conditional()
+            .faults(&[409]),
         Route::delete("/v1/sites/{site}/reservations/{reservation}", writes, remove)
             .says("policy", "Give a reservation up"),
         Route::get("/v1/sites/{site}/reservations.csv", reads, export_csv)
@@ -87,11 +100,49 @@ async fn add(
     make(&app, caller, WRITE, keyed, move |db, access| {
         need(db, access, id, Role::Administrator)?;
         let number = changes::reserve(db, &By::operator(access), id, &spec)?;
-        let kept = reservations::find(db, id, number)?.ok_or(Fault::NotFound)?;
         let location = format!("/v1/sites/{id}/reservations/{number}");
-        Ok(Made { shown: record(&kept), location, is_secret: false })
+        Ok(Made { shown: record(&kept(db, id, number)?), location, is_secret: false })
     })
     .await
+}
+
+/// `GET /v1/sites/{site}/reservations/{reservation}`
+async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path((id, reservation)): Path<(String, String)>,
+) -> Result<Answer, ApiError> {
+    let (id, reservation) = (SiteId(number(&id)?), number(&reservation)?);
+    let found = see(&app, caller, READ, move |db, access| {
+        need(db, access, id, Role::Viewer)?;
+        Ok(record(&kept(db, id, reservation)?))
+    });
+    let found = found.await?;
+    Ok(Answer::of(&found)?.tagged(&tag(&found)?))
+}
+
+/// `PUT /v1/sites/{site}/reservations/{reservation}`
+async fn replace(
+    State(app): State<App>,
+    caller: Caller,
+    Path((id, reservation)): Path<(String, String)>,
+    version: IfMatch,
+    form: Form<ReservationSpec>,
+) -> Result<Answer, ApiError> {
+    let (id, reservation) = (SiteId(number(&id)?), number(&reservation)?);
+    let replaced = change(&app, caller, WRITE, move |db, access| {
+        need(db, access, id, Role::Administrator)?;
+        let before = kept(db, id, reservation)?;
+        version.check(&record(&before))?;
+        changes::change_reservation(db, &By::operator(access), id, &before, &form.value)?;
+        Ok(record(&kept(db, id, reservation)?))
+    });
+    let after = replaced.await?;
+    Ok(Answer::of(&after)?.tagged(&tag(&after)?))
+}
+
+fn kept(db: &Connection, site: SiteId, reservation: u32) -> Result<Kept, ApiError> {
+    Ok(reservations::find(db, site, reservation)?.ok_or(Fault::NotFound)?)
 }
 
 /// `DELETE /v1/sites/{site}/reservations/{reservation}`

@@ -1,6 +1,6 @@
 //! API tokens: one's own, and those of people whom one administers.
 
-use super::sessions::{Whose, administered};
+use super::sessions::administered;
 use super::{Answer, Form, Made, SESSION, change, make, number, see};
 use crate::api::caller::Caller;
 use crate::api::request::Asked;
@@ -8,13 +8,13 @@ use crate::api::route::Route;
 use crate::api::{ApiError, App, Fault, Page};
 use crate::audit::By;
 use crate::clock;
-use crate::operators::access::{Needs, Scope};
+use crate::operators::access::{Needs, OperatorId, Scope};
 use crate::operators::people::record;
 use crate::operators::{ApiToken, secret};
 use crate::store::{operators, tokens};
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -30,6 +30,15 @@ pub(super) fn routes() -> Vec<Route> {
             .keyed(),
         Route::delete("/v1/tokens/{token}", SESSION, revoke).says("tokens", "End an API token"),
     ]
+}
+
+/// Whose.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct Whose {
+    /// An operator whom one administers; else one's own.
+    #[param(value_type = Option<u64>)]
+    operator: Option<OperatorId>,
 }
 
 #[derive(Deserialize, ToSchema)]

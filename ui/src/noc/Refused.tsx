@@ -1,0 +1,32 @@
+import { Trans } from '@lingui/react/macro'
+import type { NocProblem } from '../backend/noc.ts'
+import { ProblemAlert } from '../components/ProblemAlert.tsx'
+import face from './face.module.css'
+
+/** Why something was refused, with all that is wrong: each value, or each line of a file. */
+export function Refused({ problem }: { problem: NocProblem }) {
+  const { faults, lines } = problem
+  return (
+    <div>
+      <ProblemAlert problem={problem} />
+      {faults.length + lines.length > 0 ? (
+        <ul className={face.faults} data-testid="faults">
+          {faults.map(({ field, code, message }) => (
+            <li key={`${field} ${code} ${message}`}>{message}</li>
+          ))}
+          {lines.map(({ line, code, message }) => (
+            <li key={`${line} ${code} ${message}`}>
+              {line === 0 ? (
+                message
+              ) : (
+                <Trans>
+                  Line {line}: {message}
+                </Trans>
+              )}
+            </li>
+          ))}
+        </ul>
+      ) : null}
+    </div>
+  )
+}

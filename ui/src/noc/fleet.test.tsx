@@ -1,0 +1,67 @@
+import { act, screen, waitFor } from '@testing-library/react'
+import { expect, test } from 'vitest'
+import type { Appliance } from '../backend/noc.ts'
+import { list, NOW, openFace, sent } from './faceOf.tsx'
+
+function appliance(n: number, more: Partial<Appliance> = {}): Appliance {
+  const settings = { domain: '', netmask: '/24', gateway: '', dns1: '', dns2: '' }
+  return {
+    organisation: 1,
+    uid: `UID${n}`,
+    mac: `02:00:00:00:00:0${n}`,
+    serial: `SN${n}`,
+    model: 'Mail',
+    site: 1,
+    settings: { ...settings, host_name: `mail-${n}`, address: `192.0.2.${n}` },
+    provisioning: 'configured',
+    health: 'well',
+    last_beat: NOW,
+    beat: null,
+    ...more,
+  }
+}
+
+const open = (path: string) =>
+  openFace(path, 'operator', (noc) => {
+    noc.things.set('/v1/sites', list({ id: 1, organisation: 1, policy: { name: 'Bern' } }))
+    noc.things.set('/v1/appliances', list(appliance(1), appliance(2)))
+  })
+
+const header = (name: string) => screen.getByRole('columnheader', { name })
+
+test('a list is sorted by a column, the other way around, and then not at all', async () => {
+  const { noc, user, router } = open('/?health=well')
+  const asked = () => sent(noc, 'GET', '/v1/appliances').at(-1)?.query
+  await screen.findByText('mail-1')
+  expect([header('IP').getAttribute('aria-sort'), asked()?.sort]).toEqual([null, ''])
+  for (const [sort, shown] of [
+    ['address', 'ascending'],
+    ['-address', 'descending'],
+    ['', null],
+  ] as const) {
+    await user.click(screen.getByTestId('sort-address'))
+    await waitFor(() => expect(asked()).toMatchObject({ sort, health: 'well' }))
+    expect([header('IP').getAttribute('aria-sort'), header('MAC').getAttribute('aria-sort')]).toEqual([
+      shown,
+      null,
+    ])
+  }
+  await user.click(screen.getByTestId('sort-health'))
+  await waitFor(() => expect(router.state.location.search).toBe('?health=well&sort=health'))
+  // What is looked for goes, the order stays.
+  await user.click(screen.getByTestId('clear-filters'))
+  await waitFor(() => expect(asked()).toMatchObject({ sort: 'health', health: '' }))
+  // Times change with every beat: there is no order by them.
+  expect(screen.queryByTestId('sort-beat')).toBeNull()
+})
+
+test('a row that belongs to another place by now is read anew, one that stays is put in place', async () => {
+  const { noc } = open('/?sort=health')
+  await screen.findByText('mail-1')
+  const before = sent(noc, 'GET', '/v1/appliances').length
+  await act(async () => noc.changed({ appliances: [appliance(1, { model: 'Other' })] }))
+  expect(await screen.findByText('Other')).toBeTruthy()
+  expect(sent(noc, 'GET', '/v1/appliances')).toHaveLength(before)
+  await act(async () => noc.changed({ appliances: [appliance(1, { health: 'silent' })] }))
+  await waitFor(() => expect(sent(noc, 'GET', '/v1/appliances').length).toBe(before + 1))
+})
