@@ -150,7 +150,19 @@ mod tests {
         let appliances =
             names.iter().map(|name| AlertAppliance { uid: format!("UID-{name}"), name: (*name).to_owned() }).collect();
         let kind = if names.len() > 1 { RowAlertKind::Site } else { RowAlertKind::Silent };
-        AlertView { id, kind, site: 7, appliances, opened: 100, closed: closed.then_some(200) }
+        AlertView {
+            id,
+            kind,
+            site: 7,
+            appliances,
+            opened: 100,
+            closed: closed.then_some(200),
+            acknowledged: None,
+            acknowledged_by: String::new(),
+            note: String::new(),
+            silenced_until: None,
+            escalated: None,
+        }
     }
 
     fn tell(digest: &mut Digest) -> Vec<Notification> {

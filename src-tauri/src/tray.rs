@@ -114,7 +114,19 @@ mod tests {
     fn alert(id: u32, uids: &[&str], closed: Option<u32>) -> AlertView {
         let appliances =
             uids.iter().map(|uid| AlertAppliance { uid: (*uid).to_owned(), name: (*uid).to_owned() }).collect();
-        AlertView { id, kind: RowAlertKind::Silent, site: 1, appliances, opened: 100, closed }
+        AlertView {
+            id,
+            kind: RowAlertKind::Silent,
+            site: 1,
+            appliances,
+            opened: 100,
+            closed,
+            acknowledged: None,
+            acknowledged_by: String::new(),
+            note: String::new(),
+            silenced_until: None,
+            escalated: None,
+        }
     }
 
     #[test]

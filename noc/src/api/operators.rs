@@ -7,6 +7,7 @@
 mod alerts;
 mod appliances;
 mod audit;
+mod channels;
 mod consoles;
 mod drafts;
 mod events;
@@ -22,6 +23,8 @@ mod sign_in;
 mod sites;
 mod tokens;
 mod versions;
+
+pub(crate) use alerts::{checked_note, checked_silence};
 
 use super::answer::{Answer, IfMatch, text};
 use super::caller::Caller;
@@ -56,6 +59,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(messages::routes());
     routes.extend(invites::routes());
     routes.extend(alerts::routes());
+    routes.extend(channels::routes());
     routes.extend(audit::routes());
     routes.extend(events::routes());
     routes

@@ -1,6 +1,6 @@
 use super::*;
 use crate::view::{JobStep, Settings};
-use muster_protocol::api::AlertKind;
+use muster_protocol::api::{AlertKind, Handling};
 use muster_protocol::id::SiteId;
 
 fn job(items: u8) -> JobView {
@@ -17,7 +17,8 @@ fn job(items: u8) -> JobView {
 }
 
 fn alert(id: u64) -> Alert {
-    Alert { id, site: SiteId(1), kind: AlertKind::Silent, appliances: vec![Uid([1; 20])], opened: 5, closed: None }
+    let (appliances, handling) = (vec![Uid([1; 20])], Handling::default());
+    Alert { id, site: SiteId(1), kind: AlertKind::Silent, appliances, opened: 5, closed: None, handling }
 }
 
 #[tokio::test(start_paused = true)]
