@@ -3,6 +3,8 @@
 import { t } from '@lingui/core/macro'
 import type {
   Alert,
+  AlertEvent,
+  Channel,
   Draft,
   DraftRowState,
   DraftState,
@@ -10,6 +12,7 @@ import type {
   Role,
   RoleAt,
   Standing,
+  Target,
   Version,
 } from '../backend/noc.ts'
 import type { Badge } from '../components/badge.ts'
@@ -50,8 +53,59 @@ export function standingBadge(state: Standing): Badge {
   }
 }
 
+export const ALERT_KINDS: readonly Alert['kind'][] = ['silent', 'never_reported', 'site']
+
+export function alertKind(kind: Alert['kind']): string {
+  switch (kind) {
+    case 'silent':
+      return t`Silent`
+    case 'never_reported':
+      return t`Never reported`
+    case 'site':
+      return t`Site silent`
+  }
+}
+
+export function happening(what: AlertEvent['what']): string {
+  switch (what) {
+    case 'opened':
+      return t`Opened`
+    case 'attached':
+      return t`More appliances`
+    case 'acknowledged':
+      return t`Acknowledged`
+    case 'silenced':
+      return t`Silenced`
+    case 'unsilenced':
+      return t`No longer silenced`
+    case 'escalated':
+      return t`Escalated`
+    case 'resolved':
+      return t`Over`
+  }
+}
+
+export function channelBadge({ channel, state }: Channel): Badge {
+  if (!channel.enabled) return { tone: 'idle', icon: 'dash', text: t`Switched off` }
+  if (state.failing_since !== null) return { tone: 'bad', icon: 'cross', text: t`Failing` }
+  if (state.given_up > 0) return { tone: 'warn', icon: 'warning', text: t`Gave up` }
+  if (state.delivered !== null) return { tone: 'good', icon: 'check', text: t`Works` }
+  return { tone: 'info', icon: 'ring', text: t`Never used` }
+}
+
+export function targetKind(kind: Target['kind']): string {
+  switch (kind) {
+    case 'email':
+      return t`Email`
+    case 'webhook':
+      return t`Webhook`
+    case 'alertmanager':
+      return t`Alertmanager`
+  }
+}
+
 export function alertBadge({ kind, closed }: Alert): Badge {
-  const text = kind === 'silent' ? t`Silent` : kind === 'never_reported' ? t`Never reported` : t`Site silent`
+  const text = alertKind(kind)
   return closed === null ? { tone: 'bad', icon: 'warning', text } : { tone: 'idle', icon: 'check', text }
 }
 
