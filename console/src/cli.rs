@@ -17,7 +17,7 @@ use crate::engine::{Engine, EngineError, Options};
 use crate::files;
 use crate::problem::{Explain, problem};
 use crate::view::ProblemView;
-use args::{Args, Command};
+use args::{AlertsCommand, Args, Command};
 use clap::Parser;
 use std::ffi::OsString;
 use std::io::Write;
@@ -103,7 +103,10 @@ async fn command(args: Args, streams: &mut Streams<'_>) -> Result<Exit, CommandE
         Command::Plan(plan) => configure::plan(&context, &plan, streams).await,
         Command::Configure(configure) => configure::configure(&context, &configure, streams).await,
         Command::Status => status::status(&context, streams).await,
-        Command::Alerts { all } => status::alerts(&context, all, streams).await,
+        Command::Alerts { all, command: None } => status::alerts(&context, all, streams).await,
+        Command::Alerts { command: Some(AlertsCommand::Ack { alert, note }), .. } => {
+            status::acknowledge(&context, alert, &note, streams).await
+        }
         Command::Run => queue::run(&context, streams).await,
         Command::Queue => queue::queue(&context, streams).await,
         Command::Job { command } => jobs::job(&context, command, streams).await,

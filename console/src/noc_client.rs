@@ -141,6 +141,12 @@ impl NocClient {
         self.get(&format!("/v1/console/alerts?open={open}"), ORDINARY).await
     }
 
+    /// Says that an alert was seen; the alert as it is then. What somebody else said before stays.
+    pub async fn acknowledge(&self, alert: u64, note: &str) -> Result<api::Alert, NocError> {
+        let said = api::Acknowledge { note: note.to_owned() };
+        self.post(&format!("/v1/console/alerts/{alert}/acknowledgement"), &said).await
+    }
+
     /// Beats of one appliance, oldest first.
     pub async fn beats(&self, uid: &Uid, since: u64) -> Result<Vec<api::BeatRecord>, NocError> {
         self.get(&format!("/v1/console/appliances/{uid}/beats?since={since}"), ORDINARY).await

@@ -322,6 +322,16 @@ pub struct AlertView {
     pub opened: u32,
     /// When it closed, if it did.
     pub closed: Option<u32>,
+    /// When somebody said that they saw it.
+    pub acknowledged: Option<u32>,
+    /// Who; or empty.
+    pub acknowledged_by: String,
+    /// What they said of it.
+    pub note: String,
+    /// Until when the NOC tells nobody of it.
+    pub silenced_until: Option<u32>,
+    /// When it was escalated, because nobody acknowledged it.
+    pub escalated: Option<u32>,
 }
 
 /// One appliance of an alert.

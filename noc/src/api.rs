@@ -22,6 +22,7 @@ mod work;
 
 pub(crate) use answer::{Page, Window};
 pub(crate) use fault::{Fault, Refused};
+pub(crate) use operators::{checked_note, checked_silence};
 pub(crate) use places::Places;
 pub(crate) use problem::ApiError;
 pub use route::RouteInfo;
@@ -100,6 +101,7 @@ fn routes() -> Vec<Route> {
         Route::post("/v1/console/grants", Consoles, consoles::grants),
         Route::post("/v1/console/results", Consoles, consoles::results),
         Route::get("/v1/console/alerts", Consoles, consoles::alerts),
+        Route::post("/v1/console/alerts/{alert}/acknowledgement", Consoles, consoles::acknowledge),
         Route::get("/v1/console/changes", Consoles, consoles::changes),
         Route::get("/v1/console/queue", Consoles, queue::messages),
         Route::post("/v1/console/queue/reports", Consoles, queue::reports),

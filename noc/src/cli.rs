@@ -1,8 +1,10 @@
 //! What can be typed.
 
+mod alert;
 mod appliance;
 mod audit;
 mod backup;
+mod channel;
 mod doctor;
 mod draft;
 mod handover;
@@ -16,10 +18,12 @@ mod reservation;
 mod site;
 mod voucher;
 
+use alert::AlertCommand;
 use anyhow::{Context, bail};
 use appliance::ApplianceCommand;
 use audit::AuditCommand;
 use backup::{BackupArgs, RestoreArgs};
+use channel::ChannelCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use doctor::DoctorArgs;
 use draft::DraftCommand;
@@ -127,6 +131,12 @@ enum Command {
     /// Have a console discover, configure, kick-start or list appliances.
     #[command(subcommand)]
     Queue(QueueCommand),
+    /// Alerts, and what is done about them.
+    #[command(subcommand)]
+    Alert(AlertCommand),
+    /// Where organisations are told of their alerts: mail, webhooks, Alertmanager.
+    #[command(subcommand)]
+    Channel(ChannelCommand),
     /// Customers.
     #[command(subcommand)]
     Organisation(OrganisationCommand),
@@ -328,8 +338,9 @@ enum ConsoleCommand {
 impl Muster {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let done = match self.command {
-            // The one command whose end says more than good or bad.
+            // Commands whose end says more than good or bad.
             Command::Doctor(doctor) => return doctor.run(),
+            Command::Channel(command) => return command.run(),
             Command::Init { folder, address, listen } => init(&folder.dir, address, listen),
             Command::Serve { folder, listen, log, log_format } => {
                 logs::begin(&Settings::read(&folder.dir)?, log.as_deref(), log_format)?;
@@ -389,6 +400,7 @@ impl Muster {
                 println!("Console {id} is revoked.");
                 Ok(())
             }
+            Command::Alert(command) => command.run(),
             Command::Organisation(command) => command.run(),
             Command::Operator(command) => command.run(),
             Command::Audit(command) => command.run(),

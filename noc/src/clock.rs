@@ -28,3 +28,18 @@ pub(crate) fn asleep() -> Duration {
 pub(crate) fn asleep() -> Duration {
     Duration::ZERO
 }
+
+/// A time in UTC, from the days since 1970 by the rules of the Gregorian calendar.
+pub(crate) fn rfc3339(time: u64) -> String {
+    let (days, seconds) = (time / 86_400, time % 86_400);
+    // Years that begin in March: the leap day is the last.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = year_of_era + era * 400 + carry;
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}

@@ -8,6 +8,7 @@ use crate::settings::{self, LogFormat, Settings};
 use crate::signer::Signer;
 use crate::store::Store;
 use crate::tls::Authority;
+use ipnet::IpNet;
 use muster_protocol::api::Problem;
 use muster_protocol::crypto::keys::{PublicKey, SecretKey};
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,9 @@ pub(crate) struct Config {
     /// Days for which records of the audit log are kept; none for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) audit_keep_days: Option<u32>,
+    /// Networks besides the public internet that channels may reach (decision 0037).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) channel_networks: Vec<IpNet>,
     /// Directives of the log, as in `RUST_LOG`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) log: Option<String>,
@@ -306,6 +310,7 @@ pub(crate) fn init(path: &Path, options: &Options) -> Result<Folder, InitError> 
         listen: options.listen,
         database_limit_mib: None,
         metrics: None,
+        channel_networks: Vec::new(),
         log: None,
         audit_keep_days: None,
         log_format: None,

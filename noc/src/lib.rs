@@ -11,15 +11,18 @@
 //! - `work`: what the NOC gives to appliances with the answers to beats. `queue`: what it has consoles do.
 //!   `signer`: grants, instructions, hand-overs, messages and credentials. `watch`: the status daemon. `api`: the routes of
 //!   [`muster_protocol::api`], and those of operators.
+//! - `channels`: how organisations are told of alerts elsewhere: the one part that opens connections.
 //! - `operators`: people, organisations, roles, passwords. `audit`: who did what, hash-chained. `metrics`: figures for
 //!   Prometheus.
 //!
 //! # Deliberately absent
 //! No plain HTTP but for figures on loopback, no TLS below 1.3, no route that lists appliances to anybody but the consoles of their site.
 
+mod alerting;
 mod api;
 mod audit;
 mod backup;
+mod channels;
 mod clock;
 mod config;
 mod doctor;
@@ -47,9 +50,11 @@ mod vouchers;
 mod watch;
 mod work;
 
+pub use alerting::AlertError;
 pub use api::{RouteInfo, route_table};
 pub use audit::{Anchor, AnchorError, Broken, Cut, Format, Record, Verdict};
 pub use backup::{BackupError, BackupReport, RestoreError, RestoreKeys, Restored, restore};
+pub use channels::{AddedChannel, ChannelError, ChannelId, ChannelSpec, MailSecurity, Quiet, Target, Tested};
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
 pub use doctor::{Finding, Level, examine};
 pub use drafts::{
@@ -74,6 +79,8 @@ pub use policy::values::{DriftRule, OrganisationPolicy, PolicyValues, Profile};
 pub use queue::{MessageView, NewOrder, QueueError, Standing};
 pub use server::{Running, ServeError};
 pub use settings::{LogFormat, Origin, Setting, Settings};
+pub use store::alert_events::{AlertEvent, Happening};
+pub use store::channels::{Channel, ChannelState};
 pub use store::preview::PreviewRow;
 pub use store::restored::Resumed;
 pub use tables::TableError;

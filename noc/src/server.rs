@@ -2,6 +2,7 @@
 
 use crate::api::{self, App, Places};
 use crate::audit::{self, Pruned};
+use crate::channels;
 use crate::clock;
 use crate::drafts;
 use crate::error::{AsProblem, StoreError, problem};
@@ -200,6 +201,7 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
         }
     });
     tasks.spawn(daemon.run(inbox, stop.clone()));
+    tasks.spawn(channels::run(noc.clone(), stop.clone()));
     tasks.spawn(keep_house(app, tls));
     tracing::info!(%local_addr, "serving");
     Ok(Running { local_addr, handle, stop, tasks, _lock: lock })

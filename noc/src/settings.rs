@@ -4,6 +4,7 @@
 
 use crate::audit::LEAST_DAYS;
 use crate::config::{Config, OpenError, split_address};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -84,6 +85,11 @@ impl Settings {
             text.parse().map_err(|_| KEEP_DAYS).and_then(keep_days)
         })?;
         config.audit_keep_days = keep.or(config.audit_keep_days);
+        let networks = variables.text("channel_networks", "MUSTER_NOC_CHANNEL_NETWORKS", |text| {
+            let networks: Result<Vec<IpNet>, _> = text.split(',').map(|network| network.trim().parse()).collect();
+            networks.map_err(|_| "not networks, as 10.1.0.0/16, several separated by commas")
+        })?;
+        config.channel_networks = networks.unwrap_or(config.channel_networks);
         config.log_format = variables.text("log_format", "MUSTER_NOC_LOG_FORMAT", log_format)?.or(config.log_format);
         let log = match variables.text("log", "MUSTER_NOC_LOG", filter)? {
             // The variable that programs of this language have in common.
@@ -107,7 +113,8 @@ impl Settings {
 
     /// Every value, and where it is from.
     pub fn explain(&self) -> Vec<Setting> {
-        let Config { addresses, listen, database_limit_mib, metrics, audit_keep_days, log, log_format } = &self.config;
+        let Config { addresses, listen, database_limit_mib, metrics, audit_keep_days, channel_networks, log, log_format } =
+            &self.config;
         let is_said = |said: bool| if said { Origin::File } else { Origin::Default };
         let setting = |name, value: String, otherwise| {
             let variable = self.from_environment.iter().find(|(of, _)| *of == name);
@@ -116,6 +123,7 @@ impl Settings {
         };
         let limit = database_limit_mib.map(|mib| mib.to_string()).unwrap_or_default();
         let format = crate::store::word(&self.log_format());
+        let networks: Vec<_> = channel_networks.iter().map(ToString::to_string).collect();
         vec![
             setting("addresses", addresses.join(","), Origin::File),
             setting("listen", listen.to_string(), Origin::File),
@@ -126,6 +134,7 @@ impl Settings {
                 audit_keep_days.map(|days| days.to_string()).unwrap_or_default(),
                 is_said(audit_keep_days.is_some()),
             ),
+            setting("channel_networks", networks.join(","), is_said(!networks.is_empty())),
             setting("log", self.log().to_owned(), is_said(log.is_some())),
             setting("log_format", format, is_said(log_format.is_some())),
         ]
@@ -231,6 +240,7 @@ mod tests {
                 ("database_limit_mib", "".into(), Origin::Default),
                 ("metrics", "".into(), Origin::Default),
                 ("audit_keep_days", "".into(), Origin::Default),
+                ("channel_networks", "".into(), Origin::Default),
                 ("log", "warn".into(), Origin::File),
                 ("log_format", "text".into(), Origin::Default),
             ]
@@ -241,10 +251,20 @@ mod tests {
             ("MUSTER_NOC_DATABASE_LIMIT_MIB", "512"),
             ("MUSTER_NOC_METRICS", "[::1]:9878"),
             ("MUSTER_NOC_AUDIT_KEEP_DAYS", "400"),
+            ("MUSTER_NOC_CHANNEL_NETWORKS", "10.1.0.0/16, fd00::/8"),
             ("MUSTER_NOC_LOG", "debug"),
             ("MUSTER_NOC_LOG_FORMAT", "json"),
         ];
-        let values = ["a:1,[2001:db8::1]:2", "127.0.0.1:7000", "512", "[::1]:9878", "400", "debug", "json"];
+        let values = [
+            "a:1,[2001:db8::1]:2",
+            "127.0.0.1:7000",
+            "512",
+            "[::1]:9878",
+            "400",
+            "10.1.0.0/16,fd00::/8",
+            "debug",
+            "json",
+        ];
         let expected = variables.iter().zip(values).map(|((variable, _), value)| (value, *variable));
         let settings = settings(&variables).expect("reads");
         let found = settings.explain();
@@ -267,6 +287,7 @@ mod tests {
             ("MUSTER_NOC_METRICS", "9878"),
             ("MUSTER_NOC_AUDIT_KEEP_DAYS", "29"),
             ("MUSTER_NOC_AUDIT_KEEP_DAYS", "for ever"),
+            ("MUSTER_NOC_CHANNEL_NETWORKS", "10.1.0.0"),
             ("MUSTER_NOC_LOG", "a=b=c"),
             ("RUST_LOG", "a=b=c"),
             ("MUSTER_NOC_LOG_FORMAT", "xml"),

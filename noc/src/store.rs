@@ -3,13 +3,16 @@
 //! Writes that wait together are committed together (group commit): each runs in its own savepoint, so one that fails
 //! leaves the others alone, and all are answered after the one commit. Reads run beside it on connections of their own.
 
+pub(crate) mod alert_events;
 pub(crate) mod alerts;
 pub(crate) mod appliances;
 pub(crate) mod audit;
 pub(crate) mod beats;
 pub(crate) mod changes;
+pub(crate) mod channels;
 pub(crate) mod consoles;
 pub(crate) mod copy;
+pub(crate) mod deliveries;
 pub(crate) mod drafts;
 mod drift;
 pub(crate) mod fleet;

@@ -14,6 +14,7 @@
 //! | `POST /v1/console/grants` | [`GrantRequest`] | [`Grants`] |
 //! | `POST /v1/console/results` | [`ResultReport`] | 204 |
 //! | `GET /v1/console/alerts?open=true` | - | `[Alert]`, newest first |
+//! | `POST /v1/console/alerts/{alert}/acknowledgement` | [`Acknowledge`] | [`Alert`]; what somebody said before stays |
 //! | `GET /v1/console/changes?after=N` | - | [`Changes`], at once or after up to 25 s (long poll) |
 //! | `GET /v1/console/queue?after=N` | - | [`crate::queue::Messages`], at once or after up to 25 s (long poll) |
 //! | `POST /v1/console/queue/reports` | [`crate::queue::MessageReports`] | 204 |
@@ -425,7 +426,41 @@ pub struct Alert {
     /// The health rule that is broken, of a [`AlertKind::Failing`]; else empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rule: String,
+    /// What people made of it, and what came of nobody's doing anything. NOCs of earlier versions say nothing of it.
+    #[serde(flatten, default)]
+    pub handling: Handling,
 }
+
+/// What became of an alert.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Handling {
+    /// When somebody said that they saw it.
+    pub acknowledged: Option<u64>,
+    /// Who that was, as people call them; or empty.
+    pub acknowledged_by: String,
+    /// What they said of it.
+    pub note: String,
+    /// Until when nobody is told of it, if it is silenced.
+    pub silenced_until: Option<u64>,
+    /// By whom; or empty.
+    pub silenced_by: String,
+    /// Why.
+    pub silence_note: String,
+    /// When it was escalated, because nobody acknowledged it.
+    pub escalated: Option<u64>,
+}
+
+/// What a console says of an alert.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledge {
+    /// What there is to say: at most [`MAX_NOTE`] characters, none of which misleads.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// Longest note on an alert, in characters.
+pub const MAX_NOTE: usize = 500;
 
 /// What an alert is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -69,6 +69,11 @@ pub(crate) async fn configure(app: App<'_>, site: u32, rows: Vec<EditedRow>) -> 
 }
 
 #[tauri::command]
+pub(crate) async fn acknowledge(app: App<'_>, alert: u32, note: String) -> Answer<()> {
+    told(app.engine().await?.acknowledge(alert, &note).await)
+}
+
+#[tauri::command]
 pub(crate) async fn cancel_job(app: App<'_>, id: u32) -> Answer<()> {
     told(app.engine().await?.cancel_job(id).await)
 }

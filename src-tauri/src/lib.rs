@@ -60,6 +60,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             commands::plan,
             commands::check,
             commands::configure,
+            commands::acknowledge,
             commands::cancel_job,
             commands::retry_job,
             commands::export_job,

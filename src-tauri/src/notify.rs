@@ -181,7 +181,20 @@ mod tests {
         let named = |name: &&str| AlertAppliance { uid: format!("UID-{name}"), name: (*name).to_owned(), health };
         let appliances = names.iter().map(named).collect();
         let kind = if names.len() > 1 { RowAlertKind::Site } else { RowAlertKind::Silent };
-        AlertView { id, kind, site: 7, rule: String::new(), appliances, opened: 100, closed: closed.then_some(200) }
+        AlertView {
+            id,
+            kind,
+            site: 7,
+            rule: String::new(),
+            appliances,
+            opened: 100,
+            closed: closed.then_some(200),
+            acknowledged: None,
+            acknowledged_by: String::new(),
+            note: String::new(),
+            silenced_until: None,
+            escalated: None,
+        }
     }
 
     fn tell(digest: &mut Digest) -> Vec<Notification> {

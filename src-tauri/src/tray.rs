@@ -112,11 +112,24 @@ mod tests {
     use muster_console::view::{AlertAppliance, RowAlertKind, RowHealth};
 
     fn alert(id: u32, uids: &[&str], closed: Option<u32>) -> AlertView {
-        let appliances = uids
-            .iter()
-            .map(|uid| AlertAppliance { uid: (*uid).to_owned(), name: (*uid).to_owned(), health: RowHealth::Silent })
-            .collect();
-        AlertView { id, kind: RowAlertKind::Silent, site: 1, rule: String::new(), appliances, opened: 100, closed }
+        let named = |uid: &&str| {
+            let uid = (*uid).to_owned();
+            AlertAppliance { name: uid.clone(), uid, health: RowHealth::Silent }
+        };
+        AlertView {
+            id,
+            kind: RowAlertKind::Silent,
+            site: 1,
+            rule: String::new(),
+            appliances: uids.iter().map(named).collect(),
+            opened: 100,
+            closed,
+            acknowledged: None,
+            acknowledged_by: String::new(),
+            note: String::new(),
+            silenced_until: None,
+            escalated: None,
+        }
     }
 
     #[test]

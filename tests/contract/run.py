@@ -118,6 +118,11 @@ def contract(base, folder):
     draft = lambda n: call("POST", "/v1/drafts", dict(site=1, title="n", changes=change(n)), secret)
     reserve = lambda n: call("POST", "/v1/sites/1/reservations", dict(serial=f"X{n}", host_name=f"x-{n}"), secret)
 
+    def channel(n):
+        # Where no channel may go: nothing leaves this machine.
+        given = {"name": f"n{n}", "target": {"kind": "webhook", "url": "https://127.0.0.1:1/"}}
+        return call("POST", "/v1/channels", dict(organisation=1, channel=given), secret)["channel"]["id"]
+
     def message(secret, console):
         sent = call("POST", f"/v1/consoles/{console}/messages", dict(order=dict(kind="refresh")), secret)
         return [console, sent["number"]]
@@ -130,6 +135,7 @@ def contract(base, folder):
         "reservation": [reserve(n)["id"] for n in range(4)],
         "draft": [draft(n)["id"] for n in range(16)],
         "alert": [1],
+        "channel": [channel(n) for n in range(8)],
         "message": [message(secret, console) for console in (4, 5, 6) for _ in range(4)],
         "uid": [row["uid"] for row in call("GET", "/v1/appliances", secret=secret)["items"]],
         "invite": [call("POST", "/v1/invites", dict(sites=[1], hours=1), secret)["invite"]["id"] for _ in range(3)],

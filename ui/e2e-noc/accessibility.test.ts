@@ -24,6 +24,32 @@ const SCREENS: [name: string, login: string, path: string, ...visits: Visit[]][]
   ['appliance, unknown', 'anna@acme', '/appliances/NOBODY', see('empty')],
   ['alerts', 'anna@acme', '/alerts', see('alert-901')],
   ['alerts, acknowledging', 'anna@acme', '/alerts', click('acknowledge-901'), see('note')],
+  ['alerts, silencing', 'anna@acme', '/alerts', click('silence-901'), see('silence-note')],
+  ['alerts, history', 'anna@acme', '/alerts', click('history-902'), see('events-902')],
+  ['channels', 'anna@acme', '/channels', see('channels')],
+  [
+    'channels, adding',
+    'anna@acme',
+    '/channels',
+    click('channel-add'),
+    click('channel-quiet'),
+    see('quiet-zone'),
+  ],
+  [
+    'channels, changing',
+    'anna@acme',
+    '/channels',
+    (page) => page.getByText('Change…').first().click(),
+    see('channel-form'),
+  ],
+  [
+    'channels, tested in vain',
+    'anna@acme',
+    '/channels',
+    (page) => page.getByText('Send a test').first().click(),
+    (page) => page.locator('output').first().waitFor(),
+  ],
+  ['channels, none', 'nora@empty', '/channels', see('empty')],
   ['alerts, none', 'nora@empty', '/alerts', see('empty')],
   ['appliances, none', 'nora@empty', '/', see('empty')],
   ['sites', 'root', '/sites', see('sites')],
@@ -176,6 +202,31 @@ before(async () => {
     '--why',
     'The rack is moved to the other room. '.repeat(6),
   )
+  const long = 'A ticket system with a name that is as long as names may be, or so'.slice(0, 64)
+  const from = ['--from', 'muster@example.net', '--to', 'operators.of.the.whole.company@example.net']
+  world.noc(
+    'channel',
+    'add',
+    'webhook',
+    '--organisation',
+    'acme',
+    '--name',
+    long,
+    '--url',
+    'https://127.0.0.1:1/',
+  )
+  world.noc(
+    'channel',
+    'add',
+    'email',
+    '--organisation',
+    'acme',
+    '--name',
+    'Mail',
+    '--server',
+    '127.0.0.1',
+    ...from,
+  )
   world.operator('nora', 'administrator', 'empty')
   world.database((db) => {
     const uids = db.prepare('SELECT id FROM appliances WHERE organisation = 2 LIMIT 9').all()
@@ -193,6 +244,11 @@ before(async () => {
       'The line is down, the provider works on it. '.repeat(6),
     )
     insert.run(903, 2, 'never_reported', 1790009000, null, '', '')
+    db.exec(
+      `UPDATE alerts SET escalated = 1790000500, silenced_until = 9000000000, silenced_by = 'anna@acme', silence_note = 'Later. ' WHERE id = 902;
+       INSERT INTO alert_events (alert, time, what, actor, who, note) VALUES (902, 1790000000, 'opened', 'noc', '', ''),
+         (902, 1790000100, 'acknowledged', 'operator:1:anna@acme', 'anna@acme', 'The provider works on it. The provider works on it.')`,
+    )
     const link = db.prepare('INSERT INTO alert_appliances (alert, appliance) VALUES (?, ?)')
     for (const [n, row] of uids.entries()) link.run(n === 0 ? 901 : 902, row.id as number)
   })

@@ -281,6 +281,61 @@ test('an alert is acknowledged with a note, and others see it at once', async ()
   await vera.context.close()
 })
 
+test('an alert is silenced and its history told; a channel is added, tested and taken away', async () => {
+  world.database((db) => {
+    const site = db.prepare("SELECT id FROM sites WHERE name = 'Bern'").get()?.id as number
+    db.prepare(
+      "INSERT INTO alerts (id, site, kind, opened, revision) VALUES (910, ?, 'silent', 1, (SELECT revision FROM noc))",
+    ).run(site)
+  })
+  const heard: { id: string; body: string }[] = []
+  const receiver = createServer((request, answer) => {
+    let body = ''
+    request.on('data', (part) => {
+      body += part
+    })
+    request.on('end', () => {
+      heard.push({ id: String(request.headers['webhook-id']), body })
+      answer.end('taken, says the test')
+    })
+  })
+  await new Promise<void>((done) => receiver.listen(0, '127.0.0.1', done))
+  const { port } = receiver.address() as AddressInfo
+  await as('root', '/channels', async ({ page }) => {
+    await page.getByTestId('channel-add').click()
+    await page.getByLabel('Organisation').selectOption({ label: 'Acme AG' })
+    await page.getByTestId('channel-name').fill('Hook')
+    await page.getByTestId('channel-kind').selectOption('webhook')
+    await page.getByTestId('channel-url').fill(`http://127.0.0.1:${port}/`)
+    await page.getByTestId('channel-save').click()
+    assert.match(await page.getByTestId('once').inputValue(), /^whsec_/)
+    await page.getByTestId('once-done').click()
+    const row = page.locator('li', { hasText: 'Hook' })
+    await row.getByText('Send a test').click()
+    await row.locator('output').filter({ hasText: 'taken, says the test' }).waitFor()
+    assert.equal(heard.length, 1)
+  })
+  await as('anna@acme', '/alerts', async ({ page }) => {
+    await page.getByTestId('silence-910').click()
+    await page.getByTestId('silence-note').fill('the rack is moved')
+    await page.getByTestId('silence-save').click()
+    await page.getByTestId('silenced-910').filter({ hasText: 'the rack is moved' }).waitFor()
+    await page.getByTestId('history-910').click()
+    await page.getByTestId('events-910').getByText('Silenced').waitFor()
+    await page.getByTestId('filter-waiting').check()
+    await page.getByTestId('alert-910').waitFor({ state: 'detached' })
+    // What she did is told by the channel, too.
+    while (heard.length < 2) await new Promise((done) => setTimeout(done, 50))
+    assert.match(heard[1]?.body ?? '', /"event":"silenced".*the rack is moved/)
+    await page.goto('/channels')
+    await page.locator('li', { hasText: 'Hook' }).filter({ hasText: 'Works' }).waitFor()
+    await page.locator('li', { hasText: 'Hook' }).getByText('Remove…').click()
+    await page.getByText('Remove it').click()
+    await page.getByTestId('empty').waitFor()
+  })
+  receiver.close()
+})
+
 test('nobody sees anything of another organisation, whatever address they go to', async () => {
   await as('anna@acme', '/', async ({ page }) => {
     await page.getByTestId('fleet').getByText('mail-0', { exact: true }).waitFor()

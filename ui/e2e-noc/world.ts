@@ -17,6 +17,8 @@ import { HOSTILE } from '../src/backend/hostile.ts'
 export const PASSWORD = 'correct horse battery'
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const PROGRAMS = resolve(import.meta.dirname, '../..', process.env.CARGO_TARGET_DIR ?? 'target', 'debug')
+// Receivers of alerts are on this machine.
+process.env.MUSTER_NOC_CHANNEL_NETWORKS = '127.0.0.1/32'
 /** Appliances that really run, and rows that only stand in the database of the other organisation. */
 export const REAL = 4
 export const ROWS = Number(process.env.ROWS ?? 10_000)

@@ -48,7 +48,27 @@ opened: number,
 /**
  * When it closed, if it did.
  */
-closed: number | null, };
+closed: number | null,
+/**
+ * When somebody said that they saw it.
+ */
+acknowledged: number | null,
+/**
+ * Who; or empty.
+ */
+acknowledged_by: string,
+/**
+ * What they said of it.
+ */
+note: string,
+/**
+ * Until when the NOC tells nobody of it.
+ */
+silenced_until: number | null,
+/**
+ * When it was escalated, because nobody acknowledged it.
+ */
+escalated: number | null, };
 
 /**
  * One row of the discovery grid: what was heard on the LAN and what the NOC knows, merged by UID.

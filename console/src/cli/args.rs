@@ -45,6 +45,8 @@ pub(super) enum Command {
         /// Closed ones as well
         #[arg(long)]
         all: bool,
+        #[command(subcommand)]
+        command: Option<AlertsCommand>,
     },
     /// Explain a datagram of the protocol: every field, what is sealed to whom, or what is wrong at which byte
     Decode(DecodeArgs),
@@ -101,6 +103,18 @@ pub(super) struct DecodeArgs {
     /// An Ed25519 public key to check signatures with that do not carry their own, in hexadecimal or base64; may be repeated
     #[arg(long, value_name = "PUBLIC KEY")]
     pub(super) key: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AlertsCommand {
+    /// Say that an alert was seen: nobody is waited for any more
+    Ack {
+        /// Its number
+        alert: u32,
+        /// What there is to say
+        #[arg(long, default_value = "")]
+        note: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

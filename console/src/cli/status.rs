@@ -34,7 +34,22 @@ pub(super) async fn alerts(context: &Context, all: bool, streams: &mut Streams<'
         return Ok(Exit::Success);
     }
     let cells: Vec<_> = alerts.iter().map(alert_cells).collect();
-    table::write(streams.out, ["ALERT", "WHAT", "SITE", "APPLIANCES", "OPENED", "CLOSED"], &cells)?;
+    table::write(streams.out, ["ALERT", "WHAT", "SITE", "APPLIANCES", "OPENED", "CLOSED", "HANDLED"], &cells)?;
+    Ok(Exit::Success)
+}
+
+pub(super) async fn acknowledge(
+    context: &Context,
+    alert: u32,
+    note: &str,
+    streams: &mut Streams<'_>,
+) -> Result<Exit, CommandError> {
+    let engine = context.asking().await?;
+    wait::connected(&engine).await?;
+    let done = engine.acknowledge(alert, note).await;
+    engine.shutdown().await;
+    done?;
+    writeln!(streams.err, "Alert {alert} is acknowledged.")?;
     Ok(Exit::Success)
 }
 
@@ -75,7 +90,7 @@ fn health(row: &ApplianceRow) -> String {
     text
 }
 
-fn alert_cells(alert: &AlertView) -> [String; 6] {
+fn alert_cells(alert: &AlertView) -> [String; 7] {
     let what = match alert.kind {
         RowAlertKind::Silent => "silent".to_owned(),
         RowAlertKind::NeverReported => "never reported".to_owned(),
@@ -91,7 +106,24 @@ fn alert_cells(alert: &AlertView) -> [String; 6] {
         names.join(", "),
         time(alert.opened),
         alert.closed.map(time).unwrap_or_default(),
+        handled(alert),
     ]
+}
+
+/// What people made of it, and what came of nobody's doing anything.
+fn handled(alert: &AlertView) -> String {
+    let mut parts = Vec::new();
+    if alert.escalated.is_some() {
+        parts.push("escalated".to_owned());
+    }
+    if alert.acknowledged.is_some() {
+        let note = if alert.note.is_empty() { String::new() } else { format!(": {}", alert.note) };
+        parts.push(format!("seen by {}{note}", alert.acknowledged_by));
+    }
+    if let Some(until) = alert.silenced_until {
+        parts.push(format!("silenced until {}", time(until)));
+    }
+    parts.join(", ")
 }
 
 fn health_word(health: RowHealth) -> &'static str {

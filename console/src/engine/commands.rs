@@ -55,6 +55,14 @@ impl Engine {
         answered.await.map_err(|_| EngineError::Ended)
     }
 
+    /// Says at the NOC that an alert was seen, and what there is to say of it.
+    pub async fn acknowledge(&self, alert: u32, note: &str) -> Result<(), EngineError> {
+        let client = self.client()?;
+        let alert = client.acknowledge(u64::from(alert), note).await?;
+        self.inner.shared.change(|state| state.alert(alert));
+        Ok(())
+    }
+
     /// Ends the roll call; who was heard stays.
     pub async fn stop_discovery(&self) -> Result<(), EngineError> {
         self.send(Command::StopDiscovery).await

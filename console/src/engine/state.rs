@@ -260,6 +260,11 @@ impl State {
             appliances: alert.appliances.iter().map(named).collect(),
             opened: seconds(alert.opened),
             closed: alert.closed.map(seconds),
+            acknowledged: alert.handling.acknowledged.map(seconds),
+            acknowledged_by: alert.handling.acknowledged_by.clone(),
+            note: alert.handling.note.clone(),
+            silenced_until: alert.handling.silenced_until.map(seconds),
+            escalated: alert.handling.escalated.map(seconds),
         }
     }
 

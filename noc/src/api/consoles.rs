@@ -1,18 +1,20 @@
 //! For consoles: sites, appliances, plans, grants, results, alerts and changes.
 
-use super::request::{AsConsole, Asked, Json as Body, LARGE};
-use super::{ApiError, App};
+use super::request::{AsConsole, Asked, Json as Body, LARGE, SMALL};
+use super::{ApiError, App, Fault, checked_note};
+use crate::audit::By;
 use crate::clock;
+use crate::store::alert_events::{self, Someone};
 use crate::store::consoles::authorise;
 use crate::store::grants::{Decision, Issuer};
-use crate::store::{self, alerts, appliances, beats, grants, plans, results, sites};
+use crate::store::{self, alerts, appliances, beats, consoles, grants, plans, results, sites};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use data_encoding::BASE64;
 use muster_protocol::api::{
-    Alert, ApplianceRecord, BeatRecord, Changes, GrantItem, GrantRequest, Granted, Grants, Plan, PlanRequest,
-    ResultReport, SignedGrant, SignedResult, Site,
+    Acknowledge, Alert, ApplianceRecord, BeatRecord, Changes, GrantItem, GrantRequest, Granted, Grants, Plan,
+    PlanRequest, ResultReport, SignedGrant, SignedResult, Site,
 };
 use muster_protocol::crypto::claim::ClaimSecret;
 use muster_protocol::crypto::keys::PublicKey;
@@ -193,6 +195,30 @@ pub(super) async fn alerts(
         Ok::<_, ApiError>(alerts::of_console(db, clock::now(), console, asked.open, MAX_ALERTS)?)
     });
     read.await.map(Json)
+}
+
+/// `POST /v1/console/alerts/{alert}/acknowledgement`
+pub(super) async fn acknowledge(
+    State(app): State<App>,
+    AsConsole(console): AsConsole,
+    Path(id): Path<String>,
+    Body(said, _): Body<Acknowledge, SMALL>,
+) -> Result<Json<Alert>, ApiError> {
+    let id: u32 = id.parse().map_err(|_| Fault::NotFound)?;
+    let note = checked_note(said.note)?;
+    let acknowledged = app.noc.store.write(move |db| {
+        authorise(db, console)?;
+        let find = || Ok::<_, ApiError>(alerts::of_console_by_id(db, console, u64::from(id))?.ok_or(Fault::NotFound)?);
+        let alert = find()?;
+        // Somebody may have been faster: what they said stays.
+        if alert.handling.acknowledged.is_none() {
+            let who = format!("console {}", consoles::name(db, console)?);
+            let someone = Someone { by: By::console(console), who };
+            alert_events::acknowledge(db, clock::now(), alert.id, &someone, &note)?;
+        }
+        find()
+    });
+    acknowledged.await.map(Json)
 }
 
 #[derive(Deserialize)]

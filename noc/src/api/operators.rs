@@ -7,6 +7,7 @@
 mod alerts;
 mod appliances;
 mod audit;
+mod channels;
 mod consoles;
 mod drafts;
 mod events;
@@ -25,6 +26,8 @@ mod sign_in;
 mod sites;
 mod tokens;
 mod versions;
+
+pub(crate) use alerts::{checked_note, checked_silence};
 
 use super::answer::{Answer, IfMatch, text};
 use super::caller::Caller;
@@ -62,6 +65,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(alerts::routes());
     routes.extend(monitoring::routes());
     routes.extend(maintenance::routes());
+    routes.extend(channels::routes());
     routes.extend(audit::routes());
     routes.extend(events::routes());
     routes

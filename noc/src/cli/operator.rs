@@ -259,7 +259,7 @@ fn role_text(at: &RoleAt) -> String {
 }
 
 /// A password, never from the argument list, which everybody on the machine can read.
-fn password() -> Result<Zeroizing<String>> {
+pub(super) fn password() -> Result<Zeroizing<String>> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
         let mut text = Zeroizing::new(String::new());

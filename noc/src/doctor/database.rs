@@ -3,10 +3,11 @@
 use super::Finding;
 use crate::config::Config;
 use crate::error::StoreError;
-use crate::store::{copy, schema};
-use crate::{audit, clock};
+use crate::store::{channels, copy, schema};
+use crate::{audit, backup, clock};
 use muster_protocol::crypto::keys::PublicKey;
-use rusqlite::{Connection, OpenFlags};
+use muster_protocol::text::printable;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::path::Path;
 use std::time::Duration;
 
@@ -91,7 +92,33 @@ fn look(
     }
     findings.push(clock_of(&db)?);
     findings.push(last_backup(&db)?);
+    findings.push(channels_of(&db)?);
     Ok(())
+}
+
+/// Whoever is told of alerts elsewhere relies on being told.
+fn channels_of(db: &Connection) -> Result<Finding, StoreError> {
+    let all: Vec<_> = channels::all(db, None)?.into_iter().filter(|channel| channel.channel.enabled).collect();
+    let bad = all.iter().filter(|channel| channel.state.failing_since.is_some() || channel.state.given_up > 0);
+    let words: Vec<String> = bad
+        .map(|channel| {
+            let (name, state) = (printable(&channel.channel.name), &channel.state);
+            let given_up = if state.given_up > 0 {
+                format!("{} messages given up in seven days", state.given_up)
+            } else {
+                String::new()
+            };
+            let failing = if state.failing_since.is_some() { "failing".to_owned() } else { String::new() };
+            let both: Vec<_> = [failing, given_up].into_iter().filter(|words| !words.is_empty()).collect();
+            format!("channel {} ({name}): {}", channel.id, both.join(", "))
+        })
+        .collect();
+    if words.is_empty() {
+        return Ok(Finding::ok("channels", format!("{} channels, none of them failing", all.len())));
+    }
+    let remedy =
+        "Look at what each receiver says with `muster-noc channel list`, and try it with `muster-noc channel test`.";
+    Ok(Finding::warning("channels", words.join("; "), remedy))
 }
 
 fn audit_log(path: &Path, db: &Connection, root: &PublicKey) -> Result<Finding, StoreError> {

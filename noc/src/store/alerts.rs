@@ -1,20 +1,29 @@
 //! Alerts, and what the status daemon needs to go on after a restart.
 
+use super::alert_events::{self, Happening, Said, Someone, happened};
 use super::appliances::set_health;
-use super::{audit, from_word, organisations, word};
-use crate::audit::{By, Event};
+use super::{from_word, word};
 use crate::error::StoreError;
-use crate::operators::access::Place;
-use muster_protocol::api::{Alert, AlertKind};
+use muster_protocol::api::{Alert, AlertKind, Handling};
 use muster_protocol::beat_watch::{AlertId, Input, Output};
 use muster_protocol::id::{ConsoleId, SiteId, Uid};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
+use std::collections::BTreeMap;
 
 /// Closed alerts older than this are no longer listed.
 const LISTED_S: u64 = 90 * 86_400;
 
+/// Columns that [`read`] takes, of a table that is called `a`.
+pub(super) const COLUMNS: &str = "a.id, a.site, a.kind, a.opened, a.closed, a.acknowledged, a.acknowledged_by, a.note,
+    a.silenced_until, a.silenced_by, a.silence_note, a.escalated, a.rule";
+
+/// Appliances that a record names of those that are attached at once.
+const NAMED: usize = 20;
+
 /// Keeps what the status daemon decided.
 pub(crate) fn apply(db: &Connection, now: u64, outputs: &[Output]) -> Result<(), StoreError> {
+    // Hundreds may be attached to a site's alert in one go: that is one event.
+    let mut attached: BTreeMap<u64, Vec<Uid>> = BTreeMap::new();
     for output in outputs {
         match output {
             Output::Health { uid, health } => set_health(db, uid, *health)?,
@@ -25,47 +34,57 @@ pub(crate) fn apply(db: &Connection, now: u64, outputs: &[Output]) -> Result<(),
                         "INSERT OR IGNORE INTO alerts (id, site, kind, opened, revision, rule) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                     )?
                     .execute(params![id.0, alert.site.0, word(&alert.kind), now, revision, alert.rule])?;
+                for uid in &alert.uids {
+                    attach(db, *id, uid)?;
+                }
                 if opened > 0 {
                     let mut detail = serde_json::json!({ "kind": alert.kind, "appliances": alert.uids });
                     if !alert.rule.is_empty() {
                         detail["rule"] = alert.rule.clone().into();
                     }
-                    record(db, now, *id, alert.site, "alert.open", detail)?;
-                }
-                for uid in &alert.uids {
-                    attach(db, *id, uid)?;
+                    let said = Said { appliances: alert.uids.len(), detail, ..Said::default() };
+                    alert_events::expect(db, now, id.0)?;
+                    happened(db, now, id.0, Happening::Opened, &Someone::noc(), said)?;
                 }
             }
             Output::Attach { alert, uid } => {
-                attach(db, *alert, uid)?;
-                touch(db, *alert)?;
+                if attach(db, *alert, uid)? {
+                    attached.entry(alert.0).or_default().push(*uid);
+                }
+                touch(db, alert.0)?;
             }
             Output::Close(id) => {
-                let sql = "UPDATE alerts SET closed = ?2 WHERE id = ?1 AND closed IS NULL RETURNING site";
-                let site: Option<u32> =
-                    db.prepare_cached(sql)?.query_row(params![id.0, now], |row| row.get(0)).optional()?;
-                if let Some(site) = site {
-                    record(db, now, *id, SiteId(site), "alert.close", serde_json::Value::Null)?;
+                tell_attached(db, now, &mut attached, Some(id.0))?;
+                let sql = "UPDATE alerts SET closed = ?2, due = NULL, silenced_until = NULL, silenced_by = '',
+                           silence_note = '' WHERE id = ?1 AND closed IS NULL";
+                if db.prepare_cached(sql)?.execute(params![id.0, now])? > 0 {
+                    happened(db, now, id.0, Happening::Resolved, &Someone::noc(), Said::default())?;
                 }
-                touch(db, *id)?;
+                touch(db, id.0)?;
             }
         }
     }
-    Ok(())
+    tell_attached(db, now, &mut attached, None)
 }
 
-/// What the daemon does is in the audit log like what people do about it.
-fn record(
+/// Writes down what was attached: to one alert, or to all.
+fn tell_attached(
     db: &Connection,
     now: u64,
-    alert: AlertId,
-    site: SiteId,
-    action: &'static str,
-    detail: serde_json::Value,
+    attached: &mut BTreeMap<u64, Vec<Uid>>,
+    only: Option<u64>,
 ) -> Result<(), StoreError> {
-    let place = Place { organisation: organisations::of_site(db, site)?, site: Some(site) };
-    let event = Event::new(place, action, format!("alert:{}", alert.0));
-    audit::record(db, now, &By::noc(), event.with(detail))
+    let told: Vec<_> = match only {
+        Some(alert) => attached.remove(&alert).map(|uids| (alert, uids)).into_iter().collect(),
+        None => std::mem::take(attached).into_iter().collect(),
+    };
+    for (alert, uids) in told {
+        let detail =
+            serde_json::json!({ "appliances": uids.iter().take(NAMED).collect::<Vec<_>>(), "count": uids.len() });
+        let said = Said { appliances: uids.len(), detail, ..Said::default() };
+        happened(db, now, alert, Happening::Attached, &Someone::noc(), said)?;
+    }
+    Ok(())
 }
 
 /// The stored state as the status daemon takes it in, and the number of the last alert.
@@ -106,11 +125,11 @@ pub(crate) fn of_console(
     open_only: bool,
     limit: usize,
 ) -> Result<Vec<Alert>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT id, site, kind, opened, closed, rule FROM alerts
-         WHERE site IN (SELECT site FROM console_sites WHERE console = ?1)
-         AND (closed IS NULL OR (NOT ?2 AND closed >= ?3)) ORDER BY opened DESC, id DESC LIMIT ?4",
-    )?;
+    let sql = format!(
+        "SELECT {COLUMNS} FROM alerts a WHERE site IN (SELECT site FROM console_sites WHERE console = ?1)
+         AND (closed IS NULL OR (NOT ?2 AND closed >= ?3)) ORDER BY opened DESC, id DESC LIMIT ?4"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(params![console.0, open_only, now.saturating_sub(LISTED_S), limit as i64])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -126,27 +145,45 @@ pub(crate) fn changed(
     after: u64,
     limit: usize,
 ) -> Result<Vec<(u64, Alert)>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT id, site, kind, opened, closed, rule, revision FROM alerts WHERE revision > ?2
-         AND site IN (SELECT site FROM console_sites WHERE console = ?1) ORDER BY revision LIMIT ?3",
-    )?;
+    let sql = format!(
+        "SELECT {COLUMNS}, revision FROM alerts a WHERE revision > ?2
+         AND site IN (SELECT site FROM console_sites WHERE console = ?1) ORDER BY revision LIMIT ?3"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(params![console.0, after, limit as i64])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push((row.get(6)?, read(db, row)?));
+        found.push((row.get(13)?, read(db, row)?));
     }
     Ok(found)
 }
 
-fn attach(db: &Connection, alert: AlertId, uid: &Uid) -> Result<(), StoreError> {
-    let sql = "INSERT OR IGNORE INTO alert_appliances (alert, appliance) SELECT ?1, id FROM appliances WHERE uid = ?2";
-    db.prepare_cached(sql)?.execute(params![alert.0, uid.0])?;
-    Ok(())
+/// Alerts of all sites, newest first, at most `limit`.
+pub(crate) fn all(db: &Connection, open_only: bool, limit: usize) -> Result<Vec<Alert>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM alerts a WHERE a.closed IS NULL OR NOT ?1 ORDER BY opened DESC, id DESC LIMIT ?2"
+    );
+    super::rows(db, &sql, params![open_only, limit as i64], |row| read(db, row))
 }
 
-fn touch(db: &Connection, alert: AlertId) -> Result<(), StoreError> {
+/// An alert of one of a console's sites.
+pub(crate) fn of_console_by_id(db: &Connection, console: ConsoleId, id: u64) -> Result<Option<Alert>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM alerts a WHERE id = ?2 AND site IN (SELECT site FROM console_sites WHERE console = ?1)"
+    );
+    Ok(super::rows(db, &sql, params![console.0, id], |row| read(db, row))?.into_iter().next())
+}
+
+/// False when it was there already.
+fn attach(db: &Connection, alert: AlertId, uid: &Uid) -> Result<bool, StoreError> {
+    let sql = "INSERT OR IGNORE INTO alert_appliances (alert, appliance) SELECT ?1, id FROM appliances WHERE uid = ?2";
+    Ok(db.prepare_cached(sql)?.execute(params![alert.0, uid.0])? > 0)
+}
+
+/// Consoles that follow changes hear of it.
+pub(super) fn touch(db: &Connection, alert: u64) -> Result<(), StoreError> {
     let revision = super::next_revision(db)?;
-    db.prepare_cached("UPDATE alerts SET revision = ?2 WHERE id = ?1")?.execute(params![alert.0, revision])?;
+    db.prepare_cached("UPDATE alerts SET revision = ?2 WHERE id = ?1")?.execute(params![alert, revision])?;
     Ok(())
 }
 
@@ -158,6 +195,7 @@ fn members(db: &Connection, alert: u64) -> Result<Vec<Uid>, StoreError> {
     Ok(uids.collect::<Result<_, _>>()?)
 }
 
+/// From [`COLUMNS`].
 pub(super) fn read(db: &Connection, row: &Row<'_>) -> Result<Alert, StoreError> {
     let id = row.get(0)?;
     Ok(Alert {
@@ -167,6 +205,15 @@ pub(super) fn read(db: &Connection, row: &Row<'_>) -> Result<Alert, StoreError> 
         appliances: members(db, id)?,
         opened: row.get(3)?,
         closed: row.get(4)?,
-        rule: row.get(5)?,
+        rule: row.get(12)?,
+        handling: Handling {
+            acknowledged: row.get(5)?,
+            acknowledged_by: row.get(6)?,
+            note: row.get(7)?,
+            silenced_until: row.get(8)?,
+            silenced_by: row.get(9)?,
+            silence_note: row.get(10)?,
+            escalated: row.get(11)?,
+        },
     })
 }

@@ -41,6 +41,11 @@ pub(crate) fn authorise(db: &Connection, id: ConsoleId) -> Result<Console, ApiEr
     }
 }
 
+/// What a console was called when it was enrolled.
+pub(crate) fn name(db: &Connection, id: ConsoleId) -> Result<String, StoreError> {
+    Ok(db.query_row("SELECT name FROM consoles WHERE id = ?1", [id.0], |row| row.get(0))?)
+}
+
 /// After a hand-over of everything there is nothing for consoles here.
 fn refuse_if_moved(db: &Connection) -> Result<(), ApiError> {
     handover::moved_to(db)?.map_or(Ok(()), |noc| Err(ApiError::Moved { noc }))

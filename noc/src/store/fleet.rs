@@ -1,11 +1,11 @@
 //! What operators see of sites, appliances, consoles and alerts: pages of what is theirs.
 
 use super::sorting::SortedWindow;
-use super::{alerts, appliances, rows, sites};
+use super::{alerts, appliances, rows, sites, word};
 use crate::api::{Page, Window};
 use crate::error::StoreError;
 use crate::operators::access::{OperatorId, OrganisationId, Place, visible};
-use muster_protocol::api::{Alert, ApplianceRecord, Site};
+use muster_protocol::api::{Alert, AlertKind, ApplianceRecord, Site};
 use muster_protocol::id::{ConsoleId, SiteId, Uid};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -47,14 +47,11 @@ pub(crate) struct OwnedConsole {
     pub(crate) sites: Vec<SiteId>,
 }
 
-/// An alert, and what was said of it.
+/// An alert, and whose it is.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnedAlert {
     pub(crate) organisation: OrganisationId,
     pub(crate) alert: Alert,
-    pub(crate) acknowledged: Option<u64>,
-    pub(crate) acknowledged_by: String,
-    pub(crate) note: String,
 }
 
 /// Sites, by number.
@@ -233,16 +230,18 @@ fn owned_console(db: &Connection, reader: OperatorId, row: &rusqlite::Row<'_>) -
     Ok(OwnedConsole { id, organisation, name: row.get(2)?, enrolled: row.get(3)?, revoked: row.get(4)?, sites })
 }
 
-/// Whether the alerts that are looked for are open, and where.
+/// Which alerts are looked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AlertFilter {
     pub(crate) organisation: Option<OrganisationId>,
     pub(crate) site: Option<SiteId>,
     pub(crate) open: Option<bool>,
+    pub(crate) kind: Option<AlertKind>,
+    /// Of this appliance.
+    pub(crate) uid: Option<Uid>,
+    /// Whether nobody has acknowledged or silenced them.
+    pub(crate) is_waiting: Option<bool>,
 }
-
-const ALERT: &str =
-    "a.id, a.site, a.kind, a.opened, a.closed, a.rule, a.acknowledged, a.acknowledged_by, a.note, s.organisation";
 
 /// Alerts, newest first.
 pub(crate) fn alerts(
@@ -253,28 +252,30 @@ pub(crate) fn alerts(
 ) -> Result<Page<OwnedAlert>, StoreError> {
     let seen = visible("s.organisation", "s.id");
     let sql = format!(
-        "SELECT {ALERT} FROM alerts a JOIN sites s ON s.id = a.site WHERE {seen} AND a.id < ?2
+        "SELECT {}, s.organisation FROM alerts a JOIN sites s ON s.id = a.site WHERE {seen} AND a.id < ?2
          AND (?3 IS NULL OR s.organisation = ?3) AND (?4 IS NULL OR a.site = ?4) AND (?5 IS NULL OR (a.closed IS NULL) = ?5)
-         ORDER BY a.id DESC LIMIT ?6"
+         AND (?7 IS NULL OR a.kind = ?7) AND (?8 IS NULL OR EXISTS (SELECT 1 FROM alert_appliances m
+             JOIN appliances p ON p.id = m.appliance WHERE m.alert = a.id AND p.uid = ?8))
+         AND (?9 IS NULL OR (a.closed IS NULL AND a.acknowledged IS NULL AND a.silenced_until IS NULL) = ?9)
+         ORDER BY a.id DESC LIMIT ?6",
+        alerts::COLUMNS
     );
     let after = window.after.unwrap_or(i64::MAX);
     let site = filter.site.map(|site| site.0);
-    let asked = params![reader, after, filter.organisation, site, filter.open, window.rows()];
+    let (kind, uid) = (filter.kind.map(|kind| word(&kind)), filter.uid.map(|uid| uid.0));
+    let asked =
+        params![reader, after, filter.organisation, site, filter.open, window.rows(), kind, uid, filter.is_waiting];
     let found = rows(db, &sql, asked, |row| owned_alert(db, row))?;
     Ok(Page::of(found, window.limit, |owned| i64::try_from(owned.alert.id).unwrap_or(i64::MAX)))
 }
 
 /// One alert.
 pub(crate) fn alert(db: &Connection, id: u32) -> Result<Option<OwnedAlert>, StoreError> {
-    let sql = format!("SELECT {ALERT} FROM alerts a JOIN sites s ON s.id = a.site WHERE a.id = ?1");
+    let sql = format!(
+        "SELECT {}, s.organisation FROM alerts a JOIN sites s ON s.id = a.site WHERE a.id = ?1",
+        alerts::COLUMNS
+    );
     Ok(rows(db, &sql, [id], |row| owned_alert(db, row))?.into_iter().next())
-}
-
-/// Notes who has seen an alert, and what they say of it. Consoles need not follow that.
-pub(crate) fn acknowledge(db: &Connection, now: u64, id: u64, who: &str, note: &str) -> Result<(), StoreError> {
-    let sql = "UPDATE alerts SET acknowledged = ?2, acknowledged_by = ?3, note = ?4 WHERE id = ?1";
-    db.execute(sql, params![id, now, who, note])?;
-    Ok(())
 }
 
 impl OwnedAlert {
@@ -284,13 +285,7 @@ impl OwnedAlert {
 }
 
 fn owned_alert(db: &Connection, row: &rusqlite::Row<'_>) -> Result<OwnedAlert, StoreError> {
-    Ok(OwnedAlert {
-        alert: alerts::read(db, row)?,
-        acknowledged: row.get(6)?,
-        acknowledged_by: row.get(7)?,
-        note: row.get(8)?,
-        organisation: row.get(9)?,
-    })
+    Ok(OwnedAlert { alert: alerts::read(db, row)?, organisation: row.get(13)? })
 }
 
 /// The place of an appliance, whoever looks; none when it is not known.

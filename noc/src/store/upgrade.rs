@@ -1,5 +1,6 @@
 //! A database of a former version, with data in everything, brought up to date.
 
+use super::alert_events::{self, AlertEvent};
 use super::sqlite::{connect_at, migrate_to};
 use super::{Store, appliances, audit, consoles, fleet, operators, organisations, schema, sites};
 use crate::api::Window;
@@ -34,6 +35,42 @@ const FORMER: &str = "
     INSERT INTO beats (appliance, time, report) VALUES (1, 5, '{}');
     INSERT INTO alerts (id, site, kind, opened, revision) VALUES (4, 3, 'silent', 6, 8);
     INSERT INTO alert_appliances VALUES (4, 1);";
+
+#[test]
+fn alerts_of_before_they_had_a_history_have_what_is_known_of_it() {
+    let dir = tempfile::TempDir::new().expect("folder");
+    let path = dir.path().join("noc.sqlite");
+    let root = SecretKey::from_seed(&[1; 32]).public();
+    let former = super::sqlite::connect_at(&path, 17);
+    former.execute("INSERT INTO noc (id, revision, root) VALUES (1, 40, ?1)", [root.0]).expect("the root");
+    let site = "INSERT INTO sites (id, organisation, name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s,
+        confirm, window_s) VALUES (3, 1, 'Bern', '192.0.2.10-192.0.2.99', '/24', '', 'example.net', '', '', 'm-{n}', 60, 'kick_start', 90);
+        INSERT INTO appliances (id, uid, mac, serial, model, claim, site, revision)
+        VALUES (2, x'0202020202020202020202020202020202020202', x'020202020202', 'B', 'm', '', 3, 9);
+        INSERT INTO alerts (id, site, kind, opened, closed, revision, acknowledged, acknowledged_by, note)
+        VALUES (4, 3, 'silent', 100, 300, 8, 200, 'anna@acme', 'mine'), (5, 3, 'site', 150, NULL, 9, NULL, '', '');
+        INSERT INTO alert_appliances VALUES (4, 2);";
+    former.execute_batch(site).expect("data");
+    drop(former);
+
+    let store = Store::open(&path, &root, None).expect("is brought up to date");
+    let look = |db: &Connection| {
+        let window = Window { limit: 9, after: None };
+        let told = |alert| {
+            let events = alert_events::of_alert(db, alert, window)?.items;
+            let one = |e: AlertEvent| (e.time, super::word(&e.what), e.actor, e.who, e.note, e.appliances);
+            Ok::<_, StoreError>(events.into_iter().map(one).collect::<Vec<_>>())
+        };
+        let noc =
+            |time, what: &str, count| (time, what.to_owned(), "noc".to_owned(), String::new(), String::new(), count);
+        let anna = (200, "acknowledged".to_owned(), String::new(), "anna@acme".to_owned(), "mine".to_owned(), 0);
+        assert_eq!(told(4)?, [noc(100, "opened", 1), anna, noc(300, "resolved", 0)]);
+        assert_eq!(told(5)?, [noc(150, "opened", 0)]);
+        assert_eq!(alert_events::next_due(db)?, None, "nobody said that anything is escalated");
+        Ok::<_, StoreError>(())
+    };
+    store.read_now(look).expect("read");
+}
 
 #[test]
 fn what_was_there_before_organisations_belongs_to_the_default_one_and_nothing_is_lost() {
@@ -71,7 +108,7 @@ fn what_was_there_before_organisations_belongs_to_the_default_one_and_nothing_is
         let seen = appliances::of_console(db, ConsoleId(5), 0, 10)?;
         assert_eq!(seen.iter().map(|(_, record)| record.serial.as_str()).collect::<Vec<_>>(), ["A", "B"]);
         let alert = fleet::alert(db, 4)?.expect("the alert");
-        assert_eq!((alert.alert.appliances, alert.acknowledged), (vec![Uid([1; 20])], None));
+        assert_eq!((alert.alert.appliances, alert.alert.handling.acknowledged), (vec![Uid([1; 20])], None));
         assert_eq!(audit::last(db)?, None);
         // The next site gets a number that no former one had.
         let next: i64 = db.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'sites'", [], |row| row.get(0))?;

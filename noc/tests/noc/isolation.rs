@@ -123,6 +123,11 @@ impl Scene {
             .database()
             .execute("INSERT INTO alerts (id, site, kind, opened, revision) VALUES (1, ?1, 'silent', 1, 1)", [site.0])
             .expect("an alert");
+        for name in [MARK.to_owned(), format!("{MARK} gone")] {
+            let spec = json!({ "name": name, "target": { "kind": "webhook", "url": "https://127.0.0.1:1/" } });
+            noc.add_channel(marked, serde_json::from_value(spec).expect("a channel"), None).expect("added");
+        }
+        noc.acknowledge_alert(1, MARK.to_owned()).expect("acknowledged");
 
         let at = |site, r| role(Some(marked), site, r);
         let logins = [

@@ -3,6 +3,7 @@
 mod api;
 mod audit;
 mod backup;
+mod channels;
 mod client;
 mod command;
 mod doctor;

@@ -34,6 +34,8 @@ export interface Backend {
   /** Asks where to save; answers the path, or null when the administrator changed their mind. */
   exportJob(id: number): Promise<string | null>
   /** Beats accepted at or after `since` (Unix seconds), oldest first. */
+  /** Says that an alert was seen, and what there is to say of it. */
+  acknowledge(alert: number, note: string): Promise<void>
   beats(uid: string, since: number): Promise<BeatView[]>
   importManifest(csv: string): Promise<ImportReport>
   setKnobs(knobs: PracticeKnobs): Promise<void>

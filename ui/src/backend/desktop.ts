@@ -30,6 +30,7 @@ export function connect(): Backend {
     cancelJob: (id) => invoke('cancel_job', { id }),
     retryJob: (id, uids) => invoke('retry_job', { id, uids }),
     exportJob: (id) => invoke('export_job', { id }),
+    acknowledge: (alert, note) => invoke('acknowledge', { alert, note }),
     beats: (uid, since) => invoke('beats', { uid, since }),
     importManifest: (csv) => invoke('import_manifest', { csv }),
     setKnobs: (knobs) => invoke('set_knobs', { knobs }),

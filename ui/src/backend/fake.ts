@@ -321,6 +321,18 @@ export class Fake implements Backend {
     return `/home/admin/Documents/muster-job-${id}.csv`
   }
 
+  async acknowledge(id: number, note: string) {
+    const alert = this.alerts.get(id)
+    if (!alert) throw problem('not_found', 'There is no such alert.', 'Look at the list again.')
+    const acknowledged = this.putAlert({
+      ...alert,
+      acknowledged: now(),
+      acknowledged_by: 'console desk',
+      note,
+    })
+    this.emit([{ kind: 'alerts', reset: false, alerts: [acknowledged] }])
+  }
+
   async beats(uid: string, since: number) {
     const { row } = this.find(uid)
     if (row.last_beat === null) return []
@@ -556,6 +568,11 @@ export class Fake implements Backend {
             appliances: [{ uid: one.row.uid, name: one.row.settings.host_name || one.row.mac, health }],
             opened: now(),
             closed: null,
+            acknowledged: null,
+            acknowledged_by: '',
+            note: '',
+            silenced_until: null,
+            escalated: null,
           }),
         )
     }

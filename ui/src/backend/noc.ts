@@ -188,6 +188,79 @@ export interface Alert {
   acknowledged: number | null
   acknowledged_by: string
   note: string
+  silenced_until: number | null
+  silenced_by: string
+  silence_note: string
+  escalated: number | null
+}
+
+export interface AlertEvent {
+  id: number
+  time: number
+  what: 'opened' | 'attached' | 'acknowledged' | 'silenced' | 'unsilenced' | 'escalated' | 'resolved'
+  actor: string
+  who: string
+  note: string
+  until: number | null
+  appliances: number
+}
+
+export type Target =
+  | {
+      kind: 'email'
+      server: string
+      port: number
+      security: 'starttls' | 'tls' | 'none'
+      user: string
+      from: string
+      to: string[]
+      ca: string
+    }
+  | { kind: 'webhook'; url: string; ca: string }
+  | { kind: 'alertmanager'; url: string; user: string; ca: string }
+
+export interface Quiet {
+  from: number
+  to: number
+  offset: number
+}
+
+export interface ChannelSpec {
+  name: string
+  target: Target
+  sites: number[]
+  kinds: Alert['kind'][]
+  only_escalations: boolean
+  quiet: Quiet | null
+  enabled: boolean
+}
+
+export interface Channel {
+  id: number
+  organisation: number
+  channel: ChannelSpec
+  has_secret: boolean
+  is_trusted: boolean
+  state: {
+    waiting: number
+    given_up: number
+    delivered: number | null
+    tried: number | null
+    outcome: string
+    failing_since: number | null
+    due: number | null
+  }
+}
+
+export interface AddedChannel {
+  channel: Channel
+  secret: string | null
+}
+
+export interface Tested {
+  is_delivered: boolean
+  answer: string
+  took_ms: number
 }
 
 export interface Console {

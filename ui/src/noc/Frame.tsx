@@ -9,6 +9,7 @@ import {
   IconMapPin,
   IconNotes,
   IconPlugConnectedX,
+  IconSend,
   IconSunMoon,
   IconUser,
   IconUsers,
@@ -28,6 +29,8 @@ import { may, useFace } from './session.tsx'
 const ALERTS_SHOWN = 100
 const ALERTS = kinds('alert')
 
+const isWaiting = (alert: Alert) => alert.acknowledged === null && alert.silenced_until === null
+
 /** The frame around every page of the NOC: rail, who is signed in, and whether what is shown is of now. */
 export function Frame() {
   const { t } = useLingui()
@@ -37,7 +40,7 @@ export function Frame() {
     [noc],
   )
   const open = useLoaded(load, ALERTS).value
-  const count = open ? open.items.filter((alert) => alert.acknowledged === null).length : 0
+  const count = open ? open.items.filter(isWaiting).length : 0
   useShortcut('/', () => document.querySelector<HTMLInputElement>('input[data-search]')?.focus())
   usePageTitle()
 
@@ -64,6 +67,7 @@ export function Frame() {
         <RailLink to="/consoles" testid="nav-consoles" icon={<IconDeviceDesktop />} label={t`Consoles`} />
         {may(me.operator, 'administrator') ? (
           <>
+            <RailLink to="/channels" testid="nav-channels" icon={<IconSend />} label={t`Channels`} />
             <RailLink to="/operators" testid="nav-operators" icon={<IconUsers />} label={t`Operators`} />
             <RailLink to="/audit" testid="nav-audit" icon={<IconNotes />} label={t`Audit log`} />
           </>

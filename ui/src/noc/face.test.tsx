@@ -261,6 +261,8 @@ test('an alert is acknowledged with a note', async () => {
     acknowledged: null,
     acknowledged_by: '',
     note: '',
+    silenced_until: null,
+    escalated: null,
   }
   const { noc, user } = open('/alerts', 'operator', (noc) => {
     noc.things.set('/v1/alerts', list(alert))

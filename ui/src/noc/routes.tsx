@@ -2,6 +2,7 @@ import { Navigate, type RouteObject } from 'react-router'
 import { AlertsPage } from './AlertsPage.tsx'
 import { AppliancePage } from './AppliancePage.tsx'
 import { AuditPage } from './AuditPage.tsx'
+import { ChannelsPage } from './ChannelsPage.tsx'
 import { ConsolePage } from './ConsolePage.tsx'
 import { ConsolesPage } from './ConsolesPage.tsx'
 import { DraftPage } from './DraftPage.tsx'
@@ -29,6 +30,7 @@ export const routes: RouteObject[] = [
       { path: '/appliances/:uid', element: <AppliancePage /> },
       { path: '/inventory', element: <InventoryPage /> },
       { path: '/alerts', element: <AlertsPage /> },
+      { path: '/channels', element: <ChannelsPage /> },
       { path: '/sites', element: <SitesPage /> },
       { path: '/sites/new', element: <NewSitePage /> },
       {

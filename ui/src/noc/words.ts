@@ -4,6 +4,8 @@ import { t } from '@lingui/core/macro'
 import type {
   Act,
   Alert,
+  AlertEvent,
+  Channel,
   Draft,
   DraftRowState,
   DraftState,
@@ -13,6 +15,7 @@ import type {
   Role,
   RoleAt,
   Standing,
+  Target,
   Version,
 } from '../backend/noc.ts'
 import { alertName, type Badge, stateBadge } from '../components/badge.ts'
@@ -52,11 +55,54 @@ export function standingBadge(state: Standing): Badge {
   }
 }
 
+export const ALERT_KINDS: readonly Alert['kind'][] = ['silent', 'never_reported', 'site', 'unstable', 'failing']
+
+/** What an alert of a kind is about. */
+export function alertKind(kind: Alert['kind']): string {
+  return alertName({ kind, rule: '' })
+}
+
+export function happening(what: AlertEvent['what']): string {
+  switch (what) {
+    case 'opened':
+      return t`Opened`
+    case 'attached':
+      return t`More appliances`
+    case 'acknowledged':
+      return t`Acknowledged`
+    case 'silenced':
+      return t`Silenced`
+    case 'unsilenced':
+      return t`No longer silenced`
+    case 'escalated':
+      return t`Escalated`
+    case 'resolved':
+      return t`Over`
+  }
+}
+
+export function channelBadge({ channel, state }: Channel): Badge {
+  if (!channel.enabled) return { tone: 'idle', icon: 'dash', text: t`Switched off` }
+  if (state.failing_since !== null) return { tone: 'bad', icon: 'cross', text: t`Failing` }
+  if (state.given_up > 0) return { tone: 'warn', icon: 'warning', text: t`Gave up` }
+  if (state.delivered !== null) return { tone: 'good', icon: 'check', text: t`Works` }
+  return { tone: 'info', icon: 'ring', text: t`Never used` }
+}
+
+export function targetKind(kind: Target['kind']): string {
+  switch (kind) {
+    case 'email':
+      return t`Email`
+    case 'webhook':
+      return t`Webhook`
+    case 'alertmanager':
+      return t`Alertmanager`
+  }
+}
+
 export function alertBadge(alert: Alert): Badge {
   const text = alertName(alert)
-  return alert.closed === null
-    ? { tone: 'bad', icon: 'warning', text }
-    : { tone: 'idle', icon: 'check', text }
+  return alert.closed === null ? { tone: 'bad', icon: 'warning', text } : { tone: 'idle', icon: 'check', text }
 }
 
 export function draftBadge(state: DraftState): Badge {

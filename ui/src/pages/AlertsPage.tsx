@@ -11,6 +11,7 @@ import { When } from '../components/When.tsx'
 import { span } from '../domain/time.ts'
 import { useFleet } from '../store/context.tsx'
 import classes from './AlertsPage.module.css'
+import { Handled } from './Handled.tsx'
 import page from './page.module.css'
 
 const PAGE = 200
@@ -82,6 +83,7 @@ function AlertTable({ alerts, label }: { alerts: readonly AlertView[]; label: st
           <Table.Th>{t`Appliances`}</Table.Th>
           <Table.Th w={250}>{t`Opened`}</Table.Th>
           <Table.Th w={250}>{t`Closed`}</Table.Th>
+          <Table.Th>{t`Handled`}</Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
@@ -109,6 +111,9 @@ function AlertTable({ alerts, label }: { alerts: readonly AlertView[]; label: st
                   </span>
                 </>
               )}
+            </Table.Td>
+            <Table.Td>
+              <Handled alert={alert} />
             </Table.Td>
           </Table.Tr>
         ))}

@@ -149,12 +149,34 @@ test('alerts: none, then one that opens, is counted, and leads to its appliance'
         appliances: [{ uid, name: 'mail-01', health: 'silent' }],
         opened: Math.floor(Date.now() / 1000) - 60,
         closed: null,
+        acknowledged: null,
+        acknowledged_by: '',
+        note: '',
+        silenced_until: null,
+        escalated: null,
       },
     ],
   })
   await waitFor(() => expect(screen.getByTestId('nav-alerts-count').textContent).toBe('1'))
   await user.click(screen.getByText('mail-01'))
   await byId('appliance-page')
+})
+
+test('alerts: one is acknowledged with a note, and a refusal keeps what was typed', async () => {
+  const { backend, user } = open('/practice', { heard: true, configured: 1, speed: 100 })
+  await user.click(await byId('practice-silence'))
+  await waitFor(() => expect(screen.getByTestId('nav-alerts-count').textContent).toBe('1'))
+  await user.click(screen.getByTestId('nav-alerts'))
+  await user.click(await byId('acknowledge-1'))
+  const acknowledge = backend.acknowledge.bind(backend)
+  backend.acknowledge = refuse
+  await user.type(screen.getByTestId('note'), 'on my way')
+  await user.click(screen.getByTestId('note-save'))
+  await problemShown()
+  backend.acknowledge = acknowledge
+  await user.click(screen.getByTestId('note-save'))
+  expect((await byId('acknowledged-1')).textContent).toMatch(/Seen by console desk .*: on my way/)
+  expect(screen.queryByTestId('acknowledge-1')).toBeNull()
 })
 
 test('a click on a notification opens the appliance', async () => {

@@ -101,6 +101,11 @@ const alert = (id: number, opened: number, closed: number | null): AlertView => 
   appliances: [],
   opened,
   closed,
+  acknowledged: null,
+  acknowledged_by: '',
+  note: '',
+  silenced_until: null,
+  escalated: null,
 })
 
 test('open alerts come first, then the newest', () => {

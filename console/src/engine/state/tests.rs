@@ -1,6 +1,6 @@
 use super::*;
 use crate::view::{JobStep, Settings};
-use muster_protocol::api::AlertKind;
+use muster_protocol::api::{AlertKind, Handling};
 use muster_protocol::id::SiteId;
 
 fn job(items: u8) -> JobView {
@@ -17,15 +17,9 @@ fn job(items: u8) -> JobView {
 }
 
 fn alert(id: u64) -> Alert {
-    Alert {
-        id,
-        site: SiteId(1),
-        kind: AlertKind::Silent,
-        appliances: vec![Uid([1; 20])],
-        opened: 5,
-        closed: None,
-        rule: String::new(),
-    }
+    let (appliances, handling) = (vec![Uid([1; 20])], Handling::default());
+    let (kind, rule) = (AlertKind::Silent, String::new());
+    Alert { id, site: SiteId(1), kind, appliances, opened: 5, closed: None, rule, handling }
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,6 +14,8 @@ impl Scene {
         use Who::{Administrator, Noc, Operator, Viewer};
         let Scene { marked, uid, site, console, message, invite, operator, session, token, .. } = self;
         let policy = json!(SiteSpec { name: format!("{MARK} Chur"), ..spec() });
+        // Where nobody listens: what is tested is who may try.
+        let hook = json!({ "kind": "webhook", "url": "https://127.0.0.1:1/" });
         let whole = json!([{ "organisation": marked, "role": "viewer" }]);
         let list: Vec<(&str, String, Option<Value>, Who, Hidden)> = vec![
             ("GET /v1/session", "/v1/session".into(), None, Viewer, Without),
@@ -306,6 +308,46 @@ impl Scene {
                 Operator,
                 NotFound,
             ),
+            ("GET /v1/alerts/{alert}/events", "/v1/alerts/1/events".into(), None, Viewer, NotFound),
+            (
+                "PUT /v1/alerts/{alert}/silence",
+                "/v1/alerts/1/silence".into(),
+                Some(json!({ "seconds": 600, "note": MARK })),
+                Operator,
+                NotFound,
+            ),
+            ("DELETE /v1/alerts/{alert}/silence", "/v1/alerts/1/silence".into(), None, Operator, NotFound),
+            ("GET /v1/channels", "/v1/channels".into(), None, Administrator, Without),
+            (
+                "POST /v1/channels",
+                "/v1/channels".into(),
+                Some(json!({ "organisation": marked, "channel": { "name": format!("{MARK} 2"), "target": hook } })),
+                Administrator,
+                NotFound,
+            ),
+            ("GET /v1/channels/{channel}", "/v1/channels/1".into(), None, Administrator, NotFound),
+            (
+                "PUT /v1/channels/{channel}",
+                "/v1/channels/1".into(),
+                Some(json!({ "channel": { "name": MARK, "target": hook } })),
+                Administrator,
+                NotFound,
+            ),
+            (
+                "POST /v1/channels/{channel}/test",
+                "/v1/channels/1/test".into(),
+                Some(json!({})),
+                Administrator,
+                NotFound,
+            ),
+            (
+                "POST /v1/channels/{channel}/secret",
+                "/v1/channels/1/secret".into(),
+                Some(json!({})),
+                Administrator,
+                NotFound,
+            ),
+            ("DELETE /v1/channels/{channel}", "/v1/channels/2".into(), None, Administrator, NotFound),
             ("GET /v1/audit", "/v1/audit".into(), None, Administrator, Without),
             ("DELETE /v1/invites/{invite}", format!("/v1/invites/{invite}"), None, Operator, NotFound),
             ("DELETE /v1/consoles/{console}", format!("/v1/consoles/{console}"), None, Operator, NotFound),
