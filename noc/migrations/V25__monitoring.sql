@@ -5,6 +5,10 @@ ALTER TABLE sites ADD COLUMN monitoring TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE noc ADD COLUMN monitoring INTEGER NOT NULL DEFAULT 0;
 -- The health rule that is broken; empty for alerts of silence.
 ALTER TABLE alerts ADD COLUMN rule TEXT NOT NULL DEFAULT '';
+-- The one appliance that it opened about, however many are attached to it later; none for a site's.
+ALTER TABLE alerts ADD COLUMN about INTEGER REFERENCES appliances (id);
+UPDATE alerts SET about = (SELECT max(appliance) FROM alert_appliances m WHERE m.alert = alerts.id)
+    WHERE (SELECT count(*) FROM alert_appliances m WHERE m.alert = alerts.id) = 1;
 
 -- When nobody is to be told of a site, or of one appliance in it.
 CREATE TABLE maintenance (

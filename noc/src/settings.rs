@@ -113,8 +113,16 @@ impl Settings {
 
     /// Every value, and where it is from.
     pub fn explain(&self) -> Vec<Setting> {
-        let Config { addresses, listen, database_limit_mib, metrics, audit_keep_days, channel_networks, log, log_format } =
-            &self.config;
+        let Config {
+            addresses,
+            listen,
+            database_limit_mib,
+            metrics,
+            audit_keep_days,
+            channel_networks,
+            log,
+            log_format,
+        } = &self.config;
         let is_said = |said: bool| if said { Origin::File } else { Origin::Default };
         let setting = |name, value: String, otherwise| {
             let variable = self.from_environment.iter().find(|(of, _)| *of == name);

@@ -2,7 +2,6 @@
 //! alert again and again, each good until a time, and each that ended once more with its end.
 
 use super::spec::{BELIEVED_S, address};
-use super::told::complaint;
 use super::{Batch, SendError, Sending, Sent, Target, ToldAlert};
 use crate::clock::{self, rfc3339};
 use crate::store::alert_events::Happening;
@@ -73,11 +72,14 @@ fn of(sending: &Sending, alert: &ToldAlert, ends: u64) -> Posted {
     labels.insert("kind", word(&alert.kind));
     labels.insert("site", alert.site_name.clone());
     labels.insert("alert", alert.id.to_string());
-    if let (1, Some(appliance)) = (alert.count, alert.appliances.first()) {
-        labels.insert("uid", appliance.uid.clone());
+    if let Some(uid) = &alert.about {
+        labels.insert("uid", uid.clone());
+    }
+    if !alert.rule.is_empty() {
+        labels.insert("rule", alert.rule.clone());
     }
     let mut annotations = BTreeMap::new();
-    let summary = format!("{}: {} {}", alert.site_name, alert.subject(), complaint(alert.kind));
+    let summary = format!("{}: {} {}", alert.site_name, alert.subject(), alert.complaint());
     annotations.insert("summary", summary);
     let names: Vec<_> = alert.appliances.iter().map(super::ToldAppliance::name).collect();
     annotations.insert("appliances", names.join(", "));

@@ -2,7 +2,7 @@
 
 use super::send::{clipped, roots};
 use super::spec::mailbox;
-use super::told::{complaint, happening};
+use super::told::happening;
 use super::{Batch, MailSecurity, SendError, Sending, Sent, Target, Told};
 use crate::clock::rfc3339;
 use crate::store::alert_events::Happening;
@@ -139,7 +139,7 @@ fn subject(sending: &Sending, batch: &Batch) -> String {
     };
     let what = match batch.events.as_slice() {
         [told] if batch.more == 0 => {
-            let (subject, what) = (told.alert.subject(), complaint(told.alert.kind));
+            let (subject, what) = (told.alert.subject(), told.alert.complaint());
             match told.event {
                 Happening::Opened => format!("{subject} {what}"),
                 other => format!("{}: {subject} {what}", happening(other)),
@@ -185,8 +185,7 @@ fn line(text: &mut String, told: &Told) {
     let alert = &told.alert;
     let (site, subject) = (printable(&alert.site_name), alert.subject());
     let time = readable(told.time);
-    let _ =
-        writeln!(text, "{time}  {}: {subject} {} (alert {})", happening(told.event), complaint(alert.kind), alert.id);
+    let _ = writeln!(text, "{time}  {}: {subject} {} (alert {})", happening(told.event), alert.complaint(), alert.id);
     let _ = writeln!(text, "    site {site}, since {}", readable(alert.opened));
     if !told.by.is_empty() {
         let until = told.until.map(|until| format!(" until {}", readable(until))).unwrap_or_default();

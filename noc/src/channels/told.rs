@@ -26,6 +26,11 @@ pub(crate) struct ToldAlert {
     pub(crate) id: u64,
     pub(crate) kind: AlertKind,
     pub(crate) severity: &'static str,
+    /// The health rule that is broken, of `failing`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) rule: String,
+    /// UID of the one appliance that it opened about; none for a site's.
+    pub(crate) about: Option<String>,
     pub(crate) site: u32,
     pub(crate) site_name: String,
     pub(crate) opened: u64,
@@ -58,16 +63,7 @@ impl ToldAppliance {
 pub(crate) fn severity(kind: AlertKind) -> &'static str {
     match kind {
         AlertKind::Silent | AlertKind::Site => "critical",
-        AlertKind::NeverReported => "warning",
-    }
-}
-
-/// What is wrong, in a few words.
-pub(super) fn complaint(kind: AlertKind) -> &'static str {
-    match kind {
-        AlertKind::Silent => "silent",
-        AlertKind::NeverReported => "never reported",
-        AlertKind::Site => "much of the site silent",
+        AlertKind::NeverReported | AlertKind::Unstable | AlertKind::Failing => "warning",
     }
 }
 
@@ -85,6 +81,17 @@ pub(super) fn happening(what: Happening) -> &'static str {
 }
 
 impl ToldAlert {
+    /// What is wrong, in a few words.
+    pub(super) fn complaint(&self) -> String {
+        match self.kind {
+            AlertKind::Silent => "silent".to_owned(),
+            AlertKind::NeverReported => "never reported".to_owned(),
+            AlertKind::Site => "much of the site silent".to_owned(),
+            AlertKind::Unstable => "silent and well again too often".to_owned(),
+            AlertKind::Failing => format!("failing: {}", printable(&self.rule)),
+        }
+    }
+
     /// Whom it is about.
     pub(super) fn subject(&self) -> String {
         match (self.count, self.appliances.first()) {

@@ -5,7 +5,7 @@ use super::appliances::set_health;
 use super::{from_word, word};
 use crate::error::StoreError;
 use muster_protocol::api::{Alert, AlertKind, Handling};
-use muster_protocol::beat_watch::{AlertId, Input, Output};
+use muster_protocol::beat_watch::{AlertId, Input, OpenAlert, Output};
 use muster_protocol::id::{ConsoleId, SiteId, Uid};
 use rusqlite::{Connection, Row, params};
 use std::collections::BTreeMap;
@@ -31,9 +31,10 @@ pub(crate) fn apply(db: &Connection, now: u64, outputs: &[Output]) -> Result<(),
                 let revision = super::next_revision(db)?;
                 let opened = db
                     .prepare_cached(
-                        "INSERT OR IGNORE INTO alerts (id, site, kind, opened, revision, rule) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                        "INSERT OR IGNORE INTO alerts (id, site, kind, opened, revision, rule, about)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, (SELECT id FROM appliances WHERE uid = ?7))",
                     )?
-                    .execute(params![id.0, alert.site.0, word(&alert.kind), now, revision, alert.rule])?;
+                    .execute(params![id.0, alert.site.0, word(&alert.kind), now, revision, alert.rule, about(alert)])?;
                 for uid in &alert.uids {
                     attach(db, *id, uid)?;
                 }
@@ -175,6 +176,14 @@ pub(crate) fn of_console_by_id(db: &Connection, console: ConsoleId, id: u64) -> 
 }
 
 /// False when it was there already.
+/// The one appliance that an alert opens about.
+fn about(alert: &OpenAlert) -> Option<[u8; 20]> {
+    match alert.uids[..] {
+        [uid] if alert.kind != AlertKind::Site => Some(uid.0),
+        _ => None,
+    }
+}
+
 fn attach(db: &Connection, alert: AlertId, uid: &Uid) -> Result<bool, StoreError> {
     let sql = "INSERT OR IGNORE INTO alert_appliances (alert, appliance) SELECT ?1, id FROM appliances WHERE uid = ?2";
     Ok(db.prepare_cached(sql)?.execute(params![alert.0, uid.0])? > 0)

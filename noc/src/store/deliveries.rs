@@ -163,7 +163,7 @@ fn gather(db: &Connection, now: u64, id: ChannelId, target: &Target, is_quiet: b
     Ok(())
 }
 
-const ALERT: &str = "a.id, a.kind, a.site, s.name, a.opened, a.closed, a.acknowledged, a.silenced_until, a.escalated";
+const ALERT: &str = "a.id, a.kind, a.site, s.name, a.opened, a.closed, a.acknowledged, a.silenced_until, a.escalated, a.rule, (SELECT uid FROM appliances WHERE id = a.about)";
 
 /// The events of a message, and how many there are besides.
 fn events(db: &Connection, message: i64, target: &Target) -> Result<(Vec<Told>, u64), StoreError> {
@@ -178,12 +178,12 @@ fn events(db: &Connection, message: i64, target: &Target) -> Result<(Vec<Told>, 
     let told = rows(db, &sql, params![message, is_mail, most], |row| {
         Ok::<_, StoreError>(Told {
             alert: alert(db, row)?,
-            id: row.get(9)?,
-            time: row.get(10)?,
-            event: from_word("happening", &row.get::<_, String>(11)?)?,
-            by: row.get(12)?,
-            note: row.get(13)?,
-            until: row.get(14)?,
+            id: row.get(11)?,
+            time: row.get(12)?,
+            event: from_word("happening", &row.get::<_, String>(13)?)?,
+            by: row.get(14)?,
+            note: row.get(15)?,
+            until: row.get(16)?,
         })
     })?;
     let sql = "SELECT count(*) FROM deliveries WHERE message = ?1";
@@ -218,6 +218,8 @@ fn alert(db: &Connection, row: &Row<'_>) -> Result<ToldAlert, StoreError> {
         id,
         kind,
         severity: severity(kind),
+        rule: row.get(9)?,
+        about: row.get::<_, Option<[u8; 20]>>(10)?.map(|uid| muster_protocol::id::Uid(uid).to_string()),
         site: row.get(2)?,
         site_name: row.get(3)?,
         opened: row.get(4)?,

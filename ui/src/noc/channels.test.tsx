@@ -56,6 +56,7 @@ function alert(more: Partial<Alert> = {}): Alert {
     organisation: 1,
     site: 1,
     kind: 'silent',
+    rule: '',
     appliances: ['UID1'],
     opened: NOW - 600,
     closed: null,
