@@ -10,6 +10,7 @@ import { CsvImport } from './CsvImport.tsx'
 import { Conflict, useEditing } from './editing.tsx'
 import face from './face.module.css'
 import { kinds, useLoaded } from './loading.ts'
+import { MonitoringEditor } from './MonitoringEditor.tsx'
 import { ProfilesEditor } from './ProfilesEditor.tsx'
 import { usePlaces } from './places.tsx'
 import { saidFields, textOfPolicy } from './policyFields.ts'
@@ -120,6 +121,10 @@ function Editor({ id, known, reload, path }: EditorProps) {
           ) : null}
         </div>
       </form>
+      <h2 className={face.part}>
+        <Trans>When silence is told</Trans>
+      </h2>
+      <MonitoringEditor path={`/v1/organisations/${id}/monitoring`} mayChange={mayChange} />
       <SitesTable id={id} mayChange={mayChange} />
     </div>
   )

@@ -72,6 +72,9 @@ function OneSite({ id }: { id: string }) {
         <NavLink to={`/sites/${id}/reservations`} data-testid="tab-reservations">
           <Trans>Reservations</Trans>
         </NavLink>
+        <NavLink to={`/sites/${id}/monitoring`} data-testid="tab-monitoring">
+          <Trans>Monitoring</Trans>
+        </NavLink>
         <NavLink to={`/sites/${id}/result`} data-testid="tab-result">
           <Trans>What appliances get</Trans>
         </NavLink>

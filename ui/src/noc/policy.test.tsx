@@ -27,6 +27,7 @@ const open = (path: string, role: Role = 'administrator', change?: (noc: FakeNoc
     noc.things.set('/v1/sites', list(SITE))
     noc.things.set('/v1/sites/1', SITE)
     noc.things.set('/v1/organisations/1/policy', { values: { dns1: '10.0.0.1' }, profiles: [] })
+    noc.things.set('/v1/organisations/1/monitoring', {})
     noc.things.set('/v1/sites/1/profiles', {
       profiles: [{ model: 'Mail', values: { pool: '192.0.2.10-192.0.2.19' } }],
     })

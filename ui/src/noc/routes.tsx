@@ -16,6 +16,7 @@ import { OperatorsPage } from './OperatorsPage.tsx'
 import { OrganisationPage } from './OrganisationPage.tsx'
 import { OrganisationsPage } from './OrganisationsPage.tsx'
 import { SiteModels } from './SiteModels.tsx'
+import { SiteMonitoring } from './SiteMonitoring.tsx'
 import { SitePage } from './SitePage.tsx'
 import { SitePolicy } from './SitePolicy.tsx'
 import { SiteReservations } from './SiteReservations.tsx'
@@ -40,6 +41,7 @@ export const routes: RouteObject[] = [
           { index: true, element: <SitePolicy /> },
           { path: 'models', element: <SiteModels /> },
           { path: 'reservations', element: <SiteReservations /> },
+          { path: 'monitoring', element: <SiteMonitoring /> },
           { path: 'result', element: <SiteResult /> },
         ],
       },

@@ -55,7 +55,13 @@ export function standingBadge(state: Standing): Badge {
   }
 }
 
-export const ALERT_KINDS: readonly Alert['kind'][] = ['silent', 'never_reported', 'site', 'unstable', 'failing']
+export const ALERT_KINDS: readonly Alert['kind'][] = [
+  'silent',
+  'never_reported',
+  'site',
+  'unstable',
+  'failing',
+]
 
 /** What an alert of a kind is about. */
 export function alertKind(kind: Alert['kind']): string {
@@ -102,7 +108,9 @@ export function targetKind(kind: Target['kind']): string {
 
 export function alertBadge(alert: Alert): Badge {
   const text = alertName(alert)
-  return alert.closed === null ? { tone: 'bad', icon: 'warning', text } : { tone: 'idle', icon: 'check', text }
+  return alert.closed === null
+    ? { tone: 'bad', icon: 'warning', text }
+    : { tone: 'idle', icon: 'check', text }
 }
 
 export function draftBadge(state: DraftState): Badge {
