@@ -14,8 +14,8 @@ CREATE INDEX appliances_sorted_by_model ON appliances (lower(model), id, organis
 CREATE INDEX appliances_sorted_by_serial ON appliances (lower(serial), id, organisation, site);
 -- The worst first.
 CREATE INDEX appliances_sorted_by_health ON appliances
-    (CASE health WHEN 'silent' THEN 0 WHEN 'never_reported' THEN 1 WHEN 'late' THEN 2 WHEN 'recovering' THEN 3 WHEN 'well' THEN 4
-     ELSE 5 END, id, organisation, site);
+    (CASE health WHEN 'silent' THEN 0 WHEN 'unreachable' THEN 1 WHEN 'failing' THEN 2 WHEN 'never_reported' THEN 3 WHEN 'late' THEN 4
+     WHEN 'recovering' THEN 5 WHEN 'maintenance' THEN 6 WHEN 'well' THEN 7 ELSE 8 END, id, organisation, site);
 CREATE INDEX appliances_sorted_by_provisioning ON appliances
     (CASE provisioning WHEN 'failed' THEN 0 WHEN 'granted' THEN 1 WHEN 'known' THEN 2 WHEN 'configured' THEN 3
      WHEN 'decommissioned' THEN 4 ELSE 5 END, id, organisation, site);

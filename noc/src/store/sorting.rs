@@ -71,8 +71,8 @@ impl SortKey {
             SortKey::Model => "lower(model)",
             SortKey::Serial => "lower(serial)",
             SortKey::Health => {
-                "CASE health WHEN 'silent' THEN 0 WHEN 'never_reported' THEN 1 WHEN 'late' THEN 2 WHEN 'recovering' THEN 3 \
-                 WHEN 'well' THEN 4 ELSE 5 END"
+                "CASE health WHEN 'silent' THEN 0 WHEN 'unreachable' THEN 1 WHEN 'failing' THEN 2 WHEN 'never_reported' THEN 3 \
+                 WHEN 'late' THEN 4 WHEN 'recovering' THEN 5 WHEN 'maintenance' THEN 6 WHEN 'well' THEN 7 ELSE 8 END"
             }
             SortKey::Provisioning => {
                 "CASE provisioning WHEN 'failed' THEN 0 WHEN 'granted' THEN 1 WHEN 'known' THEN 2 WHEN 'configured' THEN 3 \
