@@ -405,3 +405,5 @@ mod invariants;
 mod tests;
 #[cfg(test)]
 mod tests_of_causes;
+#[cfg(test)]
+mod weeks;
