@@ -12,6 +12,7 @@ mod consoles;
 mod drafts;
 mod events;
 mod forms;
+mod instructions;
 mod inventory;
 mod invites;
 mod maintenance;
@@ -58,6 +59,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(versions::routes());
     routes.extend(people::routes());
     routes.extend(appliances::routes());
+    routes.extend(instructions::routes());
     routes.extend(inventory::routes());
     routes.extend(consoles::routes());
     routes.extend(messages::routes());

@@ -163,7 +163,7 @@ function OperatorRow({ operator, places, onDone }: RowProps) {
             onClick={() => setShowing(!isShowing)}
             aria-expanded={isShowing}
             data-testid={`sessions-${operator.login}`}
-            aria-label={t`Where ${operator.name} is signed in`}
+            aria-label={t`Sessions of ${operator.name}`}
           >
             <Trans>Sessions…</Trans>
           </Button>

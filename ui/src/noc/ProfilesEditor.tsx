@@ -38,7 +38,7 @@ export function ProfilesEditor({ fields, profiles, onChange, isReadOnly }: Props
                 size="compact-xs"
                 variant="default"
                 leftSection={<IconTrash size={14} aria-hidden />}
-                aria-label={t`Say nothing of ${profile.model} any more`}
+                aria-label={t`Remove ${profile.model}`}
                 data-testid={`profile-remove-${n}`}
                 onClick={() => onChange(profiles.filter((_, at) => at !== n))}
               >

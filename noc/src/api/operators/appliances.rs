@@ -1,7 +1,7 @@
 //! Appliances: what they are and do, and what the NOC gives to them with the answers to their beats.
 
-use super::forms::{ActForm, SettingsForm};
-use super::{Answer, Form, Made, change, make, scope, see};
+use super::forms::SettingsForm;
+use super::{Answer, Form, change, scope, see};
 use crate::api::answer::{IfMatch, tag};
 use crate::api::caller::Caller;
 use crate::api::request::{Asked, time};
@@ -13,13 +13,12 @@ use crate::operators::Role;
 use crate::operators::access::{Access, Needs, OrganisationId, Scope};
 use crate::store::fleet::{self, ApplianceFilter, OwnedAppliance};
 use crate::store::sorting::SortedWindow;
-use crate::store::{self, beats, word};
+use crate::store::{beats, word};
 use crate::versions::checked_why;
-use crate::work::{self, Edit, GivenView, InstructionView, StoredLog, WorkError};
+use crate::work::{self, Edit, GivenView};
 use axum::extract::{Path, State};
 use muster_protocol::api::{ApplianceRecord, BeatValues, Health, Provisioning};
 use muster_protocol::id::{SiteId, Uid};
-use muster_protocol::instruction::Act;
 use muster_protocol::parameters::RawSettings;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -52,20 +51,6 @@ pub(super) fn routes() -> Vec<Route> {
             .shows::<SettingsView>()
             .conditional()
             .faults(&[409]),
-        Route::post("/v1/appliances/{uid}/instructions", writes, instruct)
-            .says("appliances", "Have it do something, once, with the answer to its next beat")
-            .takes::<NewInstruction>()
-            .makes::<InstructionShown>()
-            .keyed(),
-        Route::get("/v1/appliances/{uid}/instructions", reads, instructions)
-            .says("appliances", "What it was to do, newest first, and what became of it")
-            .lists::<InstructionShown>(),
-        Route::get("/v1/appliances/{uid}/log", reads, log)
-            .says("appliances", "The newest log that it has sent: for operators of its site")
-            .shows::<LogShown>(),
-        Route::delete("/v1/appliances/{uid}/work", writes, take_back)
-            .says("appliances", "Take back settings and instructions that it has not accepted")
-            .shows::<TakenBack>(),
     ]
 }
 
@@ -213,55 +198,6 @@ struct SettingsChange {
     why: String,
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewInstruction {
-    /// What it shall do.
-    act: ActForm,
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = Instruction)]
-struct InstructionShown {
-    /// Its number among those of the appliance.
-    serial: u64,
-    /// What it says.
-    #[schema(value_type = ActForm)]
-    act: Act,
-    /// When it was made, Unix seconds.
-    issued: u64,
-    /// Until when it is given.
-    expires: u64,
-    /// When it went out for the first time.
-    given: Option<u64>,
-    /// When the appliance said that it was accepted.
-    done: Option<u64>,
-    /// Why it was not carried out: a stable word, or empty.
-    problem: String,
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = Log)]
-struct LogShown {
-    /// When it came, Unix seconds.
-    taken: u64,
-    /// Lines, oldest first. What the appliance says, unchecked.
-    text: String,
-}
-
-#[derive(Serialize, ToSchema)]
-struct TakenBack {
-    /// How many.
-    count: usize,
-}
-
-impl InstructionShown {
-    fn of(made: InstructionView) -> InstructionShown {
-        let InstructionView { serial, act, issued, expires, given, done, problem } = made;
-        InstructionShown { serial: serial.0, act, issued, expires, given, done, problem }
-    }
-}
-
 /// `GET /v1/appliances`
 async fn list(State(app): State<App>, caller: Caller, Asked(asked): Asked<Filter>) -> Result<Answer, ApiError> {
     let order = match &asked.sort {
@@ -358,53 +294,6 @@ async fn configure(
     });
     let after = changed.await?;
     Ok(Answer::of(&after)?.tagged(&tag(&after)?))
-}
-
-/// `POST /v1/appliances/{uid}/instructions`
-async fn instruct(
-    State(app): State<App>,
-    caller: Caller,
-    Path(uid): Path<String>,
-    form: Form<NewInstruction>,
-) -> Result<Answer, ApiError> {
-    let keyed = form.keyed("POST /v1/appliances/{uid}/instructions")?;
-    make(&app, caller, WRITE, keyed, move |db, access| {
-        let uid = seen(db, access, &uid, Role::Operator)?.record.uid;
-        let made = work::instruct(db, &By::operator(access), &uid, form.value.act.into())?;
-        let location = format!("/v1/appliances/{uid}");
-        Ok(Made { shown: InstructionShown::of(made), location, is_secret: false })
-    })
-    .await
-}
-
-/// `GET /v1/appliances/{uid}/instructions`
-async fn instructions(State(app): State<App>, caller: Caller, Path(uid): Path<String>) -> Result<Answer, ApiError> {
-    let found = see(&app, caller, READ, move |db, access| {
-        let owned = seen(db, access, &uid, Role::Viewer)?;
-        Ok(store::instructions::all(db, owned.row)?)
-    });
-    let items = found.await?.into_iter().map(InstructionShown::of).collect();
-    Answer::of(&Page { items, next: None })
-}
-
-/// `GET /v1/appliances/{uid}/log`
-async fn log(State(app): State<App>, caller: Caller, Path(uid): Path<String>) -> Result<Answer, ApiError> {
-    let found = see(&app, caller, READ, move |db, access| {
-        let owned = seen(db, access, &uid, Role::Operator)?;
-        let log = store::logs::newest(db, owned.row)?;
-        Ok(log.ok_or(WorkError::NoLog { uid: owned.record.uid })?)
-    });
-    let StoredLog { taken, text } = found.await?;
-    Answer::of(&LogShown { taken, text })
-}
-
-/// `DELETE /v1/appliances/{uid}/work`
-async fn take_back(State(app): State<App>, caller: Caller, Path(uid): Path<String>) -> Result<Answer, ApiError> {
-    let taken = change(&app, caller, WRITE, move |db, access| {
-        let uid = seen(db, access, &uid, Role::Operator)?.record.uid;
-        Ok(work::take_back(db, &By::operator(access), &uid)?)
-    });
-    Answer::of(&TakenBack { count: taken.await? })
 }
 
 fn settings_of(db: &Connection, uid: &Uid) -> Result<SettingsView, ApiError> {
