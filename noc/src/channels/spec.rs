@@ -87,7 +87,7 @@ pub enum Target {
     },
     /// A receiver of signed webhooks (Standard Webhooks).
     Webhook {
-        /// Its address: `https://...`; `http://...` only into networks that `channel_networks` in noc.toml allows.
+        /// Its address, with `https`; with plain `http` only into networks that `channel_networks` in noc.toml allows.
         url: String,
         /// Certificates in PEM that are trusted instead of those that the NOC's machine trusts; or empty.
         #[serde(default)]
@@ -244,6 +244,7 @@ pub(super) fn address(url: &str) -> Result<Uri, Fault> {
     let uri: Uri =
         good.then(|| url.parse().ok()).flatten().ok_or_else(|| bad("is not the address of a web service"))?;
     let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    let has_port = authority.len() > uri.host().map_or(0, str::len);
     if authority.contains('@') {
         return Err(bad("holds a user name or password, which would be shown"));
     }
@@ -251,7 +252,7 @@ pub(super) fn address(url: &str) -> Result<Uri, Fault> {
         Some("https" | "http") if uri.host().is_some_and(|host| !host.is_empty()) => {}
         _ => return Err(bad("does not begin with `https://` or `http://` and a name")),
     }
-    if uri.port().is_some() && uri.port_u16().is_none_or(|port| port == 0) {
+    if has_port && uri.port_u16().is_none_or(|port| port == 0) {
         return Err(bad("has a port that is not 1 to 65535"));
     }
     Ok(uri)

@@ -77,6 +77,7 @@ async fn a_noc_that_serves_and_is_backed_up_is_well() {
             "audit",
             "clock",
             "backup",
+            "channels",
             "disk",
             "files",
             "serving",

@@ -266,6 +266,7 @@ async fn nothing_of_one_organisation_is_there_for_another_on_any_route_and_a_rol
                 "POST /v1/sites/import",
                 "POST /v1/inventory/import",
                 "POST /v1/operators",
+                "POST /v1/channels",
             ];
             let expected = match entry.hidden {
                 Hidden::NotFound if who == "elsewhere" && in_part.contains(&name.as_str()) => 403,

@@ -3,7 +3,6 @@
 use super::{Scene, eventually, number};
 use crate::served::free_port;
 use serde_json::{Value, json};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
@@ -22,14 +21,11 @@ impl Drop for Alertmanager {
 
 impl Alertmanager {
     async fn start() -> Alertmanager {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../.tools/debian/prometheus-alertmanager/usr/bin/prometheus-alertmanager");
-        assert!(program.is_file(), "`scripts/setup test` unpacks prometheus-alertmanager into .tools/debian");
         let folder = TempDir::new().expect("a folder");
         let config = folder.path().join("alertmanager.yml");
         std::fs::write(&config, "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n").expect("written");
         let port = free_port();
-        let child = Command::new(program)
+        let child = Command::new("prometheus-alertmanager")
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
@@ -37,7 +33,7 @@ impl Alertmanager {
             .stderr(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .expect("starts");
+            .expect("`scripts/setup test` installs it");
         let url = format!("http://127.0.0.1:{port}");
         let started = Alertmanager { url, child, _folder: folder };
         eventually("it is ready", async || reqwest::get(format!("{}/-/ready", started.url)).await.is_ok()).await;

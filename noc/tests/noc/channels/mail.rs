@@ -92,10 +92,11 @@ async fn a_burst_is_one_mail_and_names_in_it_are_only_names() {
     let scene = Scene::new().await;
     let mut sink = Sink::start(&[]);
     let id = number(&scene.add(json!({ "name": "mail", "target": email(sink.port, "none") })).await["channel"]["id"]);
+    scene.silent(0..4).await;
+    scene.open_alerts(4).await;
     // As no form takes them: whatever gets into the database some day changes nothing of the mail.
     let evil = "Bern\r\nBcc: evil@example.org\r\n\r\n<script>alert(1)</script>\u{202e}";
     scene.world.database().execute("UPDATE sites SET name = ?1", [evil]).expect("set");
-    scene.silent(0..4).await;
     let mail = sink.next().await;
     assert_eq!(mail["to"], json!(["ops@example.net", "anna@example.net"]), "nobody else gets it");
     assert_eq!(mail["from"], "muster@example.net");
@@ -109,7 +110,7 @@ async fn a_burst_is_one_mail_and_names_in_it_are_only_names() {
     assert!(body.contains("never reported") && body.contains("https://127.0.0.1:"), "{body}");
     assert!(body.contains("Sent by the channel mail."), "{body}");
     assert!(sink.next_within(6).await.is_none(), "one mail");
-    assert_eq!(scene.state(id).await["outcome"], "250 taken, says the sink");
+    super::eventually("it was taken", async || scene.state(id).await["outcome"] == "250 taken, says the sink").await;
 }
 
 #[tokio::test]

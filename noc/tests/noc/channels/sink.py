@@ -52,7 +52,7 @@ while words:
 
 def authenticate(server, session, envelope, mechanism, data):
     given = (data.login.decode(), data.password.decode())
-    return AuthResult(success=given == CREDENTIALS, auth_data=data)
+    return AuthResult(success=given == CREDENTIALS, handled=False, auth_data=data)
 
 
 if CREDENTIALS:
