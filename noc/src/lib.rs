@@ -7,6 +7,7 @@
 //! - `policy`: pool, host-name template, allocation; pure. `inventory`: vendor manifests. `invite`: one-time invites.
 //!   `vouchers`: what a vendor does, apart from any NOC.
 //! - `store`: SQLite, one writer thread with group commit. An answer means that it is on disk.
+//! - `history`: beats and their roll-ups as they lie in the database; pure. `keeping`: for how long.
 //! - `handover`: appliances to another address or NOC, and from another one.
 //! - `work`: what the NOC gives to appliances with the answers to beats. `queue`: what it has consoles do.
 //!   `signer`: grants, instructions, hand-overs, messages and credentials. `watch`: the status daemon. `api`: the routes of
@@ -26,8 +27,10 @@ mod doctor;
 mod drafts;
 mod error;
 mod handover;
+mod history;
 mod inventory;
 mod invite;
+mod keeping;
 mod metrics;
 mod noc;
 mod operators;
@@ -58,6 +61,7 @@ pub use error::{AsProblem, StoreError};
 pub use handover::{HandoverError, HandoverView, StuckView, TransferReport};
 pub use inventory::{ImportError, ImportReport, LineError};
 pub use invite::InviteError;
+pub use keeping::{HistoryKeeping, HistoryKeepingChange, KeepingError};
 pub use noc::{ConsoleRecord, Noc};
 pub use operators::{NewOperator, Operator, OperatorId, Organisation, OrganisationId, PeopleError, Role, RoleAt};
 pub use policy::effective::{EffectivePolicy, EffectiveValue};
