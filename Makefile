@@ -24,6 +24,7 @@ IDLE_MINUTES ?= 10
 CUTS ?= 3000
 SEED ?=
 RECONFIGURATIONS ?= 10000
+KILLS ?= 300
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 NEXTEST := cargo nextest run --locked
@@ -46,7 +47,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run practice test lint fmt ui rust face contract fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-noc bench-peers bench-agent agent model soak soak-power soak-agent simulate soak-simulate deny setup-run setup-test setup-bench setup-agent programs bindings icons oui clean
+.PHONY: help run practice test lint fmt ui rust face contract fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-noc bench-beats bench-peers bench-agent agent model soak soak-beats soak-power soak-agent simulate soak-simulate deny setup-run setup-test setup-bench setup-agent programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -124,6 +125,8 @@ screenshot: e2e ## docs/screenshot.png from the end-to-end test
 bench: setup-test programs ## a short run of the benchmarks, unoptimised: shows that they work
 	$(TARGET)/debug/bench-job --appliances 100 --operations 50
 	$(TARGET)/debug/bench-noc --inventory 2000 --clients 20 --seconds 2
+	$(TARGET)/debug/bench-beats --appliances 200 --connected 100 --in-flight 32 --seconds 2
+	$(TARGET)/debug/soak-beats --kills 5 --appliances 20
 	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/debug/bench-discovery --appliances 300 --runs 1 --arp-scan-runs 0
 
 bench-job: setup-test ## from first ping to first beat for BENCH_APPLIANCES (100 1000 4000 10000), one JSON line each
@@ -138,6 +141,11 @@ bench-noc: setup-test ## plans and grants, pages and many operators' programs at
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
 	$(TARGET)/release/bench-noc --inventory $(INVENTORY)
 
+bench-beats: setup-test setup-bench ## beats a second, each on disk before it is answered, beside the bare parts and the peers, one JSON line for each inventory
+	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
+	$(TARGET)/release/bench-beats --appliances 10000 --peers
+	$(TARGET)/release/bench-beats --appliances 100000
+
 bench-peers: setup-test setup-bench ## the same settings by Muster, an Ansible playbook and a parallel ssh loop (root, network namespaces)
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
 	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/release/bench-peers
@@ -151,6 +159,9 @@ agent: setup-agent ## the agent as it is shipped, small and static if it can be:
 soak: setup-run ## a practice fleet for SOAK_MINUTES (60): appliances go quiet and come back, every alert must follow
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
 	echo 'exec scripts/soak $(SOAK_MINUTES)' | MUSTER_BUILD=release scripts/practice $(SOAK_APPLIANCES)
+
+soak-beats: setup-test programs ## KILLS (300) of a NOC under load: every beat that it acknowledged is there, once
+	$(TARGET)/debug/soak-beats --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 soak-power: setup-test programs ## CUTS (3,000) power cuts of a real agent, the first before every system call, and every fault (root; SEED repeats)
 	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/debug/soak-power --cuts $(CUTS) $(if $(SEED),--seed $(SEED))

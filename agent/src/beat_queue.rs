@@ -196,12 +196,11 @@ impl BeatQueue {
     /// A beat arrived with an offer, at the NOC's time `time`; so many of the offer the NOC wants to see no more.
     pub fn delivered(&mut self, now: Millis, time: u64, offer: &Offer, taken: Option<usize>) {
         self.heard = Some((now, time));
-        let taken = match self.suspect.take() {
-            // History is not worth a beat: what the NOC refuses to hear is not said again.
-            Some(refused) => Some(refused),
-            None => offer.indices.iter().take(taken.unwrap_or(0)).next_back().copied(),
-        };
-        self.declined = taken.is_none() && !offer.indices.is_empty();
+        let suspect = self.suspect.take();
+        // One that knows the history but has no time for it now (none taken) is offered it again with the next beat.
+        self.declined = suspect.is_none() && taken.is_none() && !offer.indices.is_empty();
+        // History is not worth a beat: what the NOC refuses to hear is not said again.
+        let taken = suspect.or_else(|| offer.indices.iter().take(taken.unwrap_or(0)).next_back().copied());
         while let Some(last) = taken
             && let Some(held) = self.held.pop_front_if(|held| held.index <= last)
         {

@@ -50,7 +50,7 @@ impl Health for HostHealth {
         let memory = procfs::Meminfo::current().ok();
         let mut values = BeatValues {
             uptime_s: procfs::Uptime::current().map_or(0, |uptime| uptime.uptime as u64),
-            load: procfs::LoadAverage::current().map_or(0.0, |load| f64::from(load.one)),
+            load: procfs::LoadAverage::current().map_or(0.0, |load| hundredths(load.one)),
             memory_percent: memory.as_ref().map_or(0.0, memory_percent),
             disk_percent: fullest.as_ref().map_or(0.0, |disk| disk.percent),
             disk_free: fullest.as_ref().map_or(0, |disk| disk.free),
@@ -120,6 +120,11 @@ fn resident(process: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib * 1024)
+}
+
+/// As the kernel tells it: its number is read with fewer digits than ours has.
+fn hundredths(load: f32) -> f64 {
+    (f64::from(load) * 100.0).round() / 100.0
 }
 
 /// One decimal.

@@ -16,6 +16,7 @@ mod places;
 mod problem;
 mod public;
 mod queue;
+mod rates;
 mod request;
 mod route;
 mod work;
@@ -25,6 +26,7 @@ pub(crate) use fault::{Fault, Refused};
 pub(crate) use operators::{checked_note, checked_silence};
 pub(crate) use places::Places;
 pub(crate) use problem::ApiError;
+pub(crate) use rates::{APPLIANCE_PER_S, ORGANISATION_PER_S, Rates, TooFast};
 pub use route::RouteInfo;
 
 use crate::metrics::{self, Figures};
@@ -32,6 +34,7 @@ use crate::noc::Inner;
 use crate::operators::OperatorId;
 use crate::operators::limit::Attempts;
 use crate::operators::password::Comparisons;
+use crate::tls::Identities;
 use crate::watch::Notice;
 use axum::Router;
 use axum::extract::Request;
@@ -62,6 +65,8 @@ pub(crate) struct App {
     pub(crate) attempts: Attempts,
     pub(crate) comparisons: Comparisons,
     pub(crate) figures: Arc<Figures>,
+    pub(crate) rates: Arc<Rates>,
+    pub(crate) identities: Arc<Identities>,
 }
 
 impl App {

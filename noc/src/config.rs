@@ -48,6 +48,11 @@ pub(crate) struct Config {
     /// Largest size of the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) database_limit_mib: Option<u32>,
+    /// How often an appliance may beat, and those of an organisation together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) beats_per_s_appliance: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) beats_per_s_organisation: Option<u32>,
     /// Where figures for Prometheus are served, on loopback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) metrics: Option<SocketAddr>,
@@ -75,6 +80,14 @@ impl Config {
         let config: Config = toml::from_str(&read(&path)?).map_err(|e| damaged(e.message().to_owned()))?;
         if config.names().is_empty() || config.names().len() != config.addresses.len() {
             return Err(damaged("`addresses` needs at least one host:port".to_owned()));
+        }
+        for (name, per_s) in [
+            ("beats_per_s_appliance", config.beats_per_s_appliance),
+            ("beats_per_s_organisation", config.beats_per_s_organisation),
+        ] {
+            if per_s == Some(0) {
+                return Err(damaged(format!("`{name}` must be at least 1")));
+            }
         }
         if let Some(metrics) = config.metrics {
             settings::loopback(metrics).map_err(|what| damaged(format!("`metrics` is {what}")))?;
@@ -309,6 +322,8 @@ pub(crate) fn init(path: &Path, options: &Options) -> Result<Folder, InitError> 
         addresses: options.addresses.clone(),
         listen: options.listen,
         database_limit_mib: None,
+        beats_per_s_appliance: None,
+        beats_per_s_organisation: None,
         metrics: None,
         channel_networks: Vec::new(),
         log: None,

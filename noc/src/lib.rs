@@ -7,6 +7,7 @@
 //! - `policy`: pool, host-name template, allocation; pure. `inventory`: vendor manifests. `invite`: one-time invites.
 //!   `vouchers`: what a vendor does, apart from any NOC. `monitoring`, `maintenance`: when whose silence is told; pure.
 //! - `store`: SQLite, one writer thread with group commit. An answer means that it is on disk.
+//! - `history`: beats and their roll-ups as they lie in the database; pure. `keeping`: for how long.
 //! - `handover`: appliances to another address or NOC, and from another one.
 //! - `work`: what the NOC gives to appliances with the answers to beats. `queue`: what it has consoles do.
 //!   `signer`: grants, instructions, hand-overs, messages and credentials. `watch`: the status daemon. `api`: the routes of
@@ -29,8 +30,10 @@ mod doctor;
 mod drafts;
 mod error;
 mod handover;
+mod history;
 mod inventory;
 mod invite;
+mod keeping;
 mod maintenance;
 mod metrics;
 mod monitoring;
@@ -65,6 +68,7 @@ pub use error::{AsProblem, StoreError};
 pub use handover::{HandoverError, HandoverView, StuckView, TransferReport};
 pub use inventory::{ImportError, ImportReport, LineError};
 pub use invite::InviteError;
+pub use keeping::{HistoryKeeping, HistoryKeepingChange, KeepingError};
 pub use maintenance::{Every, MaintenanceSpec, MaintenanceView};
 pub use monitoring::{Monitoring, MonitoringError, describe as describe_rule};
 pub use noc::{ConsoleRecord, Noc};

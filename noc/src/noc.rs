@@ -291,6 +291,16 @@ impl Noc {
         self.inner.store.write_now(move |db| consoles::revoke(db, clock::now(), &By::local(), id))
     }
 
+    /// Puts the history where it stays, as happens every few minutes while the NOC serves.
+    pub fn fold_history(&self) -> Result<(), StoreError> {
+        store::history::fold::all_now(&self.inner.store, clock::now())
+    }
+
+    /// How many beats the history holds.
+    pub fn beats_held(&self) -> Result<u64, StoreError> {
+        self.inner.store.read_now(store::history::held)
+    }
+
     /// Sets the largest size of the database until the NOC is opened again; `None` for no limit but the disk's.
     pub fn limit_database(&self, mib: Option<u32>) -> Result<(), StoreError> {
         self.inner.store.write_now(move |db| store::limit_size(db, mib))

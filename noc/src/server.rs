@@ -1,6 +1,6 @@
 //! Serving: the listener, the status daemon and housekeeping, started and stopped together.
 
-use crate::api::{self, App, Places};
+use crate::api::{self, App, Places, Rates};
 use crate::audit::{self, Pruned};
 use crate::channels;
 use crate::clock;
@@ -10,6 +10,7 @@ use crate::metrics;
 use crate::noc::Inner;
 use crate::operators::limit::Attempts;
 use crate::operators::password::Comparisons;
+use crate::store::history::{fold, retention};
 use crate::store::{self, beats};
 use crate::tls::ServerConfigError;
 use crate::watch::{ABSENCE_S, Daemon, Notice};
@@ -44,6 +45,9 @@ const FOREIGN: Duration = Duration::from_millis(250);
 const ALIVE: Duration = Duration::from_secs(20);
 /// Between rounds of deleting old history.
 const PRUNE: Duration = Duration::from_secs(600);
+/// Between looks how long the journal of beats is, and the longest time for which they stay in it.
+const LOOK: Duration = Duration::from_secs(1);
+const FOLD: Duration = Duration::from_secs(300);
 /// Between signatures over the end of the audit log.
 const ANCHOR: Duration = Duration::from_secs(60);
 /// Between new server certificates.
@@ -163,6 +167,8 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
         attempts: Attempts::default(),
         comparisons: Comparisons::default(),
         figures: Arc::new(api::figures()),
+        rates: Arc::new(Rates::of(&noc.config)),
+        identities: Arc::default(),
     };
     if let Some(address) = noc.config.metrics {
         let listener = tokio::net::TcpListener::bind(address).await;
@@ -202,6 +208,7 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
     });
     tasks.spawn(daemon.run(inbox, stop.clone()));
     tasks.spawn(channels::run(noc.clone(), stop.clone()));
+    tasks.spawn(keep_history(app.clone()));
     tasks.spawn(keep_house(app, tls));
     tracing::info!(%local_addr, "serving");
     Ok(Running { local_addr, handle, stop, tasks, _lock: lock })
@@ -299,6 +306,47 @@ async fn prune_audit(noc: &Arc<Inner>) {
     }
 }
 
+/// Takes beats from the journal to where they stay, when they are many or have waited long; ends what is too old.
+async fn keep_history(app: App) {
+    let (store, stop) = (&app.noc.store, &app.stop);
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut sweep = tokio::time::interval(PRUNE);
+    let mut folded = tokio::time::Instant::now();
+    loop {
+        let done = tokio::select! {
+            () = stop.cancelled() => return,
+            _ = look.tick() => {
+                let held = store.journal();
+                if held < fold::ROUND && (held == 0 || folded.elapsed() < FOLD) {
+                    continue;
+                }
+                let done = fold::all(store, clock::now()).await;
+                folded = tokio::time::Instant::now();
+                done
+            }
+            _ = sweep.tick() => end_history(&app).await,
+        };
+        if let Err(error) = done {
+            tracing::error!(error = &error as &dyn std::error::Error, "the history was not put in order; trying again");
+        }
+    }
+}
+
+/// In steps, so that beats get in between.
+async fn end_history(app: &App) -> Result<(), StoreError> {
+    let store = &app.noc.store;
+    let now = clock::now();
+    while store.write_history(move |db| beats::prune(db, now)).await? {
+        tokio::task::yield_now().await;
+    }
+    let mut after = Some(0);
+    while let Some(last) = after.filter(|_| !app.stop.is_cancelled()) {
+        after = store.write_history(move |db| retention::sweep(db, now, last)).await?;
+    }
+    Ok(())
+}
+
 async fn keep_house(app: App, tls: RustlsConfig) {
     let (noc, stop) = (&app.noc, &app.stop);
     let mut foreign = tokio::time::interval(FOREIGN);
@@ -316,7 +364,8 @@ async fn keep_house(app: App, tls: RustlsConfig) {
             _ = anchor.tick() => hold_audit(noc).await,
             // From this it is known after a start how long nobody could report; after a sleep of the machine, too.
             _ = alive.tick() => {
-                let kept = noc.store.write(|db| store::monitoring::came_back(db, clock::now(), ABSENCE_S)).await;
+                let came_back = |db: &rusqlite::Connection| store::monitoring::came_back(db, clock::now(), ABSENCE_S);
+                let kept = noc.store.write_history(came_back).await;
                 if let Err(error) = kept {
                     tracing::error!(error = &error as &dyn std::error::Error, "it was not kept that the NOC is here");
                 }
@@ -343,10 +392,6 @@ async fn keep_house(app: App, tls: RustlsConfig) {
                     tracing::error!(error = &error as &dyn std::error::Error, "settings that wait were not signed anew");
                 }
                 prune_audit(noc).await;
-                // In steps, so that beats get in between.
-                while let Ok(true) = noc.store.write(|db| beats::prune(db, clock::now())).await {
-                    tokio::task::yield_now().await;
-                }
             }
         }
     }

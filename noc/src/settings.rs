@@ -2,6 +2,7 @@
 //!
 //! Only the command line's own flags go before the environment. An empty variable counts as none.
 
+use crate::api::{APPLIANCE_PER_S, ORGANISATION_PER_S};
 use crate::audit::LEAST_DAYS;
 use crate::config::{Config, OpenError, split_address};
 use ipnet::IpNet;
@@ -77,6 +78,13 @@ impl Settings {
         config.listen = listen.unwrap_or(config.listen);
         let limit = variables.value("database_limit_mib", "MUSTER_NOC_DATABASE_LIMIT_MIB", "not a number of MiB")?;
         config.database_limit_mib = limit.or(config.database_limit_mib);
+        let per_s = |text: &str| {
+            text.parse().ok().filter(|per_s| *per_s > 0).ok_or("not a number of beats a second, at least 1")
+        };
+        let appliance = variables.text("beats_per_s_appliance", "MUSTER_NOC_BEATS_PER_S_APPLIANCE", per_s)?;
+        config.beats_per_s_appliance = appliance.or(config.beats_per_s_appliance);
+        let organisation = variables.text("beats_per_s_organisation", "MUSTER_NOC_BEATS_PER_S_ORGANISATION", per_s)?;
+        config.beats_per_s_organisation = organisation.or(config.beats_per_s_organisation);
         let metrics = variables.text("metrics", "MUSTER_NOC_METRICS", |text| {
             text.parse().map_err(|_| "not an address with a port, as 127.0.0.1:9878").and_then(loopback)
         })?;
@@ -117,6 +125,8 @@ impl Settings {
             addresses,
             listen,
             database_limit_mib,
+            beats_per_s_appliance,
+            beats_per_s_organisation,
             metrics,
             audit_keep_days,
             channel_networks,
@@ -136,6 +146,16 @@ impl Settings {
             setting("addresses", addresses.join(","), Origin::File),
             setting("listen", listen.to_string(), Origin::File),
             setting("database_limit_mib", limit, is_said(database_limit_mib.is_some())),
+            setting(
+                "beats_per_s_appliance",
+                beats_per_s_appliance.unwrap_or(APPLIANCE_PER_S).to_string(),
+                is_said(beats_per_s_appliance.is_some()),
+            ),
+            setting(
+                "beats_per_s_organisation",
+                beats_per_s_organisation.unwrap_or(ORGANISATION_PER_S).to_string(),
+                is_said(beats_per_s_organisation.is_some()),
+            ),
             setting("metrics", metrics.map(|at| at.to_string()).unwrap_or_default(), is_said(metrics.is_some())),
             setting(
                 "audit_keep_days",
@@ -246,6 +266,8 @@ mod tests {
                 ("addresses", "noc.example.net:6878".into(), Origin::File),
                 ("listen", "[::]:6878".into(), Origin::File),
                 ("database_limit_mib", "".into(), Origin::Default),
+                ("beats_per_s_appliance", "20".into(), Origin::Default),
+                ("beats_per_s_organisation", "20000".into(), Origin::Default),
                 ("metrics", "".into(), Origin::Default),
                 ("audit_keep_days", "".into(), Origin::Default),
                 ("channel_networks", "".into(), Origin::Default),
@@ -257,6 +279,8 @@ mod tests {
             ("MUSTER_NOC_ADDRESSES", "a:1, [2001:db8::1]:2"),
             ("MUSTER_NOC_LISTEN", "127.0.0.1:7000"),
             ("MUSTER_NOC_DATABASE_LIMIT_MIB", "512"),
+            ("MUSTER_NOC_BEATS_PER_S_APPLIANCE", "7"),
+            ("MUSTER_NOC_BEATS_PER_S_ORGANISATION", "8"),
             ("MUSTER_NOC_METRICS", "[::1]:9878"),
             ("MUSTER_NOC_AUDIT_KEEP_DAYS", "400"),
             ("MUSTER_NOC_CHANNEL_NETWORKS", "10.1.0.0/16, fd00::/8"),
@@ -267,6 +291,8 @@ mod tests {
             "a:1,[2001:db8::1]:2",
             "127.0.0.1:7000",
             "512",
+            "7",
+            "8",
             "[::1]:9878",
             "400",
             "10.1.0.0/16,fd00::/8",
@@ -291,6 +317,8 @@ mod tests {
             ("MUSTER_NOC_ADDRESSES", "a,,b"),
             ("MUSTER_NOC_LISTEN", "6878"),
             ("MUSTER_NOC_DATABASE_LIMIT_MIB", "-1"),
+            ("MUSTER_NOC_BEATS_PER_S_APPLIANCE", "0"),
+            ("MUSTER_NOC_BEATS_PER_S_ORGANISATION", "many"),
             ("MUSTER_NOC_METRICS", "0.0.0.0:9878"),
             ("MUSTER_NOC_METRICS", "9878"),
             ("MUSTER_NOC_AUDIT_KEEP_DAYS", "29"),

@@ -19,9 +19,11 @@ pub(crate) mod fleet;
 pub(crate) mod given;
 pub(crate) mod grants;
 pub(crate) mod handover;
+pub(crate) mod history;
 pub(crate) mod holdings;
 pub(crate) mod idempotency;
 pub(crate) mod instructions;
+mod intake;
 pub(crate) mod inventory;
 pub(crate) mod invites;
 mod late;
@@ -54,6 +56,7 @@ mod writer;
 
 pub(crate) use sqlite::{Store, limit_size, schema};
 pub(crate) use words::{from_word, word};
+pub(crate) use writer::QUEUE;
 
 use crate::error::StoreError;
 use rusqlite::{Connection, Params, Row};

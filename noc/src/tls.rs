@@ -14,8 +14,9 @@ use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use x509_parser::extensions::GeneralName;
 use zeroize::Zeroizing;
@@ -144,8 +145,10 @@ impl Authority {
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // A client keeps one connection open: one ticket is enough to come back with.
+        // A client keeps one connection open: one ticket is enough to come back with. It holds the client's certificate, so that
+        // nothing is kept here for it; whether the client may still act is looked up with each request.
         config.send_tls13_tickets = 1;
+        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
         Ok(Arc::new(config))
     }
 }
@@ -208,6 +211,31 @@ impl Identity {
     }
 }
 
+/// Whom certificates name that were read before: reading one costs more than anything else that is done to a beat.
+#[derive(Default)]
+pub(crate) struct Identities(Mutex<HashMap<[u8; 32], Option<Identity>>>);
+
+/// Certificates that are remembered; then all are forgotten.
+const MOST_KNOWN: usize = 200_000;
+
+impl Identities {
+    /// [`Identity::of_verified`].
+    pub(crate) fn of_verified(&self, certificate: &[u8]) -> Option<Identity> {
+        let name: [u8; 32] = Sha256::digest(certificate).into();
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&name).copied();
+        if let Some(known) = known {
+            return known;
+        }
+        let read = Identity::of_verified(certificate);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(name, read);
+        read
+    }
+}
+
 fn params(days: u64) -> CertificateParams {
     let mut params = CertificateParams::default();
     // Valid from 1970: an appliance without a battery for its clock must be able to reach the NOC that tells it the time.
@@ -238,6 +266,8 @@ mod tests {
             let issued = ca.issue(&csr, identity).expect("issued");
             let der = CertificateDer::from_pem_slice(issued.as_bytes()).expect("pem");
             assert_eq!(Identity::of_verified(&der), Some(identity));
+            let known = Identities::default();
+            assert_eq!([known.of_verified(&der), known.of_verified(&der)], [Some(identity); 2], "and again");
         }
         assert_eq!(Identity::of_verified(&ca.certificate), None);
         assert_eq!(Identity::of_verified(b"x"), None);

@@ -19,15 +19,17 @@
 //! | `GET /v1/console/queue?after=N` | - | [`crate::queue::Messages`], at once or after up to 25 s (long poll) |
 //! | `POST /v1/console/queue/reports` | [`crate::queue::MessageReports`] | 204 |
 //! | `POST /v1/appliances/enrol` | [`EnrolAppliance`] | [`ApplianceEnrolled`] |
-//! | `POST /v1/appliances/beats` | [`Beat`] | [`BeatAnswer`] |
+//! | `POST /v1/appliances/beats` | [`Beat`], JSON or CBOR | [`BeatAnswer`], likewise |
 //! | `POST /v1/appliances/logs` | [`LogBundle`] | [`LogTaken`], when an instruction asked for it |
 //! | `POST /v1/appliances/farewells` | [`Farewell`] | [`FarewellTaken`] |
 //!
 //! Errors are [`Problem`] (RFC 9457) with a stable `code`.
 
+mod cbor;
 mod host;
 mod work;
 
+pub use cbor::read_cbor;
 pub use host::{Disk, HostValues, InterfaceErrors, MAX_MOUNT, MOST_DISKS};
 pub use work::{
     Farewell, FarewellTaken, GivenGrant, GivenHandover, GrantFailure, HandoverReport, InstructionReport, LogBundle,
@@ -36,6 +38,7 @@ pub use work::{
 
 use crate::id::{BootId, ConsoleId, Mac, Seq, SiteId, Uid};
 use crate::parameters::{Confirm, DriftPolicy, FieldError, RawSettings};
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -510,22 +513,29 @@ pub struct ApplianceEnrolled {
 }
 
 /// A SecureBeat.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[cbor(map)]
 pub struct Beat {
     /// This run of the agent.
+    #[n(0)]
     pub boot: BootId,
     /// Counts from 1 within a boot; a repeated or smaller number is not counted again.
+    #[n(1)]
     pub counter: u64,
     /// The grant in force.
+    #[n(2)]
     pub seq: Seq,
     /// What was measured.
+    #[n(3)]
     pub values: BeatValues,
     /// What became of what the NOC gave with the answers to earlier beats.
     #[serde(default, skip_serializing_if = "WorkReport::is_empty")]
+    #[cbor(n(4), skip_if = "WorkReport::is_empty")]
     pub work: WorkReport,
     /// Beats that did not reach the NOC in their time, oldest first, at most [`MOST_EARLIER`]. They are history: they
     /// prove no life, confirm nothing and close no alert.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cbor(n(5), skip_if = "Vec::is_empty")]
     pub earlier: Vec<EarlierBeat>,
 }
 
@@ -533,54 +543,72 @@ pub struct Beat {
 pub const MOST_EARLIER: usize = 64;
 
 /// A beat that is delivered late.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[cbor(map)]
 pub struct EarlierBeat {
     /// The run of the agent that measured it.
+    #[n(0)]
     pub boot: BootId,
     /// Its number in that boot. Beats of a boot come in the order of their numbers; one that was counted before, or that
     /// comes after a later one of the history, is not counted.
+    #[n(1)]
     pub counter: u64,
     /// Seconds since it was measured, by the appliance's monotonic clock: said for beats of the present boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(2)]
     pub age_s: Option<u64>,
     /// For beats of a former boot: the NOC's time as the appliance knew it last, and what its clock had counted since.
     /// Absent when it had not heard the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(3)]
     pub time: Option<u64>,
     /// What was measured.
+    #[n(4)]
     pub values: BeatValues,
 }
 
 /// What a beat reports.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[cbor(map)]
 pub struct BeatValues {
     /// Seconds since the appliance started.
+    #[n(0)]
     pub uptime_s: u64,
     /// One-minute load average.
+    #[n(1)]
     pub load: f64,
     /// Memory in use, percent.
+    #[n(2)]
     pub memory_percent: f64,
     /// Space in use on the fullest local disk, percent.
+    #[n(3)]
     pub disk_percent: f64,
     /// Free bytes on that disk.
+    #[n(4)]
     pub disk_free: u64,
     /// Agent version.
+    #[n(5)]
     pub agent: String,
     /// Who else on its link claims its IPv4 address, while he does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(6)]
     pub address_conflict: Option<Mac>,
     /// Application counters and gauges, by name (seed: "the number of emails passing through the device").
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cbor(n(7), skip_if = "BTreeMap::is_empty")]
     pub counters: BTreeMap<String, f64>,
     /// The appliance itself, in more detail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(8)]
     pub host: Option<HostValues>,
     /// Which settings somebody changed by hand, by stable words (`address`, `gateway`, `route`, `host_name`, `hosts`,
     /// `resolver`, `network_file`); at most [`MOST_DRIFT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cbor(n(9), skip_if = "Vec::is_empty")]
     pub drift: Vec<String>,
     /// Why the settings in force at the NOC are not in force on the appliance: a stable word. The agent tries on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(10)]
     pub network_problem: Option<String>,
 }
 
@@ -588,17 +616,22 @@ pub struct BeatValues {
 pub const MOST_DRIFT: usize = 16;
 
 /// The NOC's answer to a beat: it is on disk.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[cbor(map)]
 pub struct BeatAnswer {
     /// Seconds until the next beat.
+    #[n(0)]
     pub interval_s: u32,
     /// NOC time, Unix seconds.
+    #[n(1)]
     pub time: u64,
     /// How many of [`Beat::earlier`] need not come again. Absent from a NOC that does not know them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(2)]
     pub earlier: Option<usize>,
     /// What is pending for the appliance; given again with each answer until a beat says what became of it.
     #[serde(default, skip_serializing_if = "Work::is_empty")]
+    #[cbor(n(3), skip_if = "Work::is_empty")]
     pub work: Work,
 }
 

@@ -156,3 +156,55 @@ fn the_table_of_reasons_is_the_codes() {
     let text = text.as_str();
     assert!(text.contains(&format!("reason = 0..{}", number - 1)), "reasons go up to {}", number - 1);
 }
+
+#[test]
+fn a_beat_in_cbor_and_its_answer_fit_the_cddl_of_the_document() {
+    use muster_protocol::api::*;
+    use muster_protocol::id::{BootId, Mac, Seq};
+    use muster_protocol::instruction::Serial;
+    use muster_protocol::parameters::DriftPolicy;
+    use muster_protocol::wire::to_cbor;
+    let values = BeatValues {
+        agent: "0.1.0".into(),
+        address_conflict: Some(Mac([1; 6])),
+        counters: [("mails".to_owned(), 1.5)].into(),
+        host: Some(HostValues {
+            memory: Some(1),
+            disks: vec![Disk { mount: "/".into(), percent: 1.0, free: 2 }],
+            temperature_c: Some(40.5),
+            interface: Some(InterfaceErrors::default()),
+            clock_offset_s: Some(-1),
+            agent_memory: Some(3),
+        }),
+        drift: vec!["address".into()],
+        network_problem: Some("no_link".into()),
+        ..BeatValues::default()
+    };
+    let work = WorkReport {
+        failed: Some(GrantFailure { seq: Seq(1), reason: "no_beat".into(), detail: "so".into() }),
+        instruction: Some(InstructionReport { serial: Serial(1), problem: "why".into() }),
+        handover: Some(HandoverReport { serial: Serial(1), done: true, problem: String::new() }),
+        drift: Some(DriftPolicy::Restore),
+    };
+    let boot = BootId([1; 16]);
+    let earlier = vec![EarlierBeat { boot, counter: 1, age_s: Some(1), time: Some(2), values: values.clone() }];
+    let whole = Beat { boot, counter: 2, seq: Seq(3), values, work, earlier };
+    let least =
+        Beat { values: BeatValues::default(), work: WorkReport::default(), earlier: Vec::new(), ..whole.clone() };
+    let given = Work {
+        grant: Some(GivenGrant { grant: "AA==".into(), seq: Seq(1) }),
+        instruction: Some("AA==".into()),
+        handover: Some(GivenHandover { handover: "AA==".into(), serial: Serial(1) }),
+    };
+    let answer = |earlier, work| BeatAnswer { interval_s: 60, time: 1, earlier, work };
+    let cddl = cddl();
+    for (rule, cbor) in [
+        ("beat", to_cbor(&whole)),
+        ("beat", to_cbor(&least)),
+        ("answer", to_cbor(&answer(Some(0), given))),
+        ("answer", to_cbor(&answer(None, Work::default()))),
+    ] {
+        validate_cbor_bytes(rule, &cddl, &cbor).unwrap_or_else(|error| panic!("no {rule}: {error}"));
+    }
+    assert!(!fits("beat", &cddl, &to_cbor(&answer(None, Work::default()))), "an answer is no beat");
+}

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod bare;
+pub mod beats;
 pub mod footprint;
 pub mod job;
 pub mod monitors;

@@ -203,7 +203,7 @@ fn a_successor_that_is_not_there_is_tried_until_it_is_and_takes_over_with_anothe
     let counted = python(
         &lab,
         "new",
-        "import sqlite3,sys\nprint(sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM beats').fetchone()[0])",
+        "import sqlite3,sys\nprint(sqlite3.connect(sys.argv[1]).execute('SELECT (SELECT coalesce(sum(beats), 0) FROM beat_journal) + (SELECT coalesce(sum(beats), 0) FROM beat_blocks)').fetchone()[0])",
     );
     let waited = waiting["beats_waiting"].as_u64().expect("a number");
     assert!(counted.parse::<u64>().expect("a number") >= waited + 2, "{counted}, {waited} waited");

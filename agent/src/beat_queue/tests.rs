@@ -183,6 +183,15 @@ fn a_noc_that_does_not_know_the_history_is_not_bothered_until_the_next_absence()
 }
 
 #[test]
+fn a_noc_that_has_no_time_for_the_history_is_offered_it_with_the_next_beat() {
+    let mut disk = Disk::new();
+    disk.miss(1, 3);
+    let offer = disk.queue.offer(Millis(2 * MINUTE));
+    disk.queue.delivered(Millis(2 * MINUTE), 1, &offer, Some(0));
+    assert_eq!((disk.queue.len(), disk.queue.offer(Millis(3 * MINUTE)).earlier.len()), (1, 1));
+}
+
+#[test]
 fn what_the_noc_refuses_to_hear_does_not_stop_the_beats() {
     let mut disk = Disk::new();
     for counter in 1..=100 {

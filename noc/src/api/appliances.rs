@@ -1,34 +1,112 @@
 //! For appliances: beats.
 
-use super::request::{AsAppliance, Json as Body, SMALL};
+use super::request::{AsAppliance, SMALL, parse, read};
 use super::{ApiError, App, work};
 use crate::clock;
-use crate::store::beats;
+use crate::store::QUEUE;
+use crate::store::beats::Prepared;
 use crate::watch::Notice;
 use axum::Json;
-use axum::extract::State;
-use muster_protocol::api::{Beat, BeatAnswer, BeatValues, HostValues, MAX_MOUNT, MOST_DISKS, MOST_DRIFT, MOST_EARLIER};
+use axum::body::Body;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use muster_protocol::api::{
+    Beat, BeatAnswer, BeatValues, HostValues, MAX_MOUNT, MOST_DISKS, MOST_DRIFT, MOST_EARLIER, read_cbor,
+};
+use muster_protocol::id::Uid;
 use muster_protocol::text::misleads;
+use muster_protocol::wire::to_cbor;
+use std::time::Instant;
 
 /// Most counters of a beat, and the longest name of one, with its labels, or of the agent's version, in bytes.
 const MAX_COUNTERS: usize = 64;
 const MAX_NAME: usize = 128;
 
+/// Writes that wait: from so many on, beats of the past are left for later, and then those of the present, too. Other writes still
+/// find room.
+const SHED_HISTORY: usize = QUEUE / 4;
+const SHED_ALL: usize = QUEUE / 4 * 3;
+
+/// An appliance that may beat now.
+pub(super) struct Admitted {
+    uid: Uid,
+    /// There is no time for beats of the past.
+    sheds_history: bool,
+}
+
+impl FromRequestParts<App> for Admitted {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let AsAppliance(uid) = AsAppliance::from_request_parts(parts, app).await?;
+        app.rates.admit(&uid, Instant::now()).map_err(|(who, wait)| ApiError::TooFast { who, wait })?;
+        let sheds_history = sheds_history(app.noc.store.waiting());
+        if sheds_history.is_err() {
+            app.tell(vec![Notice::Stalled]);
+        }
+        Ok(Admitted { uid, sheds_history: sheds_history? })
+    }
+}
+
+/// Whether there is time for beats, but not for those of the past, when so many writes wait.
+fn sheds_history(waiting: usize) -> Result<bool, ApiError> {
+    if waiting >= SHED_ALL { Err(ApiError::Overloaded) } else { Ok(waiting >= SHED_HISTORY) }
+}
+
+/// A beat in either form. The answer comes in the same.
+pub(super) enum Form {
+    Json,
+    Cbor,
+}
+
+const CBOR: &str = "application/cbor";
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Form {
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if kind.eq_ignore_ascii_case(CBOR) { Form::Cbor } else { Form::Json }
+    }
+
+    fn read(&self, bytes: &[u8]) -> Result<Beat, ApiError> {
+        match self {
+            Form::Json => parse(bytes),
+            Form::Cbor => read_cbor(bytes).map_err(|_| ApiError::Malformed { why: "not a beat in CBOR".to_owned() }),
+        }
+    }
+
+    fn write(&self, answer: &BeatAnswer) -> Response {
+        match self {
+            Form::Json => Json(answer).into_response(),
+            Form::Cbor => ([(header::CONTENT_TYPE, CBOR)], to_cbor(answer)).into_response(),
+        }
+    }
+}
+
 /// `POST /v1/appliances/beats`
 pub(super) async fn beats(
     State(app): State<App>,
-    AsAppliance(uid): AsAppliance,
-    Body(beat, _room): Body<Beat, SMALL>,
-) -> Result<Json<BeatAnswer>, ApiError> {
+    Admitted { uid, sheds_history }: Admitted,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let form = Form::of(&headers);
+    let mut beat = form.read(&read(body, SMALL).await?)?;
     check(&beat)?;
-    let earlier = (!beat.earlier.is_empty()).then_some(beat.earlier.len());
+    let had_earlier = !beat.earlier.is_empty();
+    if sheds_history {
+        beat.earlier.clear();
+    }
+    let earlier = had_earlier.then_some(beat.earlier.len());
     let seq = beat.seq;
-    let kept = app.noc.store.write(move |db| beats::keep(db, clock::now(), &uid, &beat)).await;
+    let kept = app.noc.store.take(uid, Prepared::new(beat)).await;
     match kept {
         Ok(kept) => {
+            app.rates.learn(&uid, kept.organisation, Instant::now());
             app.tell(kept.notices);
             let work = work::sign(&app.noc.signer, uid, seq, kept.due);
-            Ok(Json(BeatAnswer { interval_s: kept.interval_s, time: clock::now(), earlier, work }))
+            Ok(form.write(&BeatAnswer { interval_s: kept.interval_s, time: clock::now(), earlier, work }))
         }
         Err(error) => {
             if matches!(error, ApiError::Store(_)) {
@@ -76,8 +154,15 @@ fn check_values(values: &BeatValues) -> Result<(), ApiError> {
         let why = format!("a name is longer than {MAX_NAME} bytes or holds control characters");
         return Err(ApiError::Malformed { why });
     }
+    let mut reals = vec![values.load, values.memory_percent, values.disk_percent];
+    reals.extend(values.counters.values());
     if let Some(host) = &values.host {
         check_host(host)?;
+        reals.extend(host.disks.iter().map(|disk| disk.percent).chain(host.temperature_c));
+    }
+    // CBOR has such; what is kept and shown has not.
+    if reals.into_iter().any(|real| !real.is_finite()) {
+        return Err(ApiError::Malformed { why: "a value that is no number".to_owned() });
     }
     Ok(())
 }
@@ -98,6 +183,19 @@ fn check_host(host: &HostValues) -> Result<(), ApiError> {
 mod tests {
     use super::*;
     use muster_protocol::api::Disk;
+
+    #[test]
+    fn history_is_put_off_before_beats_are() {
+        for (waiting, sheds) in [(0, false), (SHED_HISTORY - 1, false), (SHED_HISTORY, true), (SHED_ALL - 1, true)] {
+            assert!(sheds_history(waiting).is_ok_and(|found| found == sheds), "{waiting}");
+        }
+        for waiting in [SHED_ALL, QUEUE] {
+            let refused = sheds_history(waiting).expect_err("too many").into_response();
+            assert_eq!(refused.status().as_u16(), 503);
+            let after: u64 = refused.headers()["retry-after"].to_str().expect("text").parse().expect("seconds");
+            assert!((5..=30).contains(&after), "{after}");
+        }
+    }
 
     #[test]
     fn what_an_appliance_says_of_itself_is_bounded() {

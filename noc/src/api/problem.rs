@@ -1,14 +1,15 @@
 //! Every error the interface answers with: a stable code, what happened, what to do.
 
-use super::Fault;
 use super::fault::Refused;
+use super::{Fault, TooFast};
 use crate::drafts::DraftError;
 use crate::error::{AsProblem, StoreError, problem};
 use crate::inventory::{ImportError, LineError};
 use crate::invite::InviteError;
+use crate::keeping::KeepingError;
 use crate::policy::site::{SiteError, SiteFault};
 use crate::queue::QueueError;
-use crate::random::NoEntropy;
+use crate::random::{self, NoEntropy};
 use crate::store::word;
 use crate::tables::TableError;
 use crate::tls::CsrError;
@@ -20,6 +21,7 @@ use muster_protocol::id::{SiteId, Uid};
 use muster_protocol::parameters::{FieldError, InvalidSettings};
 use muster_protocol::text::printable;
 use serde::Serialize;
+use std::time::Duration;
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +76,10 @@ pub(crate) enum ApiError {
     TooSlow,
     #[error("this console sends more than {limit} large requests at the same time")]
     TooManyAtOnce { limit: usize },
+    #[error("{} beats more often than this NOC takes", match .who { TooFast::Appliance => "this appliance", TooFast::Organisation => "this organisation" })]
+    TooFast { who: TooFast, wait: Duration },
+    #[error("more beats wait for the NOC's disk than it can write in time")]
+    Overloaded,
     #[error("the request names {count} {what}; at most {limit} go together")]
     TooMany { what: &'static str, count: usize, limit: usize },
     #[error("there is no site {site} for this console")]
@@ -102,6 +108,8 @@ pub(crate) enum ApiError {
     Work(#[from] WorkError),
     #[error(transparent)]
     Invite(#[from] InviteError),
+    #[error(transparent)]
+    Keeping(#[from] KeepingError),
     #[error(transparent)]
     Queue(#[from] QueueError),
     #[error("the operating system gave no random bytes")]
@@ -188,6 +196,19 @@ impl AsProblem for ApiError {
             TooMany { .. } => (413, "too_many", "Send it in smaller parts."),
             TooSlow => (408, "too_slow", "Check the connection, then send it again."),
             TooManyAtOnce { .. } => (429, "too_many_at_once", "Wait until some are answered, then send the rest."),
+            TooFast { who: super::TooFast::Appliance, .. } => (
+                429,
+                "too_many_beats",
+                "Wait as long as Retry-After says. The NOC's `beats_per_s_appliance` in noc.toml sets how many it takes.",
+            ),
+            TooFast { who: super::TooFast::Organisation, .. } => (
+                429,
+                "too_many_beats_of_organisation",
+                "Wait as long as Retry-After says. The NOC's `beats_per_s_organisation` in noc.toml sets how many it takes.",
+            ),
+            Overloaded => {
+                (503, "overloaded", "Wait as long as Retry-After says. What was measured meanwhile may come later.")
+            }
             UnknownSite { .. } => {
                 (404, "unknown_site", "Choose one of the console's sites, or ask for an invite to this one.")
             }
@@ -205,6 +226,7 @@ impl AsProblem for ApiError {
             Draft(error) => return error.problem(),
             Work(error) => return error.problem(),
             Invite(error) => return error.problem(),
+            Keeping(error) => return error.problem(),
             Queue(error) => return error.problem(),
             Store(error) => return error.problem(),
         };
@@ -250,6 +272,15 @@ fn of_settings(error: &FieldError) -> SiteFault {
     SiteFault { field: word(&error.field), code: error.code.clone(), message: error.message.clone() }
 }
 
+/// Over how many seconds those who are sent away are spread at least.
+const SPREAD_S: u64 = 5;
+
+/// A number of seconds between two, at random.
+fn spread(least: u64, most: u64) -> u64 {
+    let random = random::bytes().map_or(0, u32::from_ne_bytes);
+    least + u64::from(random) % (most - least + 1)
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let problem = self.problem();
@@ -273,6 +304,14 @@ impl IntoResponse for ApiError {
             }
             ApiError::Operators(Fault::SecretShownOnce { location }) => {
                 headers.extend(HeaderValue::from_str(location).map(|location| (header::LOCATION, location)));
+            }
+            ApiError::TooFast { wait, .. } => {
+                let seconds = wait.as_secs() + 1;
+                headers.insert(header::RETRY_AFTER, spread(seconds, seconds + SPREAD_S).into());
+            }
+            // All of a fleet are told so in one moment, and must not come back in one.
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, spread(SPREAD_S, 6 * SPREAD_S).into());
             }
             _ if status == StatusCode::TOO_MANY_REQUESTS => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

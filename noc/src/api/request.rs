@@ -37,8 +37,8 @@ pub(super) struct Asked<T>(pub(super) T);
 
 impl FromRequestParts<App> for AsConsole {
     type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
-        match identity(parts)? {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        match identity(app, parts)? {
             Some(Identity::Console(id)) => Ok(AsConsole(id)),
             _ => Err(ApiError::WrongAudience { needed: "consoles" }),
         }
@@ -47,25 +47,25 @@ impl FromRequestParts<App> for AsConsole {
 
 impl FromRequestParts<App> for AsAppliance {
     type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
-        match identity(parts)? {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        match identity(app, parts)? {
             Some(Identity::Appliance(uid)) => Ok(AsAppliance(uid)),
             _ => Err(ApiError::WrongAudience { needed: "appliances" }),
         }
     }
 }
 
-fn identity(parts: &Parts) -> Result<Option<Identity>, ApiError> {
+fn identity(app: &App, parts: &Parts) -> Result<Option<Identity>, ApiError> {
     let tls = parts.extensions.get::<Arc<TlsInfo>>().ok_or(ApiError::NoCertificate)?;
     let certificate = tls.peer_certificates.first().ok_or(ApiError::NoCertificate)?;
-    Ok(Identity::of_verified(certificate))
+    Ok(app.identities.of_verified(certificate))
 }
 
 impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<App> for Json<T, LIMIT> {
     type Rejection = ApiError;
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let upload = match identity(&parts) {
+        let upload = match identity(app, &parts) {
             Ok(Some(Identity::Console(console))) if LIMIT > SMALL => {
                 let place = app.uploads.take(console, MAX_UPLOADS);
                 Some(place.ok_or(ApiError::TooManyAtOnce { limit: MAX_UPLOADS })?)

@@ -3,7 +3,9 @@
 use super::{FolderArg, Output, answer};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use muster_noc::{NewOperator, Noc, Operator, Organisation, OrganisationId, Role, RoleAt, SignedIn};
+use muster_noc::{
+    HistoryKeepingChange, NewOperator, Noc, Operator, Organisation, OrganisationId, Role, RoleAt, SignedIn,
+};
 use muster_protocol::text::printable;
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use std::io::{BufRead, IsTerminal, Read};
@@ -28,6 +30,24 @@ pub(super) enum OrganisationCommand {
     List {
         #[command(flatten)]
         folder: FolderArg,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// How long an organisation keeps the history of its appliances, or keep it otherwise. What is not named stays.
+    History {
+        #[command(flatten)]
+        folder: FolderArg,
+        /// The organisation, by handle.
+        organisation: String,
+        /// Every beat: 48 to 744 hours.
+        #[arg(long)]
+        beats_hours: Option<u32>,
+        /// Roll-ups of five minutes: 2 to 732 days.
+        #[arg(long)]
+        five_minutes_days: Option<u32>,
+        /// Roll-ups of an hour: 2 to 3,660 days.
+        #[arg(long)]
+        hours_days: Option<u32>,
         #[command(flatten)]
         output: Output,
     },
@@ -143,6 +163,23 @@ impl OrganisationCommand {
                     for Organisation { id, handle, name, .. } in all {
                         println!("{id}  {}  {}", printable(handle), printable(name));
                     }
+                })
+            }
+            OrganisationCommand::History {
+                folder,
+                organisation: handle,
+                beats_hours,
+                five_minutes_days,
+                hours_days,
+                output,
+            } => {
+                let noc = Noc::open(&folder.dir)?;
+                let wanted = HistoryKeepingChange { beats_hours, five_minutes_days, hours_days };
+                let kept = noc.keep_history(organisation(&noc, &handle)?, wanted)?;
+                answer(output, &kept, |kept| {
+                    println!("Every beat:                {} hours", kept.beats_hours);
+                    println!("Roll-ups of five minutes:  {} days", kept.five_minutes_days);
+                    println!("Roll-ups of an hour:       {} days", kept.hours_days);
                 })
             }
         }

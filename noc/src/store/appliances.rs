@@ -49,6 +49,12 @@ pub(crate) fn at(db: &Connection, site: SiteId) -> Result<Vec<Appliance>, StoreE
     super::rows(db, &format!("SELECT {COLUMNS} FROM appliances WHERE site = ?1 ORDER BY id"), [site.0], read)
 }
 
+/// Those of an organisation, in the order in which they became known.
+pub(crate) fn of_organisation(db: &Connection, id: OrganisationId) -> Result<Vec<ApplianceRecord>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM appliances WHERE organisation = ?1 ORDER BY id");
+    super::rows(db, &sql, [id], |row| Ok(read(row)?.record))
+}
+
 /// The appliances with a MAC in the inventory of a console's organisation, and their sites.
 pub(crate) fn with_mac(
     db: &Connection,

@@ -1,52 +1,93 @@
-//! Beats: the last of each appliance in the status table, and 48 hours of history.
+//! Beats: the last of each appliance in the status table, and all of them in the history.
 
-use super::appliances::{self, from_json, json};
+use super::appliances::{self, json};
 use super::work::{self, Due};
-use super::{late, policies, results};
+use super::{history, late, policies, results};
 use crate::api::ApiError;
 use crate::audit::By;
 use crate::error::StoreError;
+use crate::history::{Flat, Group};
 use crate::watch::{Notice, Told};
 use muster_protocol::api::{Beat, BeatRecord};
 use muster_protocol::id::{ConsoleId, Uid};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Seconds of history.
-pub(crate) const HISTORY_S: u64 = 48 * 3600;
-/// Rows of one answer: a week at the default interval.
-const MAX_ROWS: usize = 10_000;
-/// Rows that go in one step, so that deletion never holds up beats.
+/// Rows of the former history that go in one step, so that deletion never holds up beats.
 const STEP: i64 = 2_000;
+
+/// A beat, with what is made of it before it is written.
+pub(crate) struct Prepared {
+    pub(crate) beat: Beat,
+    /// Its values for the status table, JSON.
+    pub(super) report: String,
+    /// And for the history.
+    pub(super) values: Flat,
+    /// Those of [`Beat::earlier`], in their order.
+    earlier: Vec<Flat>,
+}
+
+impl Prepared {
+    pub(crate) fn new(beat: Beat) -> Prepared {
+        let report = json(&beat.values);
+        let values = Flat::of(&beat.values);
+        let earlier = beat.earlier.iter().map(|earlier| Flat::of(&earlier.values)).collect();
+        Prepared { beat, report, values, earlier }
+    }
+}
 
 /// What a beat comes to.
 pub(crate) struct Kept {
     pub(crate) interval_s: u32,
+    /// Whose appliance it is.
+    pub(crate) organisation: u32,
     pub(crate) notices: Vec<Notice>,
     /// What goes out with the answer.
     pub(crate) due: Due,
 }
 
+impl Kept {
+    /// Nothing goes out.
+    pub(super) fn quiet(interval_s: u32, organisation: u32, notices: Vec<Notice>) -> Kept {
+        Kept { interval_s, organisation, notices, due: Due::default() }
+    }
+}
+
+/// What the status daemon is told of a beat of the present.
+pub(super) fn notice(uid: &Uid, beat: &Beat, model: &str, is_expected: bool) -> Option<Notice> {
+    let told = || Box::new(Told { model: model.to_owned(), values: beat.values.clone() });
+    is_expected.then(|| Notice::Beat { uid: *uid, told: told() })
+}
+
 /// Keeps a beat, and those of the past that come with it. One that was counted before (a repeat after a lost answer), or that
-/// is of a boot that has ended, is answered alike and changes nothing.
-pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<Kept, ApiError> {
+/// is of a boot that has ended, is answered alike and changes nothing. What goes into the history is left in `group`.
+pub(super) fn keep(
+    db: &Connection,
+    now: u64,
+    uid: &Uid,
+    prepared: &Prepared,
+    group: &mut Group,
+) -> Result<Kept, ApiError> {
+    let beat = &prepared.beat;
     let appliance = appliances::find(db, uid)?.ok_or(ApiError::ApplianceUnknown)?;
     if appliance.is_retired() {
         return Err(ApiError::ApplianceRetired);
     }
     let interval_s = interval(db, &appliance)?;
+    let organisation = organisation(db, appliance.id)?;
     let standing = (beat.seq, beat.work.drift);
     let Some(mut boot) = late::begin(db, appliance.id, beat.boot)? else {
-        return Ok(Kept { interval_s, notices: Vec::new(), due: Due::default() });
+        return Ok(Kept::quiet(interval_s, organisation, Vec::new()));
     };
     let before = boot.counted.clone();
-    for earlier in &beat.earlier {
-        late::keep(db, now, appliance.id, &mut boot, earlier)?;
+    for earlier in beat.earlier.iter().zip(&prepared.earlier) {
+        late::keep(db, now, appliance.id, &mut boot, earlier, group)?;
     }
     if !boot.counted.live(beat.counter) {
         if boot.counted != before {
             late::store(db, appliance.id, &boot)?;
         }
-        return Ok(Kept { interval_s, notices: Vec::new(), due: work::due(db, now, &appliance, standing)? });
+        let due = work::due(db, now, &appliance, standing)?;
+        return Ok(Kept { due, ..Kept::quiet(interval_s, organisation, Vec::new()) });
     }
     // A console can die between kick-start and report. A beat under a grant proves that it is in force.
     let proven = if beat.seq > appliance.applied {
@@ -62,7 +103,6 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
             .map_err(StoreError::from)?;
         notices.push(Notice::Expect { uid: *uid, site, interval_s, whereabouts: None });
     }
-    let report = json(&beat.values);
     let revision = super::next_revision(db)?;
     db.prepare_cached(
         "UPDATE appliances SET last_beat = ?2, boot = ?3, counter = ?4, gaps = ?5, beat = ?6, revision = ?7 WHERE id = ?1",
@@ -73,20 +113,14 @@ pub(crate) fn keep(db: &Connection, now: u64, uid: &Uid, beat: &Beat) -> Result<
         beat.boot.0,
         beat.counter,
         json(&boot.counted.gaps()),
-        report,
+        prepared.report,
         revision
     ])?;
-    db.prepare_cached("INSERT INTO beats (appliance, time, report) VALUES (?1, ?2, ?3)")?.execute(params![
-        appliance.id,
-        now,
-        report
-    ])?;
-    if expected {
-        let told = Told { model: appliance.record.model.clone(), values: beat.values.clone() };
-        notices.push(Notice::Beat { uid: *uid, told: Box::new(told) });
-    }
+    group.push(appliance.id, now, &prepared.values);
+    notices.extend(notice(uid, beat, &appliance.record.model, expected));
     notices.extend(work::report(db, now, uid, &beat.work)?);
-    Ok(Kept { interval_s, notices, due: work::due(db, now, &appliance, standing)? })
+    let due = work::due(db, now, &appliance, standing)?;
+    Ok(Kept { due, ..Kept::quiet(interval_s, organisation, notices) })
 }
 
 /// A console's view of one appliance's history since a time, oldest first.
@@ -94,30 +128,16 @@ pub(crate) fn history(db: &Connection, console: ConsoleId, uid: &Uid, since: u64
     let sql =
         "SELECT id FROM appliances WHERE uid = ?1 AND site IN (SELECT site FROM console_sites WHERE console = ?2)";
     let id: Option<i64> = db.prepare_cached(sql)?.query_row(params![uid.0, console.0], |row| row.get(0)).optional()?;
-    Ok(of_appliance(db, id.ok_or(ApiError::UnknownAppliance { uid: *uid })?, since)?)
+    Ok(history::beats(db, id.ok_or(ApiError::UnknownAppliance { uid: *uid })?, since)?)
 }
 
-/// One appliance's history since a time, oldest first.
-pub(crate) fn of_appliance(db: &Connection, id: i64, since: u64) -> Result<Vec<BeatRecord>, StoreError> {
-    // The newest rows matter when there are too many.
-    let sql = "SELECT time, report FROM beats WHERE appliance = ?1 AND time >= ?2 ORDER BY time DESC, id DESC LIMIT ?3";
-    let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query(params![id, since, MAX_ROWS as i64])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(BeatRecord { at: row.get(0)?, values: from_json("beat", &row.get::<_, String>(1)?)? });
-    }
-    found.reverse();
-    Ok(found)
-}
-
-/// Deletes one step of history older than [`HISTORY_S`]; true when there may be more. What a clock that was wrong wrote
-/// into the far future goes as well: it would stay in front of all later beats and keep them from being deleted. What came
-/// late lies among younger beats and goes with them at the latest.
+/// Deletes one step of the history as it was kept before there were blocks; true when there may be more. What a clock that was
+/// wrong wrote into the far future goes as well.
 pub(crate) fn prune(db: &Connection, now: u64) -> Result<bool, StoreError> {
     let sql = "DELETE FROM beats WHERE id IN (SELECT id FROM beats ORDER BY id LIMIT ?2)
                AND (time < ?1 OR time > ?3)";
-    let gone = db.prepare_cached(sql)?.execute(params![now.saturating_sub(HISTORY_S), STEP, now + HISTORY_S])?;
+    let keep = history::BEATS_S;
+    let gone = db.prepare_cached(sql)?.execute(params![now.saturating_sub(keep), STEP, now + keep])?;
     Ok(gone as i64 == STEP)
 }
 
@@ -128,11 +148,18 @@ fn interval(db: &Connection, appliance: &appliances::Appliance) -> Result<u32, S
     Ok(asked.unwrap_or(appliance.interval_s))
 }
 
+fn organisation(db: &Connection, appliance: i64) -> Result<u32, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT organisation FROM appliances WHERE id = ?1")?
+        .query_row([appliance], |row| row.get(0))?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::Store;
     use crate::store::appliances::NewAppliance;
+    use crate::store::history::BEATS_S;
     use muster_protocol::api::{BeatValues, EarlierBeat, WorkReport};
     use muster_protocol::crypto::keys::SecretKey;
     use muster_protocol::id::{BootId, Mac, Seq};
@@ -163,16 +190,12 @@ mod tests {
         let values = BeatValues::default();
         let beat =
             Beat { boot: BootId([boot; 16]), counter, seq: Seq(0), values, work: WorkReport::default(), earlier };
-        store.write_now(move |db| keep(db, now, &DEVICE, &beat).map(|_| ())).expect("answered");
+        store.take_now(now, DEVICE, beat).expect("answered");
     }
 
+    /// In the order in which they came.
     fn times(store: &Store) -> Vec<u64> {
-        let read = |db: &Connection| {
-            let mut statement = db.prepare("SELECT time FROM beats ORDER BY id")?;
-            let rows = statement.query_map([], |row| row.get(0))?;
-            Ok::<_, StoreError>(rows.collect::<Result<_, _>>()?)
-        };
-        store.read_now(read).expect("read")
+        store.read_now(|db| history::arrivals(db, 1)).expect("read")
     }
 
     #[test]
@@ -195,7 +218,7 @@ mod tests {
     #[test]
     fn what_comes_late_is_placed_when_it_was_measured_and_counts_once() {
         let (_dir, store) = new();
-        let now = 10 * HISTORY_S;
+        let now = 10 * BEATS_S;
         take(&store, now - 1_000, 1, 1);
         // Boots 2 and 3 came and went while the NOC was away; of 3 nothing is known of its time.
         let batch = vec![
@@ -227,7 +250,7 @@ mod tests {
     #[test]
     fn history_that_is_delivered_piece_by_piece_after_a_lost_answer_is_whole() {
         let (_dir, store) = new();
-        let now = 10 * HISTORY_S;
+        let now = 10 * BEATS_S;
         take(&store, now, 1, 1);
         let piece =
             |from: u64, to: u64| (from..=to).map(|n| earlier(1, n, Some(10 * (9 - n)), None)).collect::<Vec<_>>();
@@ -245,11 +268,16 @@ mod tests {
     fn what_a_wrong_clock_wrote_into_the_future_does_not_keep_older_beats_from_going() {
         let (_dir, store) = new();
         let (day, year) = (86_400, 365 * 86_400);
-        for (counter, time) in [10 * year, 10 * year + 1, year, year + day, year + 8 * day].into_iter().enumerate() {
-            take(&store, time, 1, counter as u64 + 1);
+        let mut counter = 0;
+        for time in [10 * year, year, year + day, year + 8 * day] {
+            // As many as fill a block.
+            for _ in 0..120 {
+                counter += 1;
+                take(&store, time, 1, counter);
+            }
+            history::fold::all_now(&store, time).expect("folded");
         }
-        let more = store.write_now(move |db| prune(db, year + 8 * day)).expect("pruned");
-        assert!(!more, "all fits into one step");
-        assert_eq!(times(&store), [year + 8 * day]);
+        store.write_now(move |db| history::retention::sweep(db, year + 8 * day, 0)).expect("swept");
+        assert_eq!(times(&store), [year + 8 * day; 120]);
     }
 }

@@ -57,6 +57,13 @@ pub(super) fn due(
     Ok(Some((seq, signed)))
 }
 
+/// Whether one is not decided yet.
+pub(super) fn waits(db: &Connection, appliance: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM given_grants w JOIN grants g ON g.appliance = w.appliance AND g.seq = w.seq
+               WHERE w.appliance = ?1 AND g.configured IS NULL)";
+    Ok(db.prepare_cached(sql)?.query_row([appliance], |row| row.get(0))?)
+}
+
 /// An appliance says that a grant came to nothing.
 pub(super) fn failed(
     db: &Connection,

@@ -4,8 +4,9 @@
 //! and nowhere else: it moves no last beat, and the status daemon never hears of it.
 
 use super::appliances::{from_json, json};
-use super::beats::HISTORY_S;
+use super::history::BEATS_S;
 use crate::error::StoreError;
+use crate::history::{Flat, Group};
 use muster_protocol::api::EarlierBeat;
 use muster_protocol::beat::Counted;
 use muster_protocol::id::BootId;
@@ -22,6 +23,13 @@ pub(crate) struct Boot {
     last_beat: Option<u64>,
 }
 
+impl Boot {
+    /// From its columns.
+    pub(super) fn read(id: BootId, counter: u64, gaps: &str) -> Result<Boot, StoreError> {
+        Ok(Boot { id, counted: Counted::new(counter, from_json("gaps", gaps)?), last_beat: None })
+    }
+}
+
 /// The boot that a beat is of: the one known last, or a new one that ends it. None when it has ended itself.
 pub(crate) fn begin(db: &Connection, appliance: i64, boot: BootId) -> Result<Option<Boot>, StoreError> {
     let sql = "SELECT boot, counter, gaps, last_beat FROM appliances WHERE id = ?1";
@@ -30,7 +38,7 @@ pub(crate) fn begin(db: &Connection, appliance: i64, boot: BootId) -> Result<Opt
         .query_row([appliance], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     let begun = |counted| Ok(Some(Boot { id: boot, counted, last_beat }));
     match last {
-        Some(last) if last == boot.0 => begun(Counted::new(counter, from_json("gaps", &gaps)?)),
+        Some(last) if last == boot.0 => Ok(Some(Boot { last_beat, ..Boot::read(boot, counter, &gaps)? })),
         Some(_) if ended(db, appliance, boot)?.is_some() => Ok(None),
         Some(last) => {
             store_ended(db, appliance, BootId(last), (counter, &gaps))?;
@@ -54,7 +62,8 @@ pub(crate) fn keep(
     now: u64,
     appliance: i64,
     boot: &mut Boot,
-    beat: &EarlierBeat,
+    (beat, values): (&EarlierBeat, &Flat),
+    group: &mut Group,
 ) -> Result<(), StoreError> {
     let counts = if beat.boot == boot.id {
         boot.counted.late(beat.counter)
@@ -72,9 +81,8 @@ pub(crate) fn keep(
         (None, Some(time)) => time.min(now),
         (None, None) => boot.last_beat.unwrap_or(now).min(now),
     };
-    if counts && time.saturating_add(HISTORY_S) >= now {
-        let sql = "INSERT INTO beats (appliance, time, report) VALUES (?1, ?2, ?3)";
-        db.prepare_cached(sql)?.execute(params![appliance, time, json(&beat.values)])?;
+    if counts && time.saturating_add(BEATS_S) >= now {
+        group.push(appliance, time, values);
     }
     Ok(())
 }

@@ -1,11 +1,17 @@
 //! Opening SQLite, and the two ways in: [`Store::write`] and [`Store::read`].
 
+use super::beats::{Kept, Prepared};
+use super::intake::Memory;
 use super::writer::{Job, Writer};
+use crate::api::ApiError;
+use crate::clock;
 use crate::config::OpenError;
 use crate::error::StoreError;
 use muster_protocol::crypto::keys::PublicKey;
+use muster_protocol::id::Uid;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -17,6 +23,12 @@ const BUSY: Duration = Duration::from_secs(10);
 /// Before this version, WAL mode could corrupt a database.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
+/// Pages of the log (16 MiB) after which they are put into the database. The row of an appliance that beats is written with each of its beats;
+/// the longer the log, the more of that reaches the database only once.
+const CHECKPOINT_PAGES: i64 = 4_096;
+/// Most memory for pages that the writer has read or changed: with less it would read them again with every group of beats.
+const CACHE_KIB: i64 = 32_768;
+
 refinery::embed_migrations!("migrations");
 
 /// The opened database.
@@ -26,6 +38,8 @@ pub(crate) struct Store {
     readers: Arc<Semaphore>,
     changed: watch::Receiver<u64>,
     changes: watch::Sender<u64>,
+    /// Beats that are in the journal, about.
+    journal: Arc<AtomicU64>,
     writer: Writer,
 }
 
@@ -49,9 +63,12 @@ impl Store {
         }
         let revision = super::revision(&db).map_err(OpenError::Database)?;
         let (changes, changed) = watch::channel(revision);
-        let writer = Writer::start(db, changes.clone());
+        let waiting = "SELECT coalesce(sum(beats), 0) FROM beat_journal";
+        let waiting = db.query_row(waiting, [], |row| row.get(0)).map_err(|e| OpenError::Database(e.into()))?;
+        let journal = Arc::new(AtomicU64::new(waiting));
+        let writer = Writer::start(db, changes.clone(), journal.clone());
         let readers = Arc::new(Semaphore::new(READERS));
-        Ok(Store { path: path.to_owned(), idle: Mutex::default(), readers, changed, changes, writer })
+        Ok(Store { path: path.to_owned(), idle: Mutex::default(), readers, changed, changes, journal, writer })
     }
 
     /// Runs `work` in a transaction. Once this answers with `Ok`, what it did is on disk; with `Err`, nothing of it is.
@@ -61,8 +78,27 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
+        self.send(work, true).await
+    }
+
+    /// [`Store::write`] for what only has to do with the history.
+    pub(crate) async fn write_history<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        self.send(work, false).await
+    }
+
+    async fn send<T, E, F>(&self, work: F, disturbs: bool) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.writer.send(Call::boxed(work, move |outcome| drop(reply.send(outcome))));
+        self.writer.send(Call::boxed(work, move |outcome| drop(reply.send(outcome)), disturbs));
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
@@ -74,8 +110,37 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
-        self.writer.send(Call::boxed(work, move |outcome| drop(reply.send(outcome))));
+        self.writer.send(Call::boxed(work, move |outcome| drop(reply.send(outcome)), true));
         answer.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// Takes a beat. Once this answers with `Ok`, it is on disk.
+    pub(crate) async fn take(&self, uid: Uid, beat: Prepared) -> Result<Kept, ApiError> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let reply = move |outcome| drop(reply.send(outcome));
+        self.writer.send(Box::new(TakeBeat { now: None, uid, beat, outcome: None, reply }));
+        answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// [`Store::take`] at some time.
+    #[cfg(test)]
+    pub(super) fn take_now(&self, now: u64, uid: Uid, beat: muster_protocol::api::Beat) -> Result<Kept, ApiError> {
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        let reply = move |outcome| drop(reply.send(outcome));
+        let beat = Prepared::new(beat);
+        self.writer.send(Box::new(TakeBeat { now: Some(now), uid, beat, outcome: None, reply }));
+        answer.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// Beats that are in the journal, about.
+    pub(crate) fn journal(&self) -> u64 {
+        self.journal.load(Ordering::Relaxed)
+    }
+
+    /// So many beats are not in the journal any more.
+    pub(super) fn folded(&self, beats: u64) {
+        let _ =
+            self.journal.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| Some(held.saturating_sub(beats)));
     }
 
     /// Runs `work` on one consistent state of the database, on a thread that may wait.
@@ -153,6 +218,8 @@ fn connect(path: &Path, limit_mib: Option<u32>) -> Result<Connection, OpenError>
     db.pragma_update(None, "journal_mode", "WAL").map_err(database)?;
     db.pragma_update(None, "synchronous", "FULL").map_err(database)?;
     db.pragma_update(None, "foreign_keys", true).map_err(database)?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(database)?;
+    db.pragma_update(None, "cache_size", -CACHE_KIB).map_err(database)?;
     migrations::runner().run(&mut db).map_err(|e| OpenError::Migrate(Box::new(e)))?;
     if let Some(limit) = limit_mib {
         limit_size(&db, Some(limit)).map_err(OpenError::Database)?;
@@ -193,6 +260,7 @@ struct Call<F, R, T, E> {
     work: Option<F>,
     outcome: Option<Result<T, E>>,
     reply: R,
+    disturbs: bool,
 }
 
 impl<F, R, T, E> Call<F, R, T, E>
@@ -202,8 +270,8 @@ where
     F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     R: FnOnce(Result<T, E>) + Send + 'static,
 {
-    fn boxed(work: F, reply: R) -> Box<dyn Job> {
-        Box::new(Call { work: Some(work), outcome: None, reply })
+    fn boxed(work: F, reply: R, disturbs: bool) -> Box<dyn Job> {
+        Box::new(Call { work: Some(work), outcome: None, reply, disturbs })
     }
 }
 
@@ -214,20 +282,59 @@ where
     F: FnOnce(&Connection) -> Result<T, E> + Send,
     R: FnOnce(Result<T, E>) + Send,
 {
-    fn run(&mut self, db: &Connection) -> bool {
+    fn run(&mut self, db: &Connection, _: &mut Memory) -> bool {
         self.outcome = self.work.take().map(|work| work(db));
         matches!(self.outcome, Some(Ok(_)))
     }
 
+    fn is_beat(&self) -> bool {
+        false
+    }
+
+    fn disturbs(&self) -> bool {
+        self.disturbs
+    }
+
     fn answer(self: Box<Self>, lost: Option<StoreError>) {
-        let outcome = match (lost, self.outcome) {
-            // What a write that failed by itself has to say is more exact.
-            (_, Some(Err(error))) => Err(error),
-            (Some(lost), _) => Err(lost.into()),
-            (None, Some(outcome)) => outcome,
-            (None, None) => Err(StoreError::Closed.into()),
-        };
-        (self.reply)(outcome);
+        (self.reply)(last_word(lost, self.outcome));
+    }
+}
+
+struct TakeBeat<R> {
+    /// The time when it is taken, if it is not said.
+    now: Option<u64>,
+    uid: Uid,
+    beat: Prepared,
+    outcome: Option<Result<Kept, ApiError>>,
+    reply: R,
+}
+
+impl<R: FnOnce(Result<Kept, ApiError>) + Send> Job for TakeBeat<R> {
+    fn run(&mut self, db: &Connection, memory: &mut Memory) -> bool {
+        let outcome = memory.take(db, self.now.unwrap_or_else(clock::now), &self.uid, &self.beat);
+        matches!(self.outcome.insert(outcome), Ok(_))
+    }
+
+    fn is_beat(&self) -> bool {
+        true
+    }
+
+    fn disturbs(&self) -> bool {
+        false
+    }
+
+    fn answer(self: Box<Self>, lost: Option<StoreError>) {
+        (self.reply)(last_word(lost, self.outcome));
+    }
+}
+
+fn last_word<T, E: From<StoreError>>(lost: Option<StoreError>, outcome: Option<Result<T, E>>) -> Result<T, E> {
+    match (lost, outcome) {
+        // What a write that failed by itself has to say is more exact.
+        (_, Some(Err(error))) => Err(error),
+        (Some(lost), _) => Err(lost.into()),
+        (None, Some(outcome)) => outcome,
+        (None, None) => Err(StoreError::Closed.into()),
     }
 }
 
@@ -314,9 +421,9 @@ mod tests {
     }
 
     #[test]
-    fn history_older_than_two_days_goes_in_steps() {
+    fn the_former_history_goes_in_steps_when_it_is_two_days_old() {
         let (_dir, store) = new();
-        let now = 10 * store::beats::HISTORY_S;
+        let now = 10 * store::history::BEATS_S;
         store
             .write_now(move |db| {
                 db.execute(
@@ -326,7 +433,7 @@ mod tests {
                 )?;
                 let mut insert = db.prepare("INSERT INTO beats (appliance, time, report) VALUES (1, ?1, '{}')")?;
                 for i in 0..5_000 {
-                    insert.execute([now - 2 * store::beats::HISTORY_S + i])?;
+                    insert.execute([now - 2 * store::history::BEATS_S + i])?;
                 }
                 insert.execute([now])?;
                 Ok::<_, StoreError>(())

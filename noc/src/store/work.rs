@@ -23,6 +23,13 @@ pub(crate) struct Due {
     pub(crate) handover: Option<(Serial, Successor)>,
 }
 
+impl Due {
+    /// True if there is nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.grant.is_none() && self.instruction.is_none() && self.handover.is_none()
+    }
+}
+
 /// What is pending for an appliance that beats under `in_force` and says what it obeys about changes by hand.
 pub(super) fn due(
     db: &Connection,

@@ -14,12 +14,12 @@ use muster_protocol::wire::result::{ConfigResult, Reason, Status};
 use muster_protocol::wire::to_cbor;
 use rcgen::{CertificateParams, KeyPair};
 use reqwest::{Certificate, Client, Identity, StatusCode};
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 /// What a console prepares before it is known.
@@ -168,6 +168,9 @@ pub(crate) struct Http {
     base: String,
     pub(crate) ca: Certificate,
     pub(crate) client: Client,
+    /// For clients that speak by hand: the CA, and certificate and key if there are any, PEM.
+    pub(crate) ca_pem: String,
+    pub(crate) own_pem: Option<String>,
 }
 
 impl Http {
@@ -182,7 +185,7 @@ impl Http {
         let der = CertificateDer::from_pem_slice(pem.as_bytes()).expect("pem");
         assert_eq!(<[u8; 32]>::from(Sha256::digest(&der)), pin, "the pin fits");
         let client = builder().tls_certs_only([ca.clone()]).build().expect("client");
-        Http { base, ca, client }
+        Http { base, ca, client, ca_pem: pem, own_pem: None }
     }
 
     pub(crate) fn with(&self, certificate: &str, key: &KeyPair) -> Http {
@@ -194,7 +197,8 @@ impl Http {
         let pem = format!("{certificate}\n{}", key.serialize_pem());
         let identity = Identity::from_pem(pem.as_bytes()).expect("identity");
         let client = builder().tls_certs_only([self.ca.clone()]).identity(identity).build().ok()?;
-        Some(Http { base: self.base.clone(), ca: self.ca.clone(), client })
+        let (base, ca, ca_pem) = (self.base.clone(), self.ca.clone(), self.ca_pem.clone());
+        Some(Http { base, ca, client, ca_pem, own_pem: Some(pem) })
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
@@ -230,6 +234,52 @@ impl Http {
 
     pub(crate) fn url(&self, path: &str) -> String {
         self.base.clone() + path
+    }
+}
+
+type ByHand = rustls::StreamOwned<rustls::ClientConnection, std::net::TcpStream>;
+
+/// A connection of its own, with the client's certificate; and the configuration with which to come back.
+pub(crate) fn tls_stream(
+    http: &Http,
+    config: Option<Arc<rustls::ClientConfig>>,
+) -> (ByHand, Arc<rustls::ClientConfig>) {
+    let config = config.unwrap_or_else(|| {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(http.ca_pem.as_bytes()).expect("PEM")).expect("a CA");
+        let own = http.own_pem.as_deref().expect("a certificate").as_bytes();
+        let key = PrivateKeyDer::from_pem_slice(own).expect("a key");
+        let chain = vec![CertificateDer::from_pem_slice(own).expect("PEM")];
+        let builder = rustls::ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13]);
+        Arc::new(builder.with_root_certificates(roots).with_client_auth_cert(chain, key).expect("fits"))
+    });
+    let address = http.base.strip_prefix("https://").and_then(|rest| rest.split('/').next()).expect("an address");
+    let (host, _) = address.rsplit_once(':').expect("a port");
+    let name = rustls::pki_types::ServerName::try_from(host.to_owned()).expect("a name");
+    let connection = rustls::ClientConnection::new(config.clone(), name).expect("a client");
+    let stream = std::net::TcpStream::connect(address).expect("connects");
+    (rustls::StreamOwned::new(connection, stream), config)
+}
+
+/// One exchange by HTTP/1.1: head and body of the answer.
+pub(crate) fn post_by_hand(stream: &mut ByHand, path: &str, body: &impl Serialize) -> String {
+    use std::io::{Read, Write};
+    let body = serde_json::to_string(body).expect("JSON");
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: noc\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all((head + &body).as_bytes()).expect("sent");
+    let (mut said, mut part) = (String::new(), [0; 4096]);
+    loop {
+        let read = stream.read(&mut part).expect("an answer");
+        assert!(read > 0, "cut short: {said}");
+        said += std::str::from_utf8(&part[..read]).expect("text");
+        let Some((head, body)) = said.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+        if body.len() >= length.unwrap_or(0) {
+            return said;
+        }
     }
 }
 

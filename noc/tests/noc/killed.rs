@@ -179,6 +179,8 @@ impl Drop for Server {
 fn serve(folder: &Path, listen: SocketAddr) -> Server {
     let mut command = Command::new(env!("CARGO_BIN_EXE_muster-noc"));
     command.arg("serve").arg("--dir").arg(PathBuf::from(folder)).args(["--listen", &listen.to_string()]);
+    // One that repeats as fast as it can.
+    command.env("MUSTER_NOC_BEATS_PER_S_APPLIANCE", "100000");
     let mut server = Server(command.stdout(Stdio::piped()).spawn().expect("starts"));
     let mut ready = String::new();
     BufReader::new(server.0.stdout.as_mut().expect("piped")).read_line(&mut ready).expect("a line");

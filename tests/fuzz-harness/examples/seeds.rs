@@ -5,6 +5,7 @@ use muster_fuzz_harness::keys::{self, KEYS, boot, uid};
 use muster_fuzz_harness::messages;
 use muster_fuzz_harness::parsers::{bodies, saved, sealed, signed, tables, texts};
 use muster_fuzz_harness::rng::Seeded;
+use muster_protocol::api::{Beat, BeatAnswer};
 use muster_protocol::appliance::{Appliance, Input, Output, Profile};
 use muster_protocol::crypto::keys::SealKey;
 use muster_protocol::crypto::sign::{self, Purpose};
@@ -270,7 +271,14 @@ impl Seeds {
         }
         };
         for name in names {
-            self.choose("bodies", &names, name, "", text(name).as_bytes());
+            let bytes = match name {
+                "beat-cbor" => to_cbor(&serde_json::from_str::<Beat>(&text("beat")).expect("a beat")),
+                "beat-answer-cbor" => {
+                    to_cbor(&serde_json::from_str::<BeatAnswer>(&text("beat-answer")).expect("an answer"))
+                }
+                name => text(name).into_bytes(),
+            };
+            self.choose("bodies", &names, name, "", &bytes);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a process has used so far.
 
 use anyhow::Context;
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
 use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
@@ -24,6 +24,26 @@ pub fn of_process(pid: u32) -> anyhow::Result<Usage> {
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak_kib: u64 = peak.and_then(|p| p.split_whitespace().next()?.parse().ok()).unwrap_or(0);
     Ok(Usage { cpu_ms, peak_mib: peak_kib / 1024 })
+}
+
+/// KiB that a process has resident now.
+pub fn resident_kib(pid: u32) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let now = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+    Ok(now.split_whitespace().next().context("VmRSS")?.parse()?)
+}
+
+/// Bytes that a process has had written to disks.
+pub fn written_bytes(pid: u32) -> anyhow::Result<u64> {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io"))?;
+    let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).context("write_bytes")?;
+    Ok(written.trim().parse()?)
+}
+
+/// Raises the soft limit of open files to the hard one.
+pub fn allow_many_files() -> anyhow::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
 }
 
 /// Of all children that have ended and were waited for, with their own children; the memory is the largest one's.

@@ -13,7 +13,7 @@ use crate::operators::Role;
 use crate::operators::access::{Access, Needs, OrganisationId, Scope};
 use crate::store::fleet::{self, ApplianceFilter, OwnedAppliance};
 use crate::store::sorting::SortedWindow;
-use crate::store::{beats, word};
+use crate::store::{history, word};
 use crate::versions::checked_why;
 use crate::work::{self, Edit, GivenView};
 use axum::extract::{Path, State};
@@ -257,7 +257,7 @@ async fn history(
     let since = time("since", asked.since)?.unwrap_or(0);
     let found = see(&app, caller, READ, move |db, access| {
         let owned = seen(db, access, &uid, Role::Viewer)?;
-        Ok(beats::of_appliance(db, owned.row, since)?)
+        Ok(history::beats(db, owned.row, since)?)
     });
     let items = found.await?.into_iter().map(|beat| BeatView { at: beat.at, values: beat.values }).collect();
     Answer::of(&Page { items, next: None })

@@ -173,6 +173,28 @@ impl Scene {
             ("GET /v1/appliances", "/v1/appliances".into(), None, Viewer, Without),
             ("GET /v1/appliances/{uid}", format!("/v1/appliances/{uid}"), None, Viewer, NotFound),
             ("GET /v1/appliances/{uid}/beats", format!("/v1/appliances/{uid}/beats"), None, Viewer, NotFound),
+            ("GET /v1/appliances/{uid}/history", format!("/v1/appliances/{uid}/history"), None, Viewer, NotFound),
+            (
+                "GET /v1/organisations/{organisation}/metrics",
+                format!("/v1/organisations/{marked}/metrics"),
+                None,
+                Viewer,
+                NotFound,
+            ),
+            (
+                "GET /v1/organisations/{organisation}/history",
+                format!("/v1/organisations/{marked}/history"),
+                None,
+                Viewer,
+                NotFound,
+            ),
+            (
+                "PATCH /v1/organisations/{organisation}/history",
+                format!("/v1/organisations/{marked}/history"),
+                Some(json!({ "hours_days": 365 })),
+                Administrator,
+                NotFound,
+            ),
             ("GET /v1/appliances/{uid}/settings", format!("/v1/appliances/{uid}/settings"), None, Viewer, NotFound),
             (
                 "PATCH /v1/appliances/{uid}/settings",

@@ -1,0 +1,98 @@
+//! The last beats of an organisation, checked and scraped by Debian's Prometheus.
+
+use crate::work::Bench;
+use crate::world::beat;
+use muster_protocol::api::*;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+fn program(name: &str) -> PathBuf {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.tools/debian/prometheus/usr/bin"));
+    assert!(folder.is_dir(), "`scripts/setup test` unpacks prometheus into .tools/debian");
+    folder.join(name)
+}
+
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn prometheus_scrapes_the_last_values_of_an_organisation_with_a_token() {
+    let bench = Bench::new().await;
+    let mut said = beat(1, 2, bench.seq);
+    said.values.load = 0.75;
+    said.values.counters = [("mails_passed".to_owned(), 1204.0), ("q\"\\".to_owned(), 7.0)].into();
+    said.values.host = Some(HostValues { temperature_c: Some(41.5), ..HostValues::default() });
+    let _: BeatAnswer = bench.http.post("appliances/beats", &said).await.expect("taken");
+    let root = bench.world.administrator().await;
+    let path = "/v1/organisations/1/metrics";
+    let page = root.get(path).await;
+    assert_eq!(page.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let uid = bench.uid();
+    let labels = format!("uid=\"{uid}\",host=\"mail-001\",site=\"Bern\",model=\"Mail\"");
+    for line in [
+        format!("muster_appliance_load1{{{labels}}} 0.75"),
+        format!("muster_appliance_temperature_celsius{{{labels}}} 41.5"),
+        format!("muster_application_value{{{labels},name=\"mails_passed\"}} 1204"),
+        format!("muster_application_value{{{labels},name=\"q\\\"\\\\\"}} 7"),
+        "# EOF".to_owned(),
+    ] {
+        assert!(page.text.lines().any(|found| found == line), "{line} in:\n{}", page.text);
+    }
+    let mut check = Command::new(program("promtool"));
+    let mut check =
+        check.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("promtool");
+    check.stdin.take().expect("piped").write_all(page.text.as_bytes()).expect("read");
+    let checked = check.wait_with_output().expect("ends");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+
+    let token =
+        root.post("/v1/tokens", json!({ "name": "prometheus", "scopes": ["appliances:read"], "days": 1 })).await.good();
+    let folder = tempfile::tempdir().expect("folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let ca = write("ca.pem", &bench.http.ca_pem);
+    let secret = write("token", token["secret"].as_str().expect("a secret"));
+    let noc = bench.world.noc.noc_address();
+    let config = write(
+        "prometheus.yml",
+        &format!(
+            "scrape_configs:\n- job_name: muster\n  scheme: https\n  scrape_interval: 1s\n  metrics_path: {path}\n  authorization:\n    \
+             credentials_file: {secret}\n  tls_config:\n    ca_file: {ca}\n  static_configs:\n  - targets: ['{noc}']\n"
+        ),
+    );
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+    let mut prometheus = Command::new(program("prometheus"));
+    prometheus.arg(format!("--config.file={config}")).arg(format!("--web.listen-address=127.0.0.1:{port}"));
+    prometheus.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
+    let log = std::fs::File::create(folder.path().join("log")).expect("a log");
+    let _prometheus = Ended(prometheus.stdout(Stdio::null()).stderr(log).spawn().expect("prometheus"));
+    let url =
+        format!("http://127.0.0.1:{port}/api/v1/query?query=muster_application_value%7Bname%3D%22mails_passed%22%7D");
+    let begun = Instant::now();
+    let found = loop {
+        let answer = match reqwest::get(&url).await {
+            Ok(answer) => answer.json::<Value>().await.unwrap_or_default(),
+            Err(_) => Value::Null,
+        };
+        if let Some(found) = answer["data"]["result"].as_array().and_then(|found| found.first()) {
+            break found.clone();
+        }
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        assert!(begun.elapsed() < Duration::from_secs(60), "Prometheus has nothing: {answer}\n{log}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!((&found["metric"]["uid"], &found["value"][1]), (&json!(uid.to_string()), &json!("1204")), "{found}");
+    assert_eq!((&found["metric"]["site"], &found["metric"]["host"]), (&json!("Bern"), &json!("mail-001")));
+}
