@@ -73,7 +73,7 @@ fn page(names: &BTreeMap<SiteId, String>, records: &[ApplianceRecord]) -> String
     }
     family(&mut text, "muster_appliance_up", "1 while its beats arrive in time");
     for (record, labels) in records.iter().zip(&labels) {
-        let is_up = matches!(record.health, Health::Well | Health::Recovering);
+        let is_up = matches!(record.health, Health::Well | Health::Failing | Health::Recovering);
         sample(&mut text, "muster_appliance_up", labels, f64::from(u8::from(is_up)));
     }
     for (name, help, told) in FAMILIES {
