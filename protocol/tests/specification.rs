@@ -174,6 +174,7 @@ fn a_beat_in_cbor_and_its_answer_fit_the_cddl_of_the_document() {
             temperature_c: Some(40.5),
             interface: Some(InterfaceErrors::default()),
             clock_offset_s: Some(-1),
+            processors: Some(4),
             agent_memory: Some(3),
         }),
         drift: vec!["address".into()],

@@ -156,7 +156,7 @@ enum Slot<'a> {
 
 /// Every number of a beat, in an order that depends on its shape only.
 fn visit(values: &mut BeatValues, mut see: impl FnMut(Slot<'_>)) {
-    // All fields by name: a new one must be thought of here.
+    // All fields by name: a new one must be thought of here. How many processors there are is said once, with the texts.
     let BeatValues {
         uptime_s,
         load,
@@ -228,6 +228,7 @@ pub(super) mod tests {
                             tx_dropped,
                         }),
                         clock_offset_s,
+                        processors: agent_memory.map(|bytes| bytes as u32 % 64),
                         agent_memory,
                     }
                 }),

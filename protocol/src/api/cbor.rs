@@ -55,6 +55,7 @@ mod tests {
             temperature_c: Some(41.5),
             disks: vec![Disk { mount: "/".into(), percent: 12.0, free: 1 }],
             clock_offset_s: Some(-3),
+            processors: Some(4),
             ..HostValues::default()
         });
         beat.work.drift = Some(DriftPolicy::Restore);

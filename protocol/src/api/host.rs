@@ -35,6 +35,7 @@ pub struct HostValues {
     pub clock_offset_s: Option<i64>,
     /// Processors that the appliance has.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[n(6)]
     pub processors: Option<u32>,
     /// Resident memory of the agent, all its processes, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]

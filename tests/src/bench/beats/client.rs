@@ -295,6 +295,7 @@ fn report(boot: BootId, counter: u64, seq: Seq) -> Beat {
             temperature_c: Some(41.0 + random(30) as f64 / 10.0),
             interface: Some(InterfaceErrors::default()),
             clock_offset_s: Some(0),
+            processors: Some(4),
             agent_memory: Some(8_388_608),
         }),
         ..BeatValues::default()
