@@ -4,10 +4,10 @@ use super::Finding;
 use crate::config::Config;
 use crate::error::StoreError;
 use crate::store::{channels, copy, schema};
-use crate::{audit, backup, clock};
+use crate::{audit, clock};
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::text::printable;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
 
