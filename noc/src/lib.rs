@@ -60,8 +60,8 @@ pub use inventory::{ImportError, ImportReport, LineError};
 pub use invite::InviteError;
 pub use noc::{ConsoleRecord, Noc};
 pub use operators::{
-    NewOperator, Operator, OperatorId, Organisation, OrganisationId, PeopleError, Role, RoleAt, Session, SessionKind,
-    SignedIn,
+    NewOperator, OpenSession, Operator, OperatorId, Organisation, OrganisationId, PeopleError, Role, RoleAt, Session,
+    SessionKind,
 };
 pub use policy::effective::{EffectivePolicy, EffectiveValue};
 pub use policy::reservation::ReservationSpec;

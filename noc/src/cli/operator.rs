@@ -3,7 +3,7 @@
 use super::{FolderArg, Output, answer};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use muster_noc::{NewOperator, Noc, Operator, Organisation, OrganisationId, Role, RoleAt, SignedIn};
+use muster_noc::{NewOperator, Noc, OpenSession, Operator, Organisation, OrganisationId, Role, RoleAt};
 use muster_protocol::text::printable;
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use std::io::{BufRead, IsTerminal, Read};
@@ -238,7 +238,7 @@ fn print(operator: &Operator) {
     );
 }
 
-fn print_session(SignedIn { session, login }: &SignedIn) {
+fn print_session(OpenSession { session, login }: &OpenSession) {
     println!(
         "{}  {}  from {}  used {}  {}",
         session.id,
