@@ -73,8 +73,8 @@ pub use maintenance::{Every, MaintenanceSpec, MaintenanceView};
 pub use monitoring::{Monitoring, MonitoringError, describe as describe_rule};
 pub use noc::{ConsoleRecord, Noc};
 pub use operators::{
-    NewOperator, Operator, OperatorId, Organisation, OrganisationId, PeopleError, Role, RoleAt, Session, SessionKind,
-    SignedIn,
+    NewOperator, OpenSession, Operator, OperatorId, Organisation, OrganisationId, PeopleError, Role, RoleAt, Session,
+    SessionKind,
 };
 pub use policy::effective::{EffectivePolicy, EffectiveValue};
 pub use policy::reservation::ReservationSpec;

@@ -81,7 +81,7 @@ pub enum SessionKind {
 
 /// A session, and who signed in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct SignedIn {
+pub struct OpenSession {
     /// The session.
     #[serde(flatten)]
     pub session: Session,

@@ -28,6 +28,11 @@ def before_call(context, case, kwargs):
             case.path_parameters["console"] = console
             if "message" in case.path_parameters:
                 case.path_parameters["message"] = message
+        if case.path == "/v1/sites/{site}/reservations/{reservation}":
+            # All that are known are of one site; what was made up may be another one's already.
+            case.path_parameters["site"] = KNOWN["site"][0]
+            if case.method == "PUT" and dice % 2:
+                case.body = {"serial": f"Y{dice}", "host_name": f"y-{dice}"}
         if case.headers and "If-Match" in case.headers:
             case.headers["If-Match"] = "*"
     if case.path in ("/v1/channels", "/v1/channels/{channel}") and isinstance(case.body, dict) and dice % 2:

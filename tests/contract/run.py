@@ -132,7 +132,7 @@ def contract(base, folder):
         "site": [1, 2],
         "operator": [2, 3],
         "console": [1, 2, 3],
-        "reservation": [reserve(n)["id"] for n in range(4)],
+        "reservation": [reserve(n)["id"] for n in range(24)],
         "draft": [draft(n)["id"] for n in range(16)],
         "alert": [1],
         "channel": [channel(n) for n in range(8)],

@@ -364,7 +364,7 @@ test('ten thousand appliances: the first row at once, the last by scrolling, any
   const begun = Date.now()
   await page.getByTestId('nav-appliances').click()
   await page.getByTestId('fleet').getByText('mail-0', { exact: true }).waitFor()
-  const first = Date.now() - begun
+  process.stdout.write(`first row after ${Date.now() - begun} ms\n`)
   await page.getByTestId('fleet').getByText('onerror').waitFor()
   const drawn = await page.locator('[data-testid=fleet] [data-row]').count()
   assert.ok(drawn < 60, `${drawn} rows are drawn`)
@@ -373,8 +373,7 @@ test('ten thousand appliances: the first row at once, the last by scrolling, any
   const wanted = `mail-${ROWS - 124}`
   await page.getByTestId('search').fill(wanted)
   await page.getByTestId('row-count').filter({ hasText: '1 appliance' }).waitFor()
-  const found = Date.now() - searched
-  process.stdout.write(`first row after ${first} ms, one of ${ROWS} found after ${found} ms\n`)
+  process.stdout.write(`one of ${ROWS} found after ${Date.now() - searched} ms\n`)
   assert.ok(page.url().endsWith(`?text=${wanted}`), 'the address says what is shown')
   await page.getByTestId('clear-filters').click()
   await page.getByTestId('fleet').getByText('mail-0', { exact: true }).waitFor()

@@ -163,7 +163,8 @@ export class World {
         const id = Buffer.alloc(20)
         id.writeUInt32BE(n + 1)
         const mac = Buffer.from([2, 0, 0, n >> 16, (n >> 8) & 255, n & 255])
-        const health = n % 10 === 0 ? 'silent' : 'well'
+        // Of more than the usual, the status daemon would be busy for minutes with taking back what is said here.
+        const health = ROWS > 10_000 ? 'not_expected' : n % 10 === 0 ? 'silent' : 'well'
         // What others call their things is nothing that a page may take for its own.
         const serial = HOSTILE[n] ?? `SN${String(n).padStart(5, '0')}`
         insert.run(id, mac, serial, site, JSON.stringify(settings), health)

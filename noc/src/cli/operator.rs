@@ -4,7 +4,7 @@ use super::{FolderArg, Output, answer};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use muster_noc::{
-    HistoryKeepingChange, NewOperator, Noc, Operator, Organisation, OrganisationId, Role, RoleAt, SignedIn,
+    HistoryKeepingChange, NewOperator, Noc, OpenSession, Operator, Organisation, OrganisationId, Role, RoleAt,
 };
 use muster_protocol::text::printable;
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
@@ -275,7 +275,7 @@ fn print(operator: &Operator) {
     );
 }
 
-fn print_session(SignedIn { session, login }: &SignedIn) {
+fn print_session(OpenSession { session, login }: &OpenSession) {
     println!(
         "{}  {}  from {}  used {}  {}",
         session.id,

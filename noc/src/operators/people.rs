@@ -2,7 +2,7 @@
 
 use super::access::{OperatorId, OrganisationId, Place, RoleAt};
 use super::password::{self, PasswordError};
-use super::{Operator, Organisation, SignedIn};
+use super::{OpenSession, Operator, Organisation};
 use crate::api::{Fault, Refused, Window};
 use crate::audit::{self, Anchor, AnchorError, By, Event, Record, Verdict};
 use crate::clock;
@@ -78,7 +78,7 @@ impl Noc {
     }
 
     /// Who is signed in, of an organisation or everybody, by number of session; at most 1,000.
-    pub fn sessions(&self, organisation: Option<OrganisationId>) -> Result<Vec<SignedIn>, PeopleError> {
+    pub fn sessions(&self, organisation: Option<OrganisationId>) -> Result<Vec<OpenSession>, PeopleError> {
         let window = Window { limit: 1_000, after: None };
         let found = self.inner.store.read_now(|db| sessions::page(db, clock::now(), organisation, window))?;
         Ok(found.items)

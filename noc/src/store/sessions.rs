@@ -4,7 +4,7 @@ use super::{from_word, operators, rows, word};
 use crate::api::{Page, Window};
 use crate::error::StoreError;
 use crate::operators::access::{Access, OperatorId, OrganisationId, Via};
-use crate::operators::{Session, SessionKind, SignedIn};
+use crate::operators::{OpenSession, Session, SessionKind};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// Seconds until a session ends at the latest.
@@ -73,14 +73,15 @@ pub(crate) fn page(
     now: u64,
     organisation: Option<OrganisationId>,
     window: Window,
-) -> Result<Page<SignedIn>, StoreError> {
+) -> Result<Page<OpenSession>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS}, (SELECT login FROM operators o WHERE o.id = sessions.operator) FROM sessions
          WHERE id > ?1 AND {ALIVE} AND (?3 IS NULL OR operator IN (SELECT id FROM operators WHERE organisation = ?3))
          ORDER BY id LIMIT ?4"
     );
     let asked = params![window.after.unwrap_or(0), now, organisation, window.rows()];
-    let found = rows(db, &sql, asked, |row| Ok::<_, StoreError>(SignedIn { session: read(row)?, login: row.get(8)? }))?;
+    let found =
+        rows(db, &sql, asked, |row| Ok::<_, StoreError>(OpenSession { session: read(row)?, login: row.get(8)? }))?;
     Ok(Page::of(found, window.limit, |one| i64::from(one.session.id)))
 }
 

@@ -10,6 +10,7 @@ export class FakeNoc implements Noc {
   readonly refusals = new Map<string, NocProblem>()
   readonly asked: { method: string; path: string; query?: Query; body?: unknown; tag?: string }[] = []
   isSignedIn = true
+  private held: Promise<void> | null = null
   private listeners = new Set<Listener>()
   private version = 1
 
@@ -72,6 +73,18 @@ export class FakeNoc implements Noc {
     for (const listener of this.listeners) listener.onChanges({ appliances: [], kinds: [], ...changes })
   }
 
+  /** Keeps answers back until the answer is called. */
+  hold(): () => void {
+    let release = () => {}
+    this.held = new Promise((done) => {
+      release = done
+    })
+    return () => {
+      this.held = null
+      release()
+    }
+  }
+
   link(isUp: boolean): void {
     for (const listener of this.listeners) listener.onLink(isUp)
   }
@@ -83,6 +96,7 @@ export class FakeNoc implements Noc {
 
   private async answer<T>(method: string, path: string, more: object, work: () => T): Promise<T> {
     this.asked.push({ method, path, ...more })
+    if (this.held) await this.held
     const refused = this.refusals.get(`${method} ${path}`)
     if (refused) throw refused
     return work()

@@ -65,6 +65,7 @@ export function ProfilesEditor({ fields, profiles, onChange, isReadOnly }: Props
       {isReadOnly ? null : (
         <div className={page.actions}>
           <TextInput
+            miw={260}
             aria-label={t`Model`}
             placeholder={t`Model, as the manifest names it`}
             maxLength={64}

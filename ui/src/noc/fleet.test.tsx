@@ -65,3 +65,24 @@ test('a row that belongs to another place by now is read anew, one that stays is
   await act(async () => noc.changed({ appliances: [appliance(1, { health: 'silent' })] }))
   await waitFor(() => expect(sent(noc, 'GET', '/v1/appliances').length).toBe(before + 1))
 })
+
+test('what changes faster than the NOC answers is shown all the same', async () => {
+  const { noc } = open('/')
+  await screen.findByText('mail-1')
+  const before = sent(noc, 'GET', '/v1/appliances').length
+  noc.things.set('/v1/appliances', list(appliance(3)))
+  const answer = noc.hold()
+  await act(async () => noc.changed({ appliances: [appliance(7)] }))
+  await waitFor(() => expect(sent(noc, 'GET', '/v1/appliances').length).toBe(before + 1))
+  // More happens while that answer is on its way.
+  for (let n = 0; n < 3; n++) {
+    await act(async () => noc.changed({ appliances: [appliance(7)] }))
+    await act(async () => new Promise((done) => setTimeout(done, 250)))
+  }
+  expect(sent(noc, 'GET', '/v1/appliances').length, 'the answer is awaited').toBe(before + 1)
+  await act(async () => answer())
+  expect(await screen.findByText('mail-3')).toBeTruthy()
+  await waitFor(() =>
+    expect(sent(noc, 'GET', '/v1/appliances').length, 'and asked once more').toBe(before + 2),
+  )
+})

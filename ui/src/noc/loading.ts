@@ -21,22 +21,38 @@ export interface Loaded<T> {
 export function useLoaded<T>(load: () => Promise<T>, concerns: (changes: Changes) => boolean): Loaded<T> {
   const [state, setState] = useState<{ of: unknown; value: T | null; problem: NocProblem | null }>(NOTHING)
   const asked = useRef(0)
+  const isLoading = useRef(false)
+  const isWanted = useRef(false)
+  const again = useRef(() => {})
   const reload = useCallback(() => {
     asked.current += 1
     const mine = asked.current
-    load().then(
-      (value) => mine === asked.current && setState({ of: load, value, problem: null }),
-      (reason: unknown) =>
-        mine === asked.current &&
-        setState((before) => ({
-          of: load,
-          value: before.of === load ? before.value : null,
-          problem: toNocProblem(reason),
-        })),
-    )
+    isLoading.current = true
+    isWanted.current = false
+    load()
+      .then(
+        (value) => mine === asked.current && setState({ of: load, value, problem: null }),
+        (reason: unknown) =>
+          mine === asked.current &&
+          setState((before) => ({
+            of: load,
+            value: before.of === load ? before.value : null,
+            problem: toNocProblem(reason),
+          })),
+      )
+      .finally(() => {
+        if (mine !== asked.current) return
+        isLoading.current = false
+        if (isWanted.current) again.current()
+      })
   }, [load])
   useEffect(reload, [reload])
-  const settled = useSettled(reload)
+  // As with lists: an answer that is on its way is awaited.
+  const settled = useSettled(() => {
+    if (isLoading.current) isWanted.current = true
+    else reload()
+  })
+  again.current = settled
   useChanges((changes) => {
     if (changes === null || concerns(changes)) settled()
   })
@@ -83,13 +99,23 @@ export function useList<T>(load: (after: string | null, limit: number) => Promis
   const [list, setList] = useState<List<T>>({ of: null, rows: [], next: null, isReady: false, problem: null })
   const asked = useRef(0)
   const isLoading = useRef(false)
+  const isWanted = useRef(false)
+  const again = useRef(() => {})
   const latest = useRef(list)
   latest.current = list
+
+  const ended = useCallback(() => {
+    isLoading.current = false
+    if (!isWanted.current) return
+    isWanted.current = false
+    again.current()
+  }, [])
 
   const readAnew = useCallback(() => {
     asked.current += 1
     const mine = asked.current
     isLoading.current = true
+    isWanted.current = false
     const { of, rows } = latest.current
     const limit = Math.min(MOST, Math.max(STEP, of === load ? rows.length : 0))
     load(null, limit)
@@ -105,9 +131,9 @@ export function useList<T>(load: (after: string | null, limit: number) => Promis
           })),
       )
       .finally(() => {
-        if (mine === asked.current) isLoading.current = false
+        if (mine === asked.current) ended()
       })
-  }, [load])
+  }, [load, ended])
 
   const more = useCallback(() => {
     const { of, next } = latest.current
@@ -129,9 +155,9 @@ export function useList<T>(load: (after: string | null, limit: number) => Promis
           mine === asked.current && setList((before) => ({ ...before, problem: toNocProblem(reason) })),
       )
       .finally(() => {
-        if (mine === asked.current) isLoading.current = false
+        if (mine === asked.current) ended()
       })
-  }, [load])
+  }, [load, ended])
 
   const patch = useCallback((change: (rows: readonly T[]) => readonly T[]) => {
     setList((before) => ({ ...before, rows: change(before.rows) }))
@@ -144,7 +170,12 @@ export function useList<T>(load: (after: string | null, limit: number) => Promis
     },
     [],
   )
-  const refresh = useSettled(readAnew)
+  // While something changes all the time, an answer that is on its way is awaited: given up for the next, none would ever be shown.
+  const refresh = useSettled(() => {
+    if (isLoading.current) isWanted.current = true
+    else readAnew()
+  })
+  again.current = refresh
   const isOf = list.of === load
   return {
     rows: isOf ? list.rows : NO_ROWS,

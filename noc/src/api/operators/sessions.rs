@@ -9,7 +9,7 @@ use crate::audit::By;
 use crate::clock;
 use crate::operators::access::{Access, Needs, OperatorId, OrganisationId};
 use crate::operators::people::{end_session, home};
-use crate::operators::{Operator, Role, SignedIn};
+use crate::operators::{OpenSession, Operator, Role};
 use crate::store::{operators, organisations, sessions};
 use axum::extract::{Path, State};
 use rusqlite::Connection;
@@ -21,7 +21,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/v1/sessions", SESSION, list)
             .says("sessions", "Sessions that are not over: one's own, or those of people whom one administers")
             .query::<Whose>()
-            .lists::<SignedIn>()
+            .lists::<OpenSession>()
             .faults(&[404]),
         Route::delete("/v1/sessions/{session}", SESSION, revoke).says("sessions", "End a session"),
     ]
@@ -65,7 +65,7 @@ async fn list(State(app): State<App>, caller: Caller, Asked(asked): Asked<Whose>
         }
         let operator = administered(db, access, asked.operator.unwrap_or(access.operator))?;
         let own = sessions::of_operator(db, clock::now(), operator.id)?.into_iter();
-        let items = own.map(|session| SignedIn { session, login: operator.login.clone() }).collect();
+        let items = own.map(|session| OpenSession { session, login: operator.login.clone() }).collect();
         Ok(Page { items, next: None })
     });
     Answer::of(&found.await?)
