@@ -306,7 +306,7 @@ struct TakeBeat<R> {
 impl<R: FnOnce(Result<Kept, ApiError>) + Send> Job for TakeBeat<R> {
     fn run(&mut self, db: &Connection, memory: &mut Memory) -> bool {
         let outcome = memory.take(db, self.now.unwrap_or_else(clock::now), &self.uid, &self.beat);
-        matches!(self.outcome.insert(outcome), Ok(_))
+        self.outcome.insert(outcome).is_ok()
     }
 
     fn is_beat(&self) -> bool {
