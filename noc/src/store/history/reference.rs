@@ -151,7 +151,8 @@ fn a_round_that_is_broken_off_is_begun_again_and_nothing_is_there_twice() {
 fn what_is_too_old_goes_each_after_its_time() {
     let (_dir, db) = database();
     let day = 86_400;
-    let one = |n: u64| Coming { after_s: 1_800, late_s: 0, load: n as f64, grew: Some(1), is_folded: n % 48 == 0 };
+    let one =
+        |n: u64| Coming { after_s: 1_800, late_s: 0, load: n as f64, grew: Some(1), is_folded: n.is_multiple_of(48) };
     let all: Vec<Coming> = (0..48 * 40).map(one).collect();
     let (now, _) = come(&db, &all);
     fold::here(&db, now).expect("folded");

@@ -174,8 +174,9 @@ pub(super) async fn reconnect(
     let mut tasks = JoinSet::new();
     let started = Instant::now();
     for part in identities.chunks(share) {
-        // So few that each comes back within the time.
-        let part: Vec<Identity> = part.iter().take(8).cloned().collect();
+        // Who resumes comes back at once; the first handshake of each is a full one.
+        let few = if resumes { 1 } else { 8 };
+        let part: Vec<Identity> = part.iter().take(few).cloned().collect();
         let target = target.clone();
         tasks.spawn(async move {
             let mut known = Vec::new();
