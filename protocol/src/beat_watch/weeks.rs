@@ -205,7 +205,7 @@ impl Sim {
         let interval = self.model[n as usize].interval_ms;
         let next = self.between(interval * 9 / 10, interval * 11 / 10);
         self.at(next, Event::Beat(n));
-        let is_lost = self.rng.next_u64() % 50 == 0;
+        let is_lost = self.rng.next_u64().is_multiple_of(50);
         let site = Sim::site(n);
         if is_lost || self.has_failed[n as usize] || self.line_is_down[site] || self.watch.is_none() {
             return;
