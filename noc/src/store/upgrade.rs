@@ -180,6 +180,33 @@ const LATER: &[(i32, &str)] = &[
         "INSERT INTO audit_cut VALUES (1, 1, x'7b7d');
          UPDATE noc SET last_backup = 5;",
     ),
+    (
+        20,
+        "INSERT INTO beat_journal (beats, records) VALUES (0, x'');
+         INSERT INTO beat_blocks VALUES (4294967296, 5, 5, 1, 1, x'00');
+         INSERT INTO beat_rollups VALUES (4294967296, x'00');
+         UPDATE organisations SET keep_beats_s = 200000 WHERE id = 1;",
+    ),
+    (
+        23,
+        "INSERT INTO alert_events (alert, time, what, actor, note) VALUES (4, 7, 'silenced', 'local', 'works');
+         UPDATE sites SET escalate_after_s = 600 WHERE id = 3;
+         UPDATE alerts SET silenced_until = 9, silenced_by = 'local', due = 9 WHERE id = 4;",
+    ),
+    (
+        24,
+        "INSERT INTO channels (id, organisation, name, target, made) VALUES (3, 1, 'mail', '{}', 5);
+         INSERT INTO channel_sites VALUES (3, 8);
+         INSERT INTO channel_messages (id, channel, key, made, is_urgent) VALUES (4, 3, 'k', 5, 0);
+         INSERT INTO deliveries (channel, event, message) VALUES (3, 1, 4);",
+    ),
+    (
+        25,
+        "UPDATE organisations SET monitoring = '{\"grace_s\":60}' WHERE id = 1;
+         UPDATE noc SET monitoring = 2, alive = 50;
+         INSERT INTO maintenance (site, appliance, starts, ends, made, made_by) VALUES (3, 1, 5, 9, 4, 'local');
+         INSERT INTO absences VALUES (1, 10, 90);",
+    ),
 ];
 
 /// Every row of every table, by the columns that are named.

@@ -269,7 +269,7 @@ pub(crate) fn post_by_hand(stream: &mut ByHand, path: &str, body: &impl Serializ
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: noc\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
     );
-    stream.write_all((head + &body).as_bytes()).expect("sent");
+    stream.write_all(format!("{head}{body}").as_bytes()).expect("sent");
     let (mut said, mut part) = (String::new(), [0; 4096]);
     loop {
         let read = stream.read(&mut part).expect("an answer");
