@@ -13,7 +13,7 @@ use crate::api::Api;
 use crate::world::{Console, Device, World, beat};
 use muster_noc::{Noc, SiteSpec};
 use muster_protocol::api::BeatAnswer;
-use muster_protocol::beat_watch::Rules;
+use muster_protocol::beat_watch::{Rules, Timing};
 use muster_protocol::id::{Seq, SiteId};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -95,7 +95,7 @@ impl Scene {
 }
 
 fn rules() -> Rules {
-    Rules { never_reported_ms: 300, ..Rules::default() }
+    Rules { timing: Timing { never_reported_ms: 300, ..Timing::default() }, ..Rules::default() }
 }
 
 fn webhook(url: &str) -> Value {
