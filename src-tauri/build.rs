@@ -17,6 +17,7 @@ const COMMANDS: &[&str] = &[
     "export_job",
     "beats",
     "import_manifest",
+    "acknowledge",
     "set_knobs",
     "get_preference",
     "set_preference",

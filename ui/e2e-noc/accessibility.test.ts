@@ -87,6 +87,18 @@ const SCREENS: [name: string, login: string, path: string, ...visits: Visit[]][]
     see('faults'),
   ],
   ['site, nothing reserved', 'anna@acme', '/sites/3/reservations', see('reservations-import')],
+  [
+    'site, monitoring with rules of its own and one that is refused',
+    'anna@acme',
+    '/sites/2/monitoring',
+    see('monitoring-save'),
+    click('rules-own'),
+    (page) => page.getByTestId('monitoring-miss_intervals').fill('99'),
+    click('maintenance-add'),
+    click('monitoring-save'),
+    (page) => page.getByText('must be 1 to 20').first().waitFor(),
+  ],
+  ['site, monitoring, not to change', 'vera@acme', '/sites/3/monitoring', see('monitoring-form')],
   ['drafts', 'anna@acme', '/drafts', see('drafts')],
   ['drafts, none', 'nora@empty', '/drafts', see('empty')],
   [
