@@ -11,8 +11,6 @@ import type {
   NocLink,
   PlanView,
   PracticeKnobs,
-  ProblemView,
-  SiteView,
 } from '../bindings.ts'
 import { parseTable } from '../domain/csv.ts'
 import { isCode } from '../domain/labels.ts'
