@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import zlib
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def before_call(context, case, kwargs):
         target = {"kind": "webhook", "url": "https://127.0.0.1:1/"}
         case.body["channel"] |= {"name": f"c{dice}", "target": target, "sites": [], "kinds": [], "quiet": None}
         case.body |= {"password": None} | ({"organisation": 1} if "organisation" in case.body else {})
+    if (case.method, case.path) == ("POST", "/v1/maintenance") and isinstance(case.body, dict):
+        # Never now: it would close the alert that others acknowledge and silence.
+        case.body["starts"] = int(time.time()) + 86_400
+        if dice % 2:
+            case.body |= {"site": KNOWN["site"][0], "appliance": None, "for_s": 600, "note": ""}
+    if case.path.endswith("/monitoring") and isinstance(case.body, dict) and dice % 2:
+        case.body = {"grace_s": 1 + dice % 900}
     if (case.method, case.path) == ("POST", "/v1/sessions") and dice % 2:
         case.body["proof"] |= {"login": KNOWN["login"], "password": KNOWN["password"]}
 

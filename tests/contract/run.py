@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
 
@@ -79,10 +80,13 @@ def fill(command, folder):
     with db:
         insert = """INSERT INTO appliances (uid, mac, serial, model, claim, site, seq, applied, settings, provisioning, health,
                     revision) VALUES (?, ?, ?, 'Mail', '', 1, 1, 1, ?, 'configured', 'well', ?)"""
-        for n in range(1, 4):
+        for n in range(1, 5):
             row = (bytes([n] * 20), bytes([n] * 6), f"SN{n}", json.dumps(settings | {"address": f"192.0.2.{9 + n}", "host_name": f"m-{n}"}), n)
             db.execute(insert, row)
+        # The last one stays silent, and with it the alert open.
+        db.execute("UPDATE appliances SET health = 'silent', last_beat = 1 WHERE serial = 'SN4'")
         db.execute("INSERT INTO alerts (id, site, kind, opened, revision) VALUES (1, 1, 'silent', 1, 1)")
+        db.execute("INSERT INTO alert_appliances SELECT 1, id FROM appliances WHERE serial = 'SN4'")
         db.execute("INSERT INTO logs (appliance, taken, text) SELECT id, 1, 'a line' FROM appliances")
         # The first ones are revoked on the way; the others are sent messages.
         for n in range(1, 7):
@@ -123,6 +127,11 @@ def contract(base, folder):
         given = {"name": f"n{n}", "target": {"kind": "webhook", "url": "https://127.0.0.1:1/"}}
         return call("POST", "/v1/channels", dict(organisation=1, channel=given), secret)["channel"]["id"]
 
+    def maintain(n):
+        # To come: what is under way would close the alert.
+        asked = dict(site=1, starts=int(time.time()) + 86_400 + n, for_s=600)
+        return call("POST", "/v1/maintenance", asked, secret)["id"]
+
     def message(secret, console):
         sent = call("POST", f"/v1/consoles/{console}/messages", dict(order=dict(kind="refresh")), secret)
         return [console, sent["number"]]
@@ -137,7 +146,9 @@ def contract(base, folder):
         "alert": [1],
         "channel": [channel(n) for n in range(8)],
         "message": [message(secret, console) for console in (4, 5, 6) for _ in range(4)],
-        "uid": [row["uid"] for row in call("GET", "/v1/appliances", secret=secret)["items"]],
+        "maintenance": [maintain(n) for n in range(16)],
+        # Nobody does anything to the one whose alert stays open.
+        "uid": [row["uid"] for row in call("GET", "/v1/appliances", secret=secret)["items"] if row["serial"] != "SN4"],
         "invite": [call("POST", "/v1/invites", dict(sites=[1], hours=1), secret)["invite"]["id"] for _ in range(3)],
         "token": [token(secret, ["audit:read"])["token"]["id"] for _ in range(5)],
         "session": [sign_in("anna@acme")["session"]["id"] for _ in range(5)],

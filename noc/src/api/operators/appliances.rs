@@ -144,6 +144,9 @@ enum HealthForm {
     Late,
     Silent,
     Recovering,
+    Failing,
+    Unreachable,
+    Maintenance,
 }
 
 #[derive(ToSchema)]
