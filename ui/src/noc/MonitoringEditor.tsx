@@ -78,12 +78,14 @@ function Editor({ known, whole, reload, path, isSite, mayChange }: EditorProps) 
     event.preventDefault()
     save()
   }
+  const faults = problem?.faults ?? []
+  const at = (field: string) => faults.find((fault) => fault.field === field)?.message
   const unsaid = (field: (typeof NUMBERS)[number]) =>
     whole[field]?.toString() ?? (isSite && field === 'grace_s' ? t`a quarter of the interval` : t`the usual`)
   return (
     <form className={face.stack} onSubmit={submit} noValidate data-testid="monitoring-form">
       {conflict ? <Conflict {...conflict} /> : null}
-      {problem ? <Refused problem={problem} /> : null}
+      {problem && !faults.some((fault) => isNumber(fault.field)) ? <Refused problem={problem} /> : null}
       <Card title={t`When silence is told`}>
         <div className={face.stack}>
           {NUMBERS.map((field) => (
@@ -93,6 +95,7 @@ function Editor({ known, whole, reload, path, isSite, mayChange }: EditorProps) 
               inputMode="numeric"
               value={form.numbers[field]}
               placeholder={unsaid(field)}
+              error={at(field)}
               readOnly={!mayChange}
               data-testid={`monitoring-${field}`}
               onChange={(event) =>
@@ -104,8 +107,9 @@ function Editor({ known, whole, reload, path, isSite, mayChange }: EditorProps) 
             <TextInput
               label={t`All others are behind the appliance with this UID`}
               description={t`While it is silent, they are unreachable, in its alert.`}
-              className="mono"
+              classNames={{ input: 'mono' }}
               value={form.gateway}
+              error={at('gateway')}
               readOnly={!mayChange}
               data-testid="monitoring-gateway"
               onChange={(event) => change({ ...form, gateway: event.currentTarget.value })}
@@ -132,6 +136,11 @@ function Editor({ known, whole, reload, path, isSite, mayChange }: EditorProps) 
       </div>
     </form>
   )
+}
+
+/** Whether a value has a field of its own here, where its fault is said. */
+function isNumber(field: string): boolean {
+  return field === 'gateway' || NUMBERS.some((one) => one === field)
 }
 
 interface RulesProps {

@@ -58,13 +58,17 @@ test('what is refused is said, and what was typed stays', async () => {
   const { user } = open('administrator', (noc) =>
     noc.refusals.set(
       'PUT /v1/sites/1/monitoring',
-      refusal(422, 'invalid', '`miss_intervals` must be 1 to 20, not 99', []),
+      refusal(422, 'invalid', '`miss_intervals` must be 1 to 20, not 99', [
+        { field: 'miss_intervals', code: 'invalid', message: 'must be 1 to 20, not 99' },
+      ]),
     ),
   )
   const misses = (await screen.findByTestId('monitoring-miss_intervals')) as HTMLInputElement
   await user.type(misses, '99')
   await user.click(screen.getByTestId('monitoring-save'))
-  await screen.findByText(/must be 1 to 20/)
+  expect((await screen.findByText('must be 1 to 20, not 99')).id).toBe(
+    misses.getAttribute('aria-describedby')?.split(' ')[0],
+  )
   expect(misses.value).toBe('99')
 })
 
