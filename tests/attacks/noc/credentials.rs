@@ -34,6 +34,7 @@ fn routes() -> Vec<(Method, &'static str, For, Value)> {
         (Method::POST, "/console/grants", For::Consoles, json!({ "site": 1, "items": [] })),
         (Method::POST, "/console/results", For::Consoles, json!({ "items": [] })),
         (Method::GET, "/console/alerts", For::Consoles, Value::Null),
+        (Method::POST, "/console/alerts/{alert}/acknowledgement", For::Consoles, json!({ "note": "" })),
         (Method::GET, "/console/changes", For::Consoles, Value::Null),
         (Method::GET, "/console/queue", For::Consoles, Value::Null),
         (Method::POST, "/console/queue/reports", For::Consoles, json!({ "items": [] })),
@@ -80,7 +81,7 @@ async fn every_address_refuses_whom_it_is_not_for() {
     let foreign = world.anybody.with(&enrolled.certificate, &request.tls);
 
     for (method, path, whom, body) in routes() {
-        let path = path.replace("{uid}", &uid.to_string());
+        let path = path.replace("{uid}", &uid.to_string()).replace("{alert}", "77");
         let ask = async |http: &Http| ask(http, &method, &path, &body).await;
         let refused = |word: &str| Err(word.to_owned());
         assert_eq!(ask(&foreign).await, refused("tls"), "{path}: a certificate of another NOC");
@@ -90,7 +91,9 @@ async fn every_address_refuses_whom_it_is_not_for() {
                 assert_eq!(ask(&world.anybody).await, refused("certificate_missing"), "{path}");
                 assert_eq!(ask(appliance).await, refused("certificate_wrong_kind"), "{path}");
                 assert_eq!(ask(&revoked.http).await, refused("console_revoked"), "{path}");
-                assert_eq!(ask(&world.console.http).await, Ok(()), "{path}: its own certificate");
+                // There is no such alert.
+                let answer = if path.ends_with("/acknowledgement") { refused("not_found") } else { Ok(()) };
+                assert_eq!(ask(&world.console.http).await, answer, "{path}: its own certificate");
             }
             For::Appliances => {
                 assert_eq!(ask(&world.anybody).await, refused("certificate_missing"), "{path}");
@@ -171,7 +174,7 @@ async fn a_label_code_cannot_be_guessed_at_the_noc() {
 async fn refused_everywhere(console: &Console) {
     for (method, path, whom, body) in routes() {
         if whom == For::Consoles {
-            let path = path.replace("{uid}", &Device::new(0).uid.to_string());
+            let path = path.replace("{uid}", &Device::new(0).uid.to_string()).replace("{alert}", "77");
             assert_eq!(ask(&console.http, &method, &path, &body).await, Err("console_revoked".to_owned()), "{path}");
         }
     }
