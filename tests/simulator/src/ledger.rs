@@ -52,7 +52,7 @@ invariants! {
     AllFound "all-found" "Once the network is well, a discovery finds every appliance.";
     JobsEnd "jobs-end" "Once the network is well, every job ends.";
     AllConfigured "all-configured" "Once the network is well, every appliance can be configured.";
-    Beats "beats" "Once the network is well, beats of every appliance arrive under its last grant, and no alert stays open.";
+    Beats "beats" "Once the network is well, beats of every appliance arrive under its last grant, and no alert of silence stays open.";
 }
 
 /// An invariant that did not hold.

@@ -171,7 +171,8 @@ impl Noc {
 
     /// True while an alert is open.
     pub(crate) fn is_alarmed(&self) -> bool {
-        !self.store.alerts.is_empty()
+        // That one came and went stays an alert for an hour.
+        self.store.alerts.values().any(|alert| alert.kind != AlertKind::Unstable)
     }
 
     fn local(&self, io: &Io) -> Millis {
