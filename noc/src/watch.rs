@@ -192,6 +192,10 @@ impl Daemon {
         match notice {
             Notice::Expect { uid, site, interval_s, whereabouts } => {
                 let moved = self.watch.site(&uid).is_some_and(|before| before != site);
+                if moved {
+                    // Its alerts end with its place: what is broken is told anew there.
+                    self.rules.forget(&uid);
+                }
                 self.watch.handle_input(now, Input::Expect { uid, site, interval_s });
                 for input in self.gateways.is_at(uid, site, whereabouts) {
                     self.watch.handle_input(now, input);
