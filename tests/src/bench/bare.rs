@@ -241,8 +241,19 @@ mod tests {
         assert!(bare.ms_each(&none).abs() < f64::EPSILON);
         let two = Counts { seal: 1, open: 1, ..none };
         assert!((bare.ms_each(&two) * 1e3 - bare.seal - bare.open).abs() < 1e-6);
-        // Both ends of a handshake verify at least two signatures and agree on a key; a certificate is signed twice.
-        assert!(bare.mutual_tls > 20.0 && bare.tls > 20.0 && bare.certificate > 20.0, "{bare:?}");
-        assert!(bare.ms_each(&COUNTS) > 0.5, "{bare:?}");
+        // No figure is compared with a time: how fast a machine is decides no test.
+        let each = [
+            bare.sign,
+            bare.verify,
+            bare.one_time_key,
+            bare.seal,
+            bare.open,
+            bare.certificate,
+            bare.tls,
+            bare.mutual_tls,
+        ];
+        assert!(each.iter().all(|microseconds| *microseconds > 0.0 && microseconds.is_finite()), "{bare:?}");
+        let dearest = each.into_iter().fold(0.0, f64::max);
+        assert!(bare.ms_each(&COUNTS) * 1e3 > dearest, "{bare:?}");
     }
 }
