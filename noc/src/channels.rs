@@ -16,10 +16,12 @@ mod told;
 mod webhook;
 
 pub(crate) use deliver::run;
+pub(crate) use http::{Posting, basic, post};
 pub use manage::{AddedChannel, ChannelError, Tested};
 pub(crate) use manage::{add, change, named, remove, renew_secret, test};
 pub use quiet::Quiet;
+pub(crate) use reach::Reach;
 pub(crate) use send::{Batch, SendError, Sending, Sent};
 pub use spec::{ChannelId, ChannelSpec, MailSecurity, Target};
-pub(crate) use spec::{Checked, KEEP_ALERTMANAGER_S};
+pub(crate) use spec::{Checked, KEEP_ALERTMANAGER_S, address, check_ca, check_password};
 pub(crate) use told::{Told, ToldAlert, ToldAppliance, severity};

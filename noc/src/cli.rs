@@ -12,8 +12,10 @@ mod logs;
 mod maintenance;
 mod monitoring;
 mod operator;
+mod organisation;
 mod policy;
 mod queue;
+mod remote_write;
 mod reservation;
 mod site;
 mod voucher;
@@ -34,7 +36,8 @@ use muster_noc::{LogFormat, Noc, Options, Origin, Setting, Settings, SiteSpec};
 use muster_protocol::api::Site;
 use muster_protocol::id::{ConsoleId, Uid};
 use muster_protocol::text::printable;
-use operator::{OperatorCommand, OrganisationCommand};
+use operator::OperatorCommand;
+use organisation::OrganisationCommand;
 use policy::{InheritArg, PolicyCommand};
 use queue::QueueCommand;
 use reservation::ReservationCommand;
@@ -341,6 +344,7 @@ impl Muster {
             // Commands whose end says more than good or bad.
             Command::Doctor(doctor) => return doctor.run(),
             Command::Channel(command) => return command.run(),
+            Command::Organisation(command) => return command.run(),
             Command::Init { folder, address, listen } => init(&folder.dir, address, listen),
             Command::Serve { folder, listen, log, log_format } => {
                 logs::begin(&Settings::read(&folder.dir)?, log.as_deref(), log_format)?;
@@ -401,7 +405,6 @@ impl Muster {
                 Ok(())
             }
             Command::Alert(command) => command.run(),
-            Command::Organisation(command) => command.run(),
             Command::Operator(command) => command.run(),
             Command::Audit(command) => command.run(),
         };

@@ -62,6 +62,9 @@ pub(crate) struct Config {
     /// Networks besides the public internet that channels may reach (decision 0037).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) channel_networks: Vec<IpNet>,
+    /// Most that waits to be written to other stores, by all organisations (decision 0041).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) remote_write_keep_mib: Option<u32>,
     /// Directives of the log, as in `RUST_LOG`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) log: Option<String>,
@@ -99,6 +102,11 @@ impl Config {
             settings::filter(log).map_err(|what| damaged(format!("`log` is {what}")))?;
         }
         Ok(config)
+    }
+
+    /// How much may wait to be written to other stores, in MiB.
+    pub(crate) fn remote_write_keep_mib(&self) -> u32 {
+        self.remote_write_keep_mib.unwrap_or(1_024)
     }
 
     /// Host and port of each public address.
@@ -326,6 +334,7 @@ pub(crate) fn init(path: &Path, options: &Options) -> Result<Folder, InitError> 
         beats_per_s_organisation: None,
         metrics: None,
         channel_networks: Vec::new(),
+        remote_write_keep_mib: None,
         log: None,
         audit_keep_days: None,
         log_format: None,

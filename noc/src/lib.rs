@@ -12,7 +12,8 @@
 //! - `work`: what the NOC gives to appliances with the answers to beats. `queue`: what it has consoles do.
 //!   `signer`: grants, instructions, hand-overs, messages and credentials. `watch`: the status daemon. `api`: the routes of
 //!   [`muster_protocol::api`], and those of operators.
-//! - `channels`: how organisations are told of alerts elsewhere: the one part that opens connections.
+//! - `channels`: how organisations are told of alerts elsewhere. `remote_write`: their history, in another store. No other part opens
+//!   connections. `measurements`: what is told of a beat there, and where it is scraped.
 //! - `operators`: people, organisations, roles, passwords. `audit`: who did what, hash-chained. `metrics`: figures for
 //!   Prometheus.
 //!
@@ -35,6 +36,7 @@ mod inventory;
 mod invite;
 mod keeping;
 mod maintenance;
+mod measurements;
 mod metrics;
 mod monitoring;
 mod noc;
@@ -42,6 +44,7 @@ mod operators;
 mod policy;
 mod queue;
 mod random;
+mod remote_write;
 mod server;
 mod settings;
 mod signer;
@@ -81,11 +84,13 @@ pub use policy::reservation::ReservationSpec;
 pub use policy::site::{SiteError, SiteFault, SiteSpec};
 pub use policy::values::{DriftRule, OrganisationPolicy, PolicyValues, Profile};
 pub use queue::{MessageView, NewOrder, QueueError, Standing};
+pub use remote_write::{RemoteWriteError, RemoteWriteSpec, shown_target};
 pub use server::{Running, ServeError};
 pub use settings::{LogFormat, Origin, Setting, Settings};
 pub use store::alert_events::{AlertEvent, Happening};
 pub use store::channels::{Channel, ChannelState};
 pub use store::preview::PreviewRow;
+pub use store::remote_write::{RemoteWrite, RemoteWriteState};
 pub use store::restored::Resumed;
 pub use tables::TableError;
 pub use tables::reservations::{ReservationRecord, ReservationReport};

@@ -10,6 +10,7 @@ use crate::metrics;
 use crate::noc::Inner;
 use crate::operators::limit::Attempts;
 use crate::operators::password::Comparisons;
+use crate::remote_write;
 use crate::store::history::{fold, retention};
 use crate::store::{self, beats};
 use crate::tls::ServerConfigError;
@@ -208,6 +209,7 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
     });
     tasks.spawn(daemon.run(inbox, stop.clone()));
     tasks.spawn(channels::run(noc.clone(), stop.clone()));
+    tasks.spawn(remote_write::run(noc.clone(), stop.clone()));
     tasks.spawn(keep_history(app.clone()));
     tasks.spawn(keep_house(app, tls));
     tracing::info!(%local_addr, "serving");

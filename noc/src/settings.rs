@@ -98,6 +98,9 @@ impl Settings {
             networks.map_err(|_| "not networks, as 10.1.0.0/16, several separated by commas")
         })?;
         config.channel_networks = networks.unwrap_or(config.channel_networks);
+        let what = "not a number of MiB";
+        let waits = variables.value("remote_write_keep_mib", "MUSTER_NOC_REMOTE_WRITE_KEEP_MIB", what)?;
+        config.remote_write_keep_mib = waits.or(config.remote_write_keep_mib);
         config.log_format = variables.text("log_format", "MUSTER_NOC_LOG_FORMAT", log_format)?.or(config.log_format);
         let log = match variables.text("log", "MUSTER_NOC_LOG", filter)? {
             // The variable that programs of this language have in common.
@@ -130,6 +133,7 @@ impl Settings {
             metrics,
             audit_keep_days,
             channel_networks,
+            remote_write_keep_mib,
             log,
             log_format,
         } = &self.config;
@@ -163,6 +167,11 @@ impl Settings {
                 is_said(audit_keep_days.is_some()),
             ),
             setting("channel_networks", networks.join(","), is_said(!networks.is_empty())),
+            setting(
+                "remote_write_keep_mib",
+                self.config.remote_write_keep_mib().to_string(),
+                is_said(remote_write_keep_mib.is_some()),
+            ),
             setting("log", self.log().to_owned(), is_said(log.is_some())),
             setting("log_format", format, is_said(log_format.is_some())),
         ]
@@ -271,6 +280,7 @@ mod tests {
                 ("metrics", "".into(), Origin::Default),
                 ("audit_keep_days", "".into(), Origin::Default),
                 ("channel_networks", "".into(), Origin::Default),
+                ("remote_write_keep_mib", "1024".into(), Origin::Default),
                 ("log", "warn".into(), Origin::File),
                 ("log_format", "text".into(), Origin::Default),
             ]
@@ -284,6 +294,7 @@ mod tests {
             ("MUSTER_NOC_METRICS", "[::1]:9878"),
             ("MUSTER_NOC_AUDIT_KEEP_DAYS", "400"),
             ("MUSTER_NOC_CHANNEL_NETWORKS", "10.1.0.0/16, fd00::/8"),
+            ("MUSTER_NOC_REMOTE_WRITE_KEEP_MIB", "64"),
             ("MUSTER_NOC_LOG", "debug"),
             ("MUSTER_NOC_LOG_FORMAT", "json"),
         ];
@@ -296,6 +307,7 @@ mod tests {
             "[::1]:9878",
             "400",
             "10.1.0.0/16,fd00::/8",
+            "64",
             "debug",
             "json",
         ];
@@ -324,6 +336,7 @@ mod tests {
             ("MUSTER_NOC_AUDIT_KEEP_DAYS", "29"),
             ("MUSTER_NOC_AUDIT_KEEP_DAYS", "for ever"),
             ("MUSTER_NOC_CHANNEL_NETWORKS", "10.1.0.0"),
+            ("MUSTER_NOC_REMOTE_WRITE_KEEP_MIB", "much"),
             ("MUSTER_NOC_LOG", "a=b=c"),
             ("RUST_LOG", "a=b=c"),
             ("MUSTER_NOC_LOG_FORMAT", "xml"),

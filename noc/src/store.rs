@@ -37,6 +37,7 @@ pub(crate) mod plans;
 pub(crate) mod policies;
 pub(crate) mod preview;
 pub(crate) mod queue;
+pub(crate) mod remote_write;
 pub(crate) mod reservations;
 pub(crate) mod restored;
 pub(crate) mod results;

@@ -23,6 +23,7 @@ mod openmetrics;
 mod organisations;
 mod people;
 mod policy;
+mod remote_write;
 mod reservations;
 mod sessions;
 mod sign_in;
@@ -65,6 +66,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(inventory::routes());
     routes.extend(history::routes());
     routes.extend(openmetrics::routes());
+    routes.extend(remote_write::routes());
     routes.extend(consoles::routes());
     routes.extend(messages::routes());
     routes.extend(invites::routes());

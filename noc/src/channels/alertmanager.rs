@@ -1,12 +1,12 @@
 //! Prometheus Alertmanager, by its API v2. It groups, holds back and routes by itself, so it is told what is, not what happened: every open
 //! alert again and again, each good until a time, and each that ended once more with its end.
 
+use super::http::{Posting, basic, post};
 use super::spec::{BELIEVED_S, address};
 use super::{Batch, SendError, Sending, Sent, Target, ToldAlert};
 use crate::clock::{self, rfc3339};
 use crate::store::alert_events::Happening;
 use crate::store::word;
-use data_encoding::BASE64;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -34,14 +34,13 @@ pub(super) async fn send(sending: &Sending, batch: &Batch) -> Result<Sent, SendE
         address(&format!("{}/api/v2/alerts", url.trim_end_matches('/'))).map_err(|e| unwritable(e.to_string()))?;
     let mut headers = Vec::new();
     if !user.is_empty() {
-        let credentials = format!("{user}:{}", *sending.secret);
-        headers.push(("authorization", format!("Basic {}", BASE64.encode(credentials.as_bytes()))));
+        headers.push(basic(user, &sending.secret));
     }
     let posted = posted(sending, batch, clock::now());
     let mut answer = "nothing to tell".to_owned();
     for part in posted.chunks(TOGETHER) {
         let body = serde_json::to_string(part).map_err(|error| unwritable(error.to_string()))?;
-        answer = super::http::post(&uri, ca, &sending.reach, &headers, body).await?;
+        answer = post(&uri, ca, &sending.reach, Posting::json(headers.clone(), body)).await?;
     }
     Ok(Sent { answer })
 }

@@ -3,6 +3,7 @@
 use super::SendError;
 use super::reach::Reach;
 use super::send::{clipped, tls};
+use data_encoding::BASE64;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::handshake;
@@ -22,14 +23,26 @@ const ANSWER: usize = 4 << 10;
 /// Longest wait that a receiver may ask for, seconds.
 const LONGEST_WAIT_S: u64 = 86_400;
 
-/// Posts JSON; the answer's words when its status is a good one.
-pub(super) async fn post(
-    uri: &Uri,
-    ca: &str,
-    reach: &Reach,
-    headers: &[(&'static str, String)],
-    body: String,
-) -> Result<String, SendError> {
+/// Who one is, by HTTP Basic.
+pub(crate) fn basic(user: &str, password: &str) -> (&'static str, String) {
+    ("authorization", format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes())))
+}
+
+/// What is posted.
+pub(crate) struct Posting {
+    pub(crate) content_type: &'static str,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Bytes,
+}
+
+impl Posting {
+    pub(super) fn json(headers: Vec<(&'static str, String)>, body: String) -> Posting {
+        Posting { content_type: "application/json", headers, body: body.into() }
+    }
+}
+
+/// Posts something; the answer's words when its status is a good one.
+pub(crate) async fn post(uri: &Uri, ca: &str, reach: &Reach, posting: Posting) -> Result<String, SendError> {
     let host = uri.host().unwrap_or_default();
     let is_encrypted = uri.scheme_str() == Some("https");
     let port = uri.port_u16().unwrap_or(if is_encrypted { 443 } else { 80 });
@@ -38,13 +51,13 @@ pub(super) async fn post(
     let path = uri.path_and_query().map(|path| path.as_str()).filter(|path| !path.is_empty()).unwrap_or("/");
     let mut request = Request::post(path)
         .header(header::HOST, authority)
-        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONTENT_TYPE, posting.content_type)
         .header(header::USER_AGENT, concat!("muster-noc/", env!("CARGO_PKG_VERSION")))
         .header(header::CONNECTION, "close");
-    for (name, value) in headers {
+    for (name, value) in &posting.headers {
         request = request.header(*name, value);
     }
-    let request = request.body(Full::new(Bytes::from(body)));
+    let request = request.body(Full::new(posting.body));
     let request = request.map_err(|error| SendError::Unwritable { why: error.to_string() })?;
     if !is_encrypted {
         return exchange(stream, request).await;

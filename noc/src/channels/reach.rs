@@ -1,4 +1,4 @@
-//! Which addresses a channel may connect to (decision 0037).
+//! Which addresses may be connected to for an organisation (decision 0037).
 //!
 //! Whoever may name a target could otherwise have the NOC speak to its own services, or to those beside it. Each address that a name
 //! stands for is looked at, and the connection goes to that very address: a name that means something else a moment later changes
@@ -8,7 +8,7 @@ use super::SendError;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// What one channel may reach.
+/// What one channel, or one store of measurements, may reach.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reach {
     /// Networks that noc.toml allows, for a channel whose target was set by the NOC's own people; else none.

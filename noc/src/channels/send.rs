@@ -65,7 +65,7 @@ pub(crate) struct Sent {
 pub(crate) enum SendError {
     #[error("the address of {host} was not found")]
     Name { host: String, source: io::Error },
-    #[error("{host} is at {address}, where this channel may not go")]
+    #[error("{host} is at {address}, where nothing may be sent")]
     Forbidden { host: String, address: IpAddr },
     #[error("{host} is at {address}, and nothing is sent there without encryption")]
     Unencrypted { host: String, address: IpAddr },
@@ -107,7 +107,7 @@ impl SendError {
         match self {
             SendError::Name { .. } => "Check the name, and the name servers of the NOC's machine.",
             SendError::Forbidden { .. } => {
-                "Channels reach the public internet only. Whoever runs the NOC can allow a network with `channel_networks` in \
+                "The public internet only is reached. Whoever runs the NOC can allow a network with `channel_networks` in \
                  noc.toml, and set this target."
             }
             SendError::Unencrypted { .. } => "Use https://, or STARTTLS or TLS for mail.",

@@ -238,7 +238,7 @@ fn is_host(host: &str) -> bool {
 }
 
 /// An address of the web, without what does not belong into it.
-pub(super) fn address(url: &str) -> Result<Uri, Fault> {
+pub(crate) fn address(url: &str) -> Result<Uri, Fault> {
     let bad = |why: &str| Fault::invalid("url", why);
     let good = url.len() <= MAX_URL && url.bytes().all(|b| b.is_ascii_graphic());
     let uri: Uri =
@@ -258,7 +258,8 @@ pub(super) fn address(url: &str) -> Result<Uri, Fault> {
     Ok(uri)
 }
 
-fn check_ca(ca: &str) -> Result<(), Fault> {
+/// Certificates in PEM, or nothing.
+pub(crate) fn check_ca(ca: &str) -> Result<(), Fault> {
     if ca.is_empty() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! Signed webhooks, as Standard Webhooks has them: `webhook-id`, `webhook-timestamp`, and `webhook-signature` with HMAC-SHA256 over both and
 //! the body.
 
+use super::http::{Posting, post};
 use super::spec::address;
 use super::{Batch, SendError, Sending, Sent, Target, Told};
 use crate::clock::{self, rfc3339};
@@ -62,8 +63,8 @@ pub(super) async fn send(sending: &Sending, batch: &Batch) -> Result<Sent, SendE
     let (id, timestamp) = (format!("msg_{}", batch.key), clock::now().to_string());
     let signature = sign(&sending.secret, &id, &timestamp, &body)
         .ok_or_else(|| SendError::Unwritable { why: "its secret does not read".to_owned() })?;
-    let headers = [("webhook-id", id), ("webhook-timestamp", timestamp), ("webhook-signature", signature)];
-    let answer = super::http::post(&uri, ca, &sending.reach, &headers, body).await?;
+    let headers = vec![("webhook-id", id), ("webhook-timestamp", timestamp), ("webhook-signature", signature)];
+    let answer = post(&uri, ca, &sending.reach, Posting::json(headers, body)).await?;
     Ok(Sent { answer })
 }
 

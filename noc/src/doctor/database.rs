@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::config::Config;
 use crate::error::StoreError;
-use crate::store::{channels, copy, schema};
+use crate::store::{channels, copy, remote_write, schema};
 use crate::{audit, clock};
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::text::printable;
@@ -93,6 +93,7 @@ fn look(
     findings.push(clock_of(&db)?);
     findings.push(last_backup(&db)?);
     findings.push(channels_of(&db)?);
+    findings.push(remote_writes_of(&db)?);
     Ok(())
 }
 
@@ -119,6 +120,19 @@ fn channels_of(db: &Connection) -> Result<Finding, StoreError> {
     let remedy =
         "Look at what each receiver says with `muster-noc channel list`, and try it with `muster-noc channel test`.";
     Ok(Finding::warning("channels", words.join("; "), remedy))
+}
+
+/// Nobody sees on a chart that what it shows has stopped.
+fn remote_writes_of(db: &Connection) -> Result<Finding, StoreError> {
+    let all = remote_write::all(db)?;
+    let failing = remote_write::failing(db)?;
+    let words: Vec<String> =
+        failing.iter().map(|(id, outcome)| format!("organisation {id}: {}", printable(outcome))).collect();
+    if words.is_empty() {
+        return Ok(Finding::ok("remote write", format!("{} other stores, none of them failing", all.len())));
+    }
+    let remedy = "Look with `muster-noc organisation remote-write show`, and try it with `test`.";
+    Ok(Finding::warning("remote write", words.join("; "), remedy))
 }
 
 fn audit_log(path: &Path, db: &Connection, root: &PublicKey) -> Result<Finding, StoreError> {

@@ -20,7 +20,7 @@ pub(crate) const BEATS_S: u64 = 48 * 3600;
 const MOST_ROWS: usize = 10_000;
 
 /// Leaves what a commit took.
-pub(super) fn append(db: &Connection, group: &mut Group) -> Result<u64, StoreError> {
+pub(in crate::store) fn append(db: &Connection, group: &mut Group) -> Result<u64, StoreError> {
     let Some((beats, records)) = group.take() else { return Ok(0) };
     let sql = "INSERT INTO beat_journal (beats, records) VALUES (?1, ?2)";
     db.prepare_cached(sql)?.execute(params![beats, records])?;

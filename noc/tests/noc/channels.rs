@@ -6,12 +6,12 @@ mod handling;
 mod killed;
 mod mail;
 mod reach;
-mod receiver;
+pub(crate) mod receiver;
 mod webhook;
 
 use crate::api::Api;
 use crate::world::{Console, Device, World, beat};
-use muster_noc::{Noc, SiteSpec};
+use muster_noc::SiteSpec;
 use muster_protocol::api::BeatAnswer;
 use muster_protocol::beat_watch::{Rules, Timing};
 use muster_protocol::id::{Seq, SiteId};
@@ -32,16 +32,7 @@ impl Scene {
     }
 
     async fn with(settings: &str) -> Scene {
-        let World { dir, noc, running } = World::new().await;
-        running.shutdown().await;
-        drop(noc);
-        let folder = dir.path().join("noc");
-        let file = folder.join("noc.toml");
-        let toml = std::fs::read_to_string(&file).expect("noc.toml") + settings;
-        std::fs::write(&file, toml).expect("written");
-        let noc = Noc::open(&folder).expect("opens");
-        let running = noc.serve_with("127.0.0.1:0".parse().expect("address"), rules()).await.expect("serves");
-        let world = World { dir, noc, running };
+        let world = World::with(settings, rules()).await;
         let root = world.administrator().await;
         let site = world.noc.add_site(SiteSpec { name: "Bern".into(), ..crate::world::spec() }).expect("a site").id;
         let console = world.console(&[site]).await;

@@ -78,6 +78,7 @@ async fn a_noc_that_serves_and_is_backed_up_is_well() {
             "clock",
             "backup",
             "channels",
+            "remote write",
             "disk",
             "files",
             "serving",
@@ -215,6 +216,9 @@ fn everything_that_can_be_wrong_with_the_database_is_found() {
     with(&sql, "schema", "warning", &format!("version {before}"));
     with("INSERT INTO console_sites VALUES (77, 1)", "database", "error", "1 rows refer to rows that are not there");
     with("UPDATE audit SET actor = 'noc' WHERE seq = 2", "audit", "error", "record 2 is not as it was written");
+    let write = "INSERT INTO remote_writes (organisation, url, version, cursor, failing_since, outcome)
+        VALUES (1, 'https://metrics.example.net/', 1, 0, 5, 'it answered 401')";
+    with(write, "remote write", "warning", "organisation 1: it answered 401");
     with("UPDATE appliances SET last_beat = 9000000000", "clock", "error", "behind what the database says");
 
     let db = noc.database();

@@ -127,6 +127,9 @@ impl Scene {
             let spec = json!({ "name": name, "target": { "kind": "webhook", "url": "https://127.0.0.1:1/" } });
             noc.add_channel(marked, serde_json::from_value(spec).expect("a channel"), None).expect("added");
         }
+        let written = json!({ "url": "https://127.0.0.1:1/", "user": MARK });
+        let written = serde_json::from_value(written).expect("a store");
+        noc.set_remote_write(marked, written, Some("p".to_owned().into())).expect("set");
         noc.acknowledge_alert(1, MARK.to_owned()).expect("acknowledged");
 
         let at = |site, r| role(Some(marked), site, r);
@@ -264,6 +267,10 @@ async fn nothing_of_one_organisation_is_there_for_another_on_any_route_and_a_rol
                 "GET /v1/organisations/{organisation}/history",
                 "PATCH /v1/organisations/{organisation}/history",
                 "GET /v1/organisations/{organisation}/metrics",
+                "GET /v1/organisations/{organisation}/remote-write",
+                "PUT /v1/organisations/{organisation}/remote-write",
+                "POST /v1/organisations/{organisation}/remote-write/test",
+                "DELETE /v1/organisations/{organisation}/remote-write",
                 "POST /v1/sites",
                 "GET /v1/sites.csv",
                 "POST /v1/sites/import",

@@ -1,28 +1,12 @@
 //! The last beats of an organisation, checked and scraped by Debian's Prometheus.
 
+use crate::measuring::{Measures, program};
 use crate::work::Bench;
 use crate::world::beat;
 use muster_protocol::api::*;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-fn program(name: &str) -> PathBuf {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.tools/debian/prometheus/usr/bin"));
-    assert!(folder.is_dir(), "`scripts/setup test` unpacks prometheus into .tools/debian");
-    folder.join(name)
-}
-
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use std::process::{Command, Stdio};
 
 #[tokio::test]
 async fn prometheus_scrapes_the_last_values_of_an_organisation_with_a_token() {
@@ -47,7 +31,7 @@ async fn prometheus_scrapes_the_last_values_of_an_organisation_with_a_token() {
     ] {
         assert!(page.text.lines().any(|found| found == line), "{line} in:\n{}", page.text);
     }
-    let mut check = Command::new(program("promtool"));
+    let mut check = Command::new(program("prometheus", "promtool"));
     let mut check =
         check.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("promtool");
     check.stdin.take().expect("piped").write_all(page.text.as_bytes()).expect("read");
@@ -65,34 +49,11 @@ async fn prometheus_scrapes_the_last_values_of_an_organisation_with_a_token() {
     let ca = write("ca.pem", &bench.http.ca_pem);
     let secret = write("token", token["secret"].as_str().expect("a secret"));
     let noc = bench.world.noc.noc_address();
-    let config = write(
-        "prometheus.yml",
-        &format!(
-            "scrape_configs:\n- job_name: muster\n  scheme: https\n  scrape_interval: 1s\n  metrics_path: {path}\n  authorization:\n    \
-             credentials_file: {secret}\n  tls_config:\n    ca_file: {ca}\n  static_configs:\n  - targets: ['{noc}']\n"
-        ),
-    );
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
-    let mut prometheus = Command::new(program("prometheus"));
-    prometheus.arg(format!("--config.file={config}")).arg(format!("--web.listen-address=127.0.0.1:{port}"));
-    prometheus.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
-    let log = std::fs::File::create(folder.path().join("log")).expect("a log");
-    let _prometheus = Ended(prometheus.stdout(Stdio::null()).stderr(log).spawn().expect("prometheus"));
-    let url =
-        format!("http://127.0.0.1:{port}/api/v1/query?query=muster_application_value%7Bname%3D%22mails_passed%22%7D");
-    let begun = Instant::now();
-    let found = loop {
-        let answer = match reqwest::get(&url).await {
-            Ok(answer) => answer.json::<Value>().await.unwrap_or_default(),
-            Err(_) => Value::Null,
-        };
-        if let Some(found) = answer["data"]["result"].as_array().and_then(|found| found.first()) {
-            break found.clone();
-        }
-        let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-        assert!(begun.elapsed() < Duration::from_secs(60), "Prometheus has nothing: {answer}\n{log}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    };
+    let prometheus = Measures::prometheus(&format!(
+        "scrape_configs:\n- job_name: muster\n  scheme: https\n  scrape_interval: 1s\n  metrics_path: {path}\n  authorization:\n    \
+         credentials_file: {secret}\n  tls_config:\n    ca_file: {ca}\n  static_configs:\n  - targets: ['{noc}']\n"
+    ));
+    let found = prometheus.found("muster_application_value{name=\"mails_passed\"}", 1).await.remove(0);
     assert_eq!((&found["metric"]["uid"], &found["value"][1]), (&json!(uid.to_string()), &json!("1204")), "{found}");
     assert_eq!((&found["metric"]["site"], &found["metric"]["host"]), (&json!("Bern"), &json!("mail-001")));
 }

@@ -5,6 +5,7 @@ pub(crate) use crate::client::*;
 use data_encoding::BASE64URL_NOPAD;
 use muster_noc::{Noc, Options, Running, SiteSpec};
 use muster_protocol::api::*;
+use muster_protocol::beat_watch::Rules;
 use muster_protocol::id::SiteId;
 use muster_protocol::parameters::Confirm;
 use std::time::Duration;
@@ -22,6 +23,20 @@ impl World {
         let dir = TempDir::new().expect("temporary folder");
         let noc = Noc::init(&dir.path().join("noc"), &Options::at("127.0.0.1:0")).expect("init");
         let running = noc.serve("127.0.0.1:0".parse().expect("address")).await.expect("serve");
+        World { dir, noc, running }
+    }
+
+    /// One of which noc.toml says more, and whose status daemon has these rules.
+    pub(crate) async fn with(settings: &str, rules: Rules) -> World {
+        let World { dir, noc, running } = World::new().await;
+        running.shutdown().await;
+        drop(noc);
+        let folder = dir.path().join("noc");
+        let file = folder.join("noc.toml");
+        let toml = std::fs::read_to_string(&file).expect("noc.toml") + settings;
+        std::fs::write(&file, toml).expect("written");
+        let noc = Noc::open(&folder).expect("opens");
+        let running = noc.serve_with("127.0.0.1:0".parse().expect("address"), rules).await.expect("serves");
         World { dir, noc, running }
     }
 

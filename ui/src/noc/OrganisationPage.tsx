@@ -15,6 +15,7 @@ import { ProfilesEditor } from './ProfilesEditor.tsx'
 import { usePlaces } from './places.tsx'
 import { saidFields, textOfPolicy } from './policyFields.ts'
 import { Refused } from './Refused.tsx'
+import { RemoteWriteEditor } from './RemoteWriteEditor.tsx'
 import { SaidValues } from './SaidValues.tsx'
 import { BackLink, Card } from './Scaffold.tsx'
 import { may, useFace } from './session.tsx'
@@ -125,6 +126,14 @@ function Editor({ id, known, reload, path }: EditorProps) {
         <Trans>When silence is told</Trans>
       </h2>
       <MonitoringEditor path={`/v1/organisations/${id}/monitoring`} mayChange={mayChange} />
+      {mayChange ? (
+        <>
+          <h2 className={face.part}>
+            <Trans>What other programs are told</Trans>
+          </h2>
+          <RemoteWriteEditor id={id} />
+        </>
+      ) : null}
       <SitesTable id={id} mayChange={mayChange} />
     </div>
   )

@@ -179,6 +179,6 @@ fn administered(db: &Connection, access: &Access, id: u32) -> Result<Kept, ApiEr
 }
 
 /// Whether somebody runs the NOC itself, and so may point it at its own networks.
-fn is_of_the_noc(access: &Access) -> bool {
+pub(super) fn is_of_the_noc(access: &Access) -> bool {
     access.role(Place::NOC) == Some(Role::Administrator)
 }

@@ -6,18 +6,20 @@ use super::{number, scope, see};
 use crate::api::caller::Caller;
 use crate::api::route::Route;
 use crate::api::{ApiError, App, Fault};
+use crate::measurements::{APPLICATION, FAMILIES, Family, UP, up};
 use crate::operators::Role;
 use crate::operators::access::{Needs, OrganisationId, Scope};
 use crate::store::{appliances, organisations, sites, word};
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use muster_protocol::api::{ApplianceRecord, BeatValues, Health};
+use muster_protocol::api::ApplianceRecord;
 use muster_protocol::id::SiteId;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 const READ: Needs = Needs::Scope(Scope::ReadAppliances);
+const LAST_BEAT: &str = "muster_appliance_last_beat_timestamp_seconds";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) fn routes() -> Vec<Route> {
@@ -46,23 +48,6 @@ async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) ->
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], page(&names, &records)).into_response())
 }
 
-/// A value of an appliance; none if it was not told.
-type Told = fn(&ApplianceRecord, &BeatValues) -> Option<f64>;
-
-const FAMILIES: [(&str, &str, Told); 7] = [
-    ("muster_appliance_uptime_seconds", "Since it started", |_, beat| Some(beat.uptime_s as f64)),
-    ("muster_appliance_load1", "One-minute load average", |_, beat| Some(beat.load)),
-    ("muster_appliance_memory_used_ratio", "Memory in use", |_, beat| Some(beat.memory_percent / 100.0)),
-    ("muster_appliance_disk_used_ratio", "Space in use on the fullest local disk", |_, beat| {
-        Some(beat.disk_percent / 100.0)
-    }),
-    ("muster_appliance_disk_free_bytes", "Free space on it", |_, beat| Some(beat.disk_free as f64)),
-    ("muster_appliance_temperature_celsius", "The hottest sensor", |_, beat| beat.host.as_ref()?.temperature_c),
-    ("muster_appliance_last_beat_timestamp_seconds", "When it was last heard, Unix time", |record, _| {
-        record.last_beat.map(|at| at as f64)
-    }),
-];
-
 fn page(names: &BTreeMap<SiteId, String>, records: &[ApplianceRecord]) -> String {
     let mut text = String::new();
     let labels: Vec<String> = records.iter().map(|record| labels(names, record)).collect();
@@ -71,24 +56,28 @@ fn page(names: &BTreeMap<SiteId, String>, records: &[ApplianceRecord]) -> String
         let health = word(&record.health);
         sample(&mut text, "muster_appliance_health", &format!("{labels},health=\"{health}\""), 1.0);
     }
-    family(&mut text, "muster_appliance_up", "1 while its beats arrive in time");
+    family(&mut text, UP, "1 while its beats arrive in time");
     for (record, labels) in records.iter().zip(&labels) {
-        let is_up = matches!(record.health, Health::Well | Health::Failing | Health::Recovering);
-        sample(&mut text, "muster_appliance_up", labels, f64::from(u8::from(is_up)));
+        sample(&mut text, UP, labels, up(record.health));
     }
-    for (name, help, told) in FAMILIES {
+    for Family { name, help, told } in FAMILIES {
         family(&mut text, name, help);
         for (record, labels) in records.iter().zip(&labels) {
-            let value = record.beat.as_ref().and_then(|beat| told(record, beat));
-            if let Some(value) = value {
+            if let Some(value) = record.beat.as_ref().and_then(told) {
                 sample(&mut text, name, labels, value);
             }
         }
     }
-    family(&mut text, "muster_application_value", "What applications report, counters and gauges, by name");
+    family(&mut text, LAST_BEAT, "When it was last heard, Unix time");
+    for (record, labels) in records.iter().zip(&labels) {
+        if let Some(at) = record.last_beat {
+            sample(&mut text, LAST_BEAT, labels, at as f64);
+        }
+    }
+    family(&mut text, APPLICATION, "What applications report, counters and gauges, by name");
     for (record, labels) in records.iter().zip(&labels) {
         for (name, value) in record.beat.iter().flat_map(|beat| &beat.counters) {
-            sample(&mut text, "muster_application_value", &format!("{labels},name=\"{}\"", escaped(name)), *value);
+            sample(&mut text, APPLICATION, &format!("{labels},name=\"{}\"", escaped(name)), *value);
         }
     }
     text += "# EOF\n";

@@ -7,7 +7,7 @@ use super::retention::{self, Keep};
 use super::{DAMAGED, rows_of};
 use crate::error::StoreError;
 use crate::history::{self, Sample, Shapes};
-use crate::store::Store;
+use crate::store::{Store, remote_write};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,6 +69,16 @@ pub(super) fn here(db: &Connection, now: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// [`all`] in one transaction, to its end.
+#[cfg(test)]
+pub(in crate::store) fn whole(db: &Connection, now: u64) -> Result<(), StoreError> {
+    while let Some(round) = collect(db)? {
+        take(db, now, round.appliances.into_iter().collect())?;
+        while forget(db, round.upto)? {}
+    }
+    Ok(())
+}
+
 /// A round that was broken off before the journal was cleared.
 #[cfg(test)]
 pub(super) fn without_end(db: &Connection, now: u64) -> Result<(), StoreError> {
@@ -106,6 +116,7 @@ fn take(db: &Connection, now: u64, step: Vec<(i64, Vec<(i64, Sample)>)>) -> Resu
 
 /// Deletes a step of the journal up to a row; true if there is more.
 fn forget(db: &Connection, upto: i64) -> Result<bool, StoreError> {
+    remote_write::keep(db, upto, ROWS)?;
     let sql = "DELETE FROM beat_journal WHERE id IN (SELECT id FROM beat_journal WHERE id <= ?1 ORDER BY id LIMIT ?2)";
     Ok(db.prepare_cached(sql)?.execute(params![upto, ROWS])? as i64 == ROWS)
 }

@@ -35,7 +35,7 @@ async fn only_what_noc_toml_allows_and_only_for_targets_of_the_nocs_own_people()
         let said = tested(&admin, id).await;
         assert!(
             said.starts_with("false ")
-                && said.contains("where this channel may not go")
+                && said.contains("where nothing may be sent")
                 && said.contains("channel_networks"),
             "{host}: {said}"
         );
@@ -46,7 +46,7 @@ async fn only_what_noc_toml_allows_and_only_for_targets_of_the_nocs_own_people()
     assert!(tested(&scene.root, id).await.starts_with("true 200"));
     receiver.next().await;
     let outside = scene.root.post("/v1/channels", channel(acme.0, "beside", "http://[::1]:1/")).await.good();
-    assert!(tested(&scene.root, number(&outside["channel"]["id"])).await.contains("may not go"));
+    assert!(tested(&scene.root, number(&outside["channel"]["id"])).await.contains("where nothing may be sent"));
 
     // The organisation may change what is told there, but not where it goes.
     let put =
@@ -58,7 +58,7 @@ async fn only_what_noc_toml_allows_and_only_for_targets_of_the_nocs_own_people()
     let changed =
         admin.change("PUT", &path, &path, put("renamed", &format!("http://127.0.0.1:{port}/other"))).await.good();
     assert_eq!(changed["channel"]["is_trusted"], false);
-    assert!(tested(&admin, id).await.contains("may not go"));
+    assert!(tested(&admin, id).await.contains("where nothing may be sent"));
 
     // Neither is anything sent there when an alert comes.
     assert_eq!(admin.get("/v1/channels").await.good()["items"].as_array().expect("rows").len(), 6);
@@ -71,12 +71,12 @@ async fn without_a_word_in_noc_toml_not_even_the_noc_reaches_its_own_machine() {
     let mut receiver = Receiver::start(Manner::Good).await;
     let made = scene.root.post("/v1/channels", channel(1, "own", &receiver.url)).await.good();
     let said = tested(&scene.root, number(&made["channel"]["id"])).await;
-    assert!(said.contains("127.0.0.1 is at 127.0.0.1, where this channel may not go"), "{said}");
+    assert!(said.contains("127.0.0.1 is at 127.0.0.1, where nothing may be sent"), "{said}");
     // Nor what listens on another address of it.
     let own = if_addrs().into_iter().find(|ip| !ip.is_loopback());
     if let Some(own) = own {
         let made = scene.root.post("/v1/channels", channel(1, "own address", &format!("https://{own}/"))).await.good();
-        assert!(tested(&scene.root, number(&made["channel"]["id"])).await.contains("may not go"));
+        assert!(tested(&scene.root, number(&made["channel"]["id"])).await.contains("where nothing may be sent"));
     }
     receiver.nothing_for(1).await;
 }

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 /// How it behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(crate) enum Manner {
     Good,
     Status(u16),
     /// 429, to be asked again after so many seconds.
@@ -31,20 +31,21 @@ pub(super) enum Manner {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Received {
-    pub(super) id: String,
-    pub(super) timestamp: String,
-    pub(super) signature: String,
-    pub(super) text: String,
+pub(crate) struct Received {
+    pub(crate) id: String,
+    pub(crate) timestamp: String,
+    pub(crate) signature: String,
+    pub(crate) text: String,
+    pub(crate) headers: HeaderMap,
 }
 
 impl Received {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).expect("JSON")
     }
 
     /// What happened to which alerts.
-    pub(super) fn events(&self) -> Vec<(String, u64)> {
+    pub(crate) fn events(&self) -> Vec<(String, u64)> {
         let json = self.json();
         let events = json["data"]["events"].as_array().expect("events");
         let one = |event: &Value| {
@@ -54,7 +55,7 @@ impl Received {
     }
 
     /// Checks the signature by the rules of the standard, not by our code.
-    pub(super) fn is_signed_with(&self, secret: &str) -> bool {
+    pub(crate) fn is_signed_with(&self, secret: &str) -> bool {
         let key = BASE64.decode(secret.strip_prefix("whsec_").expect("the prefix").as_bytes()).expect("base64");
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("a key");
         mac.update(format!("{}.{}.{}", self.id, self.timestamp, self.text).as_bytes());
@@ -65,8 +66,8 @@ impl Received {
     }
 }
 
-pub(super) struct Receiver {
-    pub(super) url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     manner: Arc<Mutex<Manner>>,
     received: UnboundedReceiver<Received>,
     server: JoinHandle<()>,
@@ -81,7 +82,7 @@ impl Drop for Receiver {
 type Shared = (Arc<Mutex<Manner>>, UnboundedSender<Received>);
 
 impl Receiver {
-    pub(super) async fn start(manner: Manner) -> Receiver {
+    pub(crate) async fn start(manner: Manner) -> Receiver {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hooks?key=a", listener.local_addr().expect("an address"));
         let manner = Arc::new(Mutex::new(manner));
@@ -91,18 +92,18 @@ impl Receiver {
         Receiver { url, manner, received, server }
     }
 
-    pub(super) fn behave(&self, manner: Manner) {
+    pub(crate) fn behave(&self, manner: Manner) {
         *self.manner.lock().expect("manner") = manner;
     }
 
     /// The next request, whatever was answered.
-    pub(super) async fn next(&mut self) -> Received {
+    pub(crate) async fn next(&mut self) -> Received {
         let next = tokio::time::timeout(Duration::from_secs(60), self.received.recv()).await;
         next.expect("a request in time").expect("one")
     }
 
     /// Nothing comes for a while.
-    pub(super) async fn nothing_for(&mut self, seconds: u64) {
+    pub(crate) async fn nothing_for(&mut self, seconds: u64) {
         let next = tokio::time::timeout(Duration::from_secs(seconds), self.received.recv()).await;
         assert!(next.is_err(), "{next:?}");
     }
@@ -114,7 +115,8 @@ async fn take(State((manner, tell)): State<Shared>, headers: HeaderMap, body: By
         id: text("webhook-id"),
         timestamp: text("webhook-timestamp"),
         signature: text("webhook-signature"),
-        text: String::from_utf8(body.to_vec()).expect("UTF-8"),
+        text: String::from_utf8_lossy(&body).into_owned(),
+        headers: headers.clone(),
     };
     let _ = tell.send(received);
     let manner = *manner.lock().expect("manner");

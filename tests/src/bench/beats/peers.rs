@@ -19,7 +19,8 @@ use tokio_rustls::TlsConnector;
 
 const MOSQUITTO: &str = "/usr/sbin/mosquitto";
 const PUSHGATEWAY: &str = "/usr/bin/prometheus-pushgateway";
-const VICTORIA: &str = "/usr/bin/victoria-metrics";
+const VICTORIA: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../.tools/debian/victoria-metrics/usr/bin/victoria-metrics");
 
 /// Programs that are not installed.
 pub(super) fn missing() -> Vec<&'static str> {
