@@ -47,7 +47,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),CARGO_TARGET_$(shell echo $(HOST)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run practice test lint fmt ui rust face contract fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-noc bench-beats bench-peers bench-agent agent model soak soak-beats soak-power soak-agent simulate soak-simulate deny setup-run setup-test setup-bench setup-agent programs bindings icons oui clean
+.PHONY: help run practice test lint fmt ui rust face contract fuzz fuzz-seeds fuzz-corpus doc architecture lab attacks e2e screenshot bench bench-job bench-discovery bench-noc bench-beats bench-watch bench-peers bench-agent agent model soak soak-beats soak-power soak-agent simulate soak-simulate deny setup-run setup-test setup-bench setup-agent programs bindings icons oui clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -126,6 +126,7 @@ bench: setup-test programs ## a short run of the benchmarks, unoptimised: shows 
 	$(TARGET)/debug/bench-job --appliances 100 --operations 50
 	$(TARGET)/debug/bench-noc --inventory 2000 --clients 20 --seconds 2
 	$(TARGET)/debug/bench-beats --appliances 200 --connected 100 --in-flight 32 --seconds 2
+	$(TARGET)/debug/bench-watch --appliances 2000 --probes 20 --storm 300 --storm-interval-s 8 --idle-s 2
 	$(TARGET)/debug/soak-beats --kills 5 --appliances 20
 	$(if $(filter-out 0,$(shell id -u)),sudo -E) $(TARGET)/debug/bench-discovery --appliances 300 --runs 1 --arp-scan-runs 0
 
@@ -145,6 +146,10 @@ bench-beats: setup-test setup-bench ## beats a second, each on disk before it is
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
 	$(TARGET)/release/bench-beats --appliances 10000 --peers
 	$(TARGET)/release/bench-beats --appliances 100000
+
+bench-watch: setup-test ## from a deadline to the alert in the database with a million appliances, idle cost, 50,000 at once, one JSON line
+	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins
+	$(TARGET)/release/bench-watch
 
 bench-peers: setup-test setup-bench ## the same settings by Muster, an Ansible playbook and a parallel ssh loop (root, network namespaces)
 	cargo build --locked --release -p muster-noc -p muster-console -p system-tests --bins

@@ -100,6 +100,8 @@ impl Daemon {
             asleep: clock::asleep(),
         };
         let start = daemon.now();
+        // Everybody's grace is counted from here.
+        tracing::info!(appliances = restored.len(), "the status daemon watches");
         for input in restored {
             daemon.rules.restore(start, &input);
             daemon.windows.restore(&input);

@@ -98,6 +98,43 @@ async fn a_broken_health_rule_is_an_alert_that_outlives_a_restart_and_two_good_b
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_broken_is_told_anew_at_another_site() {
+    let mut fleet = Fleet::of(1).await;
+    let api = fleet.world.administrator().await;
+    let rule = json!({ "name": "nearly full", "value": "disk", "is": "above", "than": 50.0, "for_s": 0 });
+    let says = json!({ "grace_s": 600, "rules": [rule] });
+    fleet.says(&api, says.clone()).await;
+    let mut counter = 2;
+    while fleet.open_alerts().await.is_empty() {
+        assert!(counter < 200, "it is never told");
+        fleet.beat(0, counter, 60.0).await;
+        counter += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+
+    let thun = fleet.world.site("Thun", "192.0.2.110-192.0.2.120");
+    let path = format!("/v1/sites/{}/monitoring", thun.id);
+    api.change("PUT", &path, &path, says).await.good();
+    let there = fleet.world.console(&[thun.id]).await;
+    // Released by another process: its new site may be told before that.
+    assert!(fleet.world.noc.release(&fleet.uid(0)).expect("released"));
+    fleet.appliances[0].1 = there.configure(thun.id, &[Device::new(0)]).await[0];
+    // It beats on, as full as it was.
+    loop {
+        assert!(counter < 400, "it is not told at the new site");
+        fleet.beat(0, counter, 60.0).await;
+        counter += 1;
+        let open: Vec<Alert> = there.http.get("console/alerts?open=true").await.expect("alerts");
+        if let [alert] = open.as_slice() {
+            assert_eq!((alert.kind, alert.site, alert.rule.as_str()), (AlertKind::Failing, thun.id, "nearly full"));
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(fleet.open_alerts().await, [], "at the former site it is over");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_worked_on_is_told_to_nobody_until_the_work_ends() {
     let mut fleet = Fleet::of(2).await;
     let api = fleet.world.administrator().await;

@@ -2,8 +2,8 @@
 //! does nothing, and a database of the same kind that does nothing else.
 
 pub mod bare_https;
-mod client;
-mod fleet;
+pub(super) mod client;
+pub(super) mod fleet;
 mod kill;
 mod peers;
 mod sqlite;
@@ -44,7 +44,7 @@ pub fn run(run: &Run) -> anyhow::Result<Value> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let data = folder.path().join("noc");
 
-    let fleet = Fleet::make(&data, run.appliances)?;
+    let fleet = Fleet::make(&data, run.appliances, 3_600)?;
     let noc = serve(&data, folder.path());
     let identities = runtime.block_on(fleet.enrol(run.connected))?;
     let target = Target::new(fleet.address(), fleet.ca_pem())?;

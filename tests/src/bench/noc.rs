@@ -2,23 +2,20 @@
 
 use crate::process::{Running, program};
 use anyhow::{Context, ensure};
-use muster_console::noc_client::{NocClient, join};
-use muster_noc::{NewOperator, Noc, Options, Role, RoleAt, SiteSpec};
-use muster_protocol::api::{GrantItem, GrantRequest, PlanFor, PlanRequest, ResultItem, ResultReport};
-use muster_protocol::crypto::claim::ClaimSecret;
-use muster_protocol::crypto::keys::SecretKey;
-use muster_protocol::id::{Mac, Seq, SiteId, Uid};
+use muster_console::noc_client::NocClient;
+use muster_noc::{NewOperator, Role, RoleAt, SiteSpec};
+use muster_protocol::api::{ResultItem, ResultReport};
+use muster_protocol::id::{Seq, SiteId, Uid};
 use muster_protocol::parameters::Confirm;
-use muster_protocol::time::UnixTime;
 use reqwest::{Certificate, Client};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use super::inventory::{self, Device};
 use super::usage;
 
 /// Sizes of batches, and how many appliances are measured with each.
@@ -47,15 +44,15 @@ pub struct Figures {
     pub peak_mib: u64,
 }
 
-/// Measures with `inventory` appliances and `clients` operators' programs at the same time.
-pub fn run(inventory: usize, clients: usize, seconds: u64) -> anyhow::Result<Figures> {
+/// Measures with `count` appliances and `clients` operators' programs at the same time.
+pub fn run(count: usize, clients: usize, seconds: u64) -> anyhow::Result<Figures> {
     // The console's and the bench's own clients are of one process.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let folder = tempfile::tempdir()?;
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let address = format!("127.0.0.1:{port}");
     let data = folder.path().join("noc");
-    let devices = devices(inventory);
+    let devices = inventory::devices(count);
     let (site, invite) = fill(&data, &address, &devices)?;
     let mut command = Command::new(program("muster-noc"));
     command.args(["serve", "--dir"]).arg(&data);
@@ -66,58 +63,15 @@ pub fn run(inventory: usize, clients: usize, seconds: u64) -> anyhow::Result<Fig
     Ok(figures)
 }
 
-struct Device {
-    key: SecretKey,
-    uid: Uid,
-    mac: Mac,
-}
-
-fn devices(count: usize) -> Vec<Device> {
-    let device = |n: usize| {
-        let mut seed = [7; 32];
-        seed[..8].copy_from_slice(&(n as u64).to_be_bytes());
-        let key = SecretKey::from_seed(&seed);
-        let [.., a, b, c] = (n as u64).to_be_bytes();
-        Device { uid: Uid::of(&key.public()), key, mac: Mac([2, 0, 0, a, b, c]) }
-    };
-    (0..count).map(device).collect()
-}
-
 /// Makes the NOC with its inventory; the site and an invite to it.
 fn fill(data: &Path, address: &str, devices: &[Device]) -> anyhow::Result<(SiteId, String)> {
-    let options = Options { addresses: vec![address.to_owned()], listen: address.parse()? };
-    let noc = Noc::init(data, &options)?;
-    let site = noc.add_site(SiteSpec {
-        name: "Bench".into(),
-        pool: "10.0.0.10-10.3.255.250".into(),
-        netmask: "/14".into(),
-        gateway: "10.0.0.1".into(),
-        domain: "bench.example.net".into(),
-        dns1: String::new(),
-        dns2: String::new(),
-        pool6: String::new(),
-        gateway6: String::new(),
-        host_name: "a-{n:06}".into(),
-        beat_interval_s: 60,
-        confirm: Confirm::FirstBeat,
-        window_s: 120,
-        drift: None,
-        exclude: "10.0.1.0-10.0.1.255".into(),
-        inherit: Vec::new(),
-    })?;
-    for (part, devices) in devices.chunks(50_000).enumerate() {
-        let mut csv = "serial,mac,uid,claim,model\n".to_owned();
-        for (n, device) in devices.iter().enumerate() {
-            let claim = ClaimSecret::generate(&mut rand_core::UnwrapErr(getrandom::SysRng)).reveal();
-            writeln!(csv, "SN{:06},{},{},{claim},Model {}", part * 50_000 + n, device.mac, device.uid, n % 7)?;
-        }
-        noc.import_manifest(&csv)?;
-    }
+    let exclude = "10.0.1.0-10.0.1.255".into();
+    let spec = SiteSpec { confirm: Confirm::FirstBeat, exclude, ..inventory::site(60) };
+    let (noc, site, invite) = inventory::make(data, address, spec, devices)?;
     let roles = vec![RoleAt { organisation: None, site: None, role: Role::Administrator }];
     let root = NewOperator { organisation: None, login: "root".into(), name: "root".into(), roles };
     noc.add_operator(root, PASSWORD.to_owned().into())?;
-    let invite = noc.invite(&[site.id], Duration::from_secs(3_600))?;
-    Ok((site.id, invite))
+    Ok((site, invite))
 }
 
 async fn measure(
@@ -128,7 +82,7 @@ async fn measure(
     clients: usize,
     seconds: u64,
 ) -> anyhow::Result<Figures> {
-    let console = console(invite).await?;
+    let console = inventory::console(invite).await?;
     let mut next = devices.iter();
     let mut grants_per_s = BTreeMap::new();
     let mut granted = Vec::new();
@@ -140,7 +94,7 @@ async fn measure(
             let part: Vec<_> = next.by_ref().take(batch).collect();
             ensure!(!part.is_empty(), "the inventory is too small");
             done += part.len();
-            granted = grant(&console, site, &part).await?;
+            granted = inventory::grant(&console, site, part).await?;
         }
         grants_per_s.insert(batch, done as f64 / started.elapsed().as_secs_f64());
     }
@@ -168,18 +122,6 @@ async fn measure(
     })
 }
 
-async fn console(invite: &str) -> anyhow::Result<NocClient> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        match join(invite, "bench", [9; 32], UnixTime(now)).await {
-            Ok(identity) => return Ok(NocClient::new(&identity)?),
-            Err(error) => ensure!(Instant::now() < deadline, "the NOC does not answer: {error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 /// Configures what was granted last, and changes all of that by one draft; at how many, and in how many seconds.
 async fn draft(console: &NocClient, api: &Api, site: SiteId, granted: Vec<(Uid, Seq)>) -> anyhow::Result<(usize, f64)> {
     let count = granted.len();
@@ -191,25 +133,6 @@ async fn draft(console: &NocClient, api: &Api, site: SiteId, granted: Vec<(Uid, 
     let started = Instant::now();
     api.post(&format!("/v1/drafts/{}/apply", made["id"]), json!({})).await?;
     Ok((count, started.elapsed().as_secs_f64()))
-}
-
-/// Plans and grants; the numbers of the grants.
-async fn grant(console: &NocClient, site: SiteId, devices: &[&Device]) -> anyhow::Result<Vec<(Uid, Seq)>> {
-    let ask = |device: &&Device| PlanFor {
-        device_key: device.key.public().to_base64(),
-        mac: device.mac,
-        claim: None,
-        wants_voucher: false,
-    };
-    let plan = console.plan(&PlanRequest { site, appliances: devices.iter().map(ask).collect() }).await?;
-    let items = plan.rows.into_iter().map(|row| {
-        let settings = row.settings.with_context(|| format!("no settings: {:?}", row.problem))?;
-        Ok(GrantItem { uid: row.uid, settings, refusal: None })
-    });
-    let request = GrantRequest { site, items: items.collect::<anyhow::Result<_>>()? };
-    let grants = console.grants(&request).await?;
-    let signed = grants.items.iter().map(|item| Some((item.uid, item.grant.as_ref()?.seq)));
-    signed.collect::<Option<_>>().context("not everybody got a grant")
 }
 
 /// An operator's program.

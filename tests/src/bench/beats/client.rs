@@ -22,13 +22,13 @@ const CONNECTING: usize = 32;
 
 /// Whom to send to.
 #[derive(Clone)]
-pub(super) struct Target {
+pub(in crate::bench) struct Target {
     address: String,
     roots: Arc<RootCertStore>,
 }
 
 impl Target {
-    pub(super) fn new(address: &str, ca_pem: &str) -> anyhow::Result<Target> {
+    pub(in crate::bench) fn new(address: &str, ca_pem: &str) -> anyhow::Result<Target> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes())?)?;
         Ok(Target { address: address.to_owned(), roots: Arc::new(roots) })
@@ -37,24 +37,24 @@ impl Target {
 
 /// One appliance.
 #[derive(Clone)]
-pub(super) struct Identity {
+pub(in crate::bench) struct Identity {
     certificate: CertificateDer<'static>,
     key: Arc<PrivateKeyDer<'static>>,
     seq: Seq,
 }
 
 impl Identity {
-    pub(super) fn new(certificate: &str, key: &KeyPair, seq: Seq) -> anyhow::Result<Identity> {
+    pub(in crate::bench) fn new(certificate: &str, key: &KeyPair, seq: Seq) -> anyhow::Result<Identity> {
         let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes())?;
         let certificate = CertificateDer::from_pem_slice(certificate.as_bytes())?;
         Ok(Identity { certificate, key: Arc::new(key), seq })
     }
 
-    pub(super) fn seq(&self) -> Seq {
+    pub(in crate::bench) fn seq(&self) -> Seq {
         self.seq
     }
 
-    pub(super) fn config(&self, target: &Target, resumes: bool) -> anyhow::Result<Arc<ClientConfig>> {
+    pub(in crate::bench) fn config(&self, target: &Target, resumes: bool) -> anyhow::Result<Arc<ClientConfig>> {
         let mut config = ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
             .with_root_certificates(target.roots.clone())
             .with_client_auth_cert(vec![self.certificate.clone()], self.key.clone_key())?;
@@ -64,7 +64,7 @@ impl Identity {
 }
 
 /// An appliance that is connected.
-pub(super) struct Connection {
+pub(in crate::bench) struct Connection {
     stream: TlsStream<TcpStream>,
     host: String,
     boot: BootId,
@@ -74,10 +74,10 @@ pub(super) struct Connection {
 }
 
 /// What came of a measurement.
-pub(super) struct Outcome {
-    pub(super) count: u64,
+pub(in crate::bench) struct Outcome {
+    pub(in crate::bench) count: u64,
     /// Handshakes that resumed a session.
-    pub(super) resumed: u64,
+    pub(in crate::bench) resumed: u64,
     took: Duration,
     /// Microseconds of each, ascending.
     times: Vec<u32>,
@@ -89,19 +89,19 @@ impl Outcome {
         Outcome { count: times.len() as u64, resumed, took, times }
     }
 
-    pub(super) fn per_s(&self) -> f64 {
+    pub(in crate::bench) fn per_s(&self) -> f64 {
         self.count as f64 / self.took.as_secs_f64()
     }
 
     /// Milliseconds that a share of them did not exceed.
-    pub(super) fn at(&self, share: f64) -> f64 {
+    pub(in crate::bench) fn at(&self, share: f64) -> f64 {
         let last = self.times.len().saturating_sub(1);
         self.times.get((last as f64 * share) as usize).map_or(0.0, |micros| f64::from(*micros) / 1e3)
     }
 }
 
 /// Connects everybody.
-pub(super) async fn connect(target: &Target, identities: &[Identity]) -> anyhow::Result<Vec<Connection>> {
+pub(in crate::bench) async fn connect(target: &Target, identities: &[Identity]) -> anyhow::Result<Vec<Connection>> {
     let mut all = Vec::with_capacity(identities.len());
     for part in identities.chunks(CONNECTING) {
         let mut tasks = JoinSet::new();
@@ -118,15 +118,29 @@ pub(super) async fn connect(target: &Target, identities: &[Identity]) -> anyhow:
 }
 
 /// One beat of each, one after another; how many.
-pub(super) async fn beat_once(connections: &mut [Connection]) -> anyhow::Result<u64> {
+pub(in crate::bench) async fn beat_once(connections: &mut [Connection]) -> anyhow::Result<u64> {
     for connection in &mut *connections {
         connection.beat().await?;
     }
     Ok(connections.len() as u64)
 }
 
+/// One beat of each, a little after one another; when each was answered.
+pub(in crate::bench) async fn beat_apart(
+    connections: &mut [Connection],
+    apart: Duration,
+) -> anyhow::Result<Vec<Instant>> {
+    let mut answered = Vec::with_capacity(connections.len());
+    for connection in &mut *connections {
+        connection.beat().await?;
+        answered.push(Instant::now());
+        tokio::time::sleep(apart).await;
+    }
+    Ok(answered)
+}
+
 /// Everybody beats in turn, `in_flight` at the same time, for so long.
-pub(super) async fn beat(
+pub(in crate::bench) async fn beat(
     connections: &mut Vec<Connection>,
     in_flight: usize,
     time: Duration,
@@ -163,7 +177,7 @@ pub(super) async fn beat(
 }
 
 /// Everybody connects, beats once and leaves, [`CONNECTING`] at the same time, again and again for so long.
-pub(super) async fn reconnect(
+pub(in crate::bench) async fn reconnect(
     target: &Target,
     identities: &[Identity],
     resumes: bool,
@@ -212,7 +226,11 @@ pub(super) async fn reconnect(
 }
 
 impl Connection {
-    pub(super) async fn open(target: &Target, config: Arc<ClientConfig>, seq: Seq) -> anyhow::Result<Connection> {
+    pub(in crate::bench) async fn open(
+        target: &Target,
+        config: Arc<ClientConfig>,
+        seq: Seq,
+    ) -> anyhow::Result<Connection> {
         let stream = TcpStream::connect(&target.address).await?;
         stream.set_nodelay(true)?;
         let (host, _) = target.address.rsplit_once(':').context("an address")?;
@@ -223,11 +241,11 @@ impl Connection {
     }
 
     /// The next beat is the one after `counter` of a boot.
-    pub(super) fn go_on(&mut self, boot: BootId, counter: u64) {
+    pub(in crate::bench) fn go_on(&mut self, boot: BootId, counter: u64) {
         (self.boot, self.counter) = (boot, counter);
     }
 
-    pub(super) async fn beat(&mut self) -> anyhow::Result<()> {
+    pub(in crate::bench) async fn beat(&mut self) -> anyhow::Result<()> {
         self.counter += 1;
         let body = serde_json::to_vec(&report(self.boot, self.counter, self.seq))?;
         self.buffer.clear();
@@ -266,7 +284,7 @@ impl Connection {
     }
 }
 
-pub(super) fn random_boot() -> anyhow::Result<BootId> {
+pub(in crate::bench) fn random_boot() -> anyhow::Result<BootId> {
     let mut boot = [0; 16];
     getrandom::fill(&mut boot).map_err(|error| anyhow::anyhow!("{error}"))?;
     Ok(BootId(boot))

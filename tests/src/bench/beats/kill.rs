@@ -17,7 +17,7 @@ pub fn soak(kills: u64, appliances: usize, seed: u64) -> anyhow::Result<Value> {
     let folder = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let data = folder.path().join("noc");
-    let fleet = Fleet::make(&data, appliances)?;
+    let fleet = Fleet::make(&data, appliances, 3_600)?;
     let mut noc = super::serve(&data, folder.path());
     let identities = runtime.block_on(fleet.enrol(appliances))?;
     let target = Target::new(fleet.address(), fleet.ca_pem())?;
