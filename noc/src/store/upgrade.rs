@@ -207,6 +207,7 @@ const LATER: &[(i32, &str)] = &[
          INSERT INTO maintenance (site, appliance, starts, ends, made, made_by) VALUES (3, 1, 5, 9, 4, 'local');
          INSERT INTO absences VALUES (1, 10, 90);",
     ),
+    (26, "INSERT INTO standings VALUES (3, 1, 5, 9, 'silent');"),
 ];
 
 /// Every row of every table, by the columns that are named.
