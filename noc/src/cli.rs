@@ -16,6 +16,7 @@ mod organisation;
 mod policy;
 mod queue;
 mod remote_write;
+mod report;
 mod reservation;
 mod site;
 mod voucher;
@@ -33,13 +34,13 @@ use handover::HandoverCommand;
 use maintenance::MaintenanceCommand;
 use monitoring::MonitoringCommand;
 use muster_noc::{LogFormat, Noc, Options, Origin, Setting, Settings, SiteSpec};
-use muster_protocol::api::Site;
 use muster_protocol::id::{ConsoleId, Uid};
 use muster_protocol::text::printable;
 use operator::OperatorCommand;
 use organisation::OrganisationCommand;
 use policy::{InheritArg, PolicyCommand};
 use queue::QueueCommand;
+use report::ReportCommand;
 use reservation::ReservationCommand;
 use serde::Serialize;
 use site::DriftArg;
@@ -113,6 +114,9 @@ enum Command {
     /// When nobody is told of a site or an appliance.
     #[command(subcommand)]
     Maintenance(MaintenanceCommand),
+    /// What there is to say of a month.
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Appliances that may be configured.
     #[command(subcommand)]
     Inventory(InventoryCommand),
@@ -361,7 +365,7 @@ impl Muster {
             }
             Command::Site(SiteCommand::Set(set)) => set.run(),
             Command::Site(SiteCommand::List { folder, output }) => {
-                answer(output, &Noc::open(&folder.dir)?.sites()?, |sites| sites.iter().for_each(print_site))
+                answer(output, &Noc::open(&folder.dir)?.sites()?, |sites| sites.iter().for_each(site::print))
             }
             Command::Site(SiteCommand::Import { folder, organisation, file, output }) => {
                 let noc = Noc::open(&folder.dir)?;
@@ -391,6 +395,7 @@ impl Muster {
             Command::Reservation(command) => command.run(),
             Command::Monitoring(command) => command.run(),
             Command::Maintenance(command) => command.run(),
+            Command::Report(command) => command.run(),
             Command::Voucher(command) => command.run(),
             Command::Queue(command) => command.run(),
             Command::Console(ConsoleCommand::Invite { folder, site, organisation, valid, output }) => {
@@ -539,19 +544,6 @@ fn invite(
     let sites = names.iter().map(|name| Ok(site::find(&known, name)?.id)).collect::<anyhow::Result<Vec<_>>>()?;
     let invite = noc.invite(&sites, valid)?;
     answer(output, &Invite { invite }, |shown| println!("{}", shown.invite))
-}
-
-fn print_site(site: &Site) {
-    println!(
-        "{}  {}  {} {}  gateway {}  {}  drift {}",
-        site.id,
-        printable(&site.name),
-        site.pool,
-        site.netmask,
-        site.gateway,
-        printable(&site.host_name),
-        site::drift_word(site.drift)
-    );
 }
 
 fn answer<T: Serialize>(output: Output, value: &T, text: impl FnOnce(&T)) -> anyhow::Result<()> {

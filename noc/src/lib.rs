@@ -7,7 +7,8 @@
 //! - `policy`: pool, host-name template, allocation; pure. `inventory`: vendor manifests. `invite`: one-time invites.
 //!   `vouchers`: what a vendor does, apart from any NOC. `monitoring`, `maintenance`: when whose silence is told; pure.
 //! - `store`: SQLite, one writer thread with group commit. An answer means that it is on disk.
-//! - `history`: beats and their roll-ups as they lie in the database; pure. `keeping`: for how long.
+//! - `history`: beats and their roll-ups as they lie in the database; pure. `keeping`: for how long. `availability`: months of
+//!   how appliances stood; pure.
 //! - `handover`: appliances to another address or NOC, and from another one.
 //! - `work`: what the NOC gives to appliances with the answers to beats. `queue`: what it has consoles do.
 //!   `signer`: grants, instructions, hand-overs, messages and credentials. `watch`: the status daemon. `api`: the routes of
@@ -23,6 +24,7 @@
 mod alerting;
 mod api;
 mod audit;
+mod availability;
 mod backup;
 mod channels;
 mod clock;
@@ -49,6 +51,7 @@ mod server;
 mod settings;
 mod signer;
 mod store;
+mod strip;
 mod tables;
 mod tls;
 mod versions;
@@ -59,6 +62,7 @@ mod work;
 pub use alerting::AlertError;
 pub use api::{RouteInfo, route_table};
 pub use audit::{Anchor, AnchorError, Broken, Cut, Format, Record, Verdict};
+pub use availability::{Month, Tally};
 pub use backup::{BackupError, BackupReport, RestoreError, RestoreKeys, Restored, restore};
 pub use channels::{AddedChannel, ChannelError, ChannelId, ChannelSpec, MailSecurity, Quiet, Target, Tested};
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
@@ -92,6 +96,9 @@ pub use store::channels::{Channel, ChannelState};
 pub use store::preview::PreviewRow;
 pub use store::remote_write::{RemoteWrite, RemoteWriteState};
 pub use store::restored::Resumed;
+pub use store::standings::{
+    ApplianceAvailability, AvailabilityReport, SiteAvailability, SiteReport as SiteAvailabilityReport,
+};
 pub use tables::TableError;
 pub use tables::reservations::{ReservationRecord, ReservationReport};
 pub use tables::sites::SiteReport;

@@ -1,5 +1,7 @@
 //! A NOC: its data folder, opened.
 
+mod reports;
+
 use crate::api::Window;
 use crate::audit::By;
 use crate::clock;

@@ -271,7 +271,7 @@ async fn look_around(app: &App, rules: &mut Option<u64>) -> Result<(), StoreErro
         app.tell(vec![Notice::Rules]);
     }
     for uid in released {
-        store.write(move |db| store::appliances::set_health(db, &uid, Health::NotExpected)).await?;
+        store.write(move |db| store::appliances::set_health(db, clock::now(), &uid, Health::NotExpected)).await?;
         app.tell(vec![Notice::Forget { uid }]);
     }
     Ok(())

@@ -46,6 +46,8 @@ pub(crate) mod sessions;
 pub(crate) mod sites;
 pub(crate) mod sorting;
 mod sqlite;
+pub(crate) mod standings;
+pub(crate) mod strips;
 pub(crate) mod tokens;
 pub(crate) mod transfer;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What is taken in and given out as CSV, as spreadsheets read and save it: every line, or none.
 
+pub(crate) mod availability;
 pub(crate) mod reservations;
 pub(crate) mod sites;
 

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import axe from 'axe-core'
 import type { Page } from 'playwright-core'
+import { examine } from './examine.ts'
 import { LONG, World } from './world.ts'
 
 type Visit = (page: Page) => Promise<unknown>
@@ -267,8 +267,6 @@ before(async () => {
 })
 after(() => world.close())
 
-const SHOTS = process.env.SHOTS
-
 for (const scheme of ['light', 'dark'] as const) {
   test(`the sign-in, ${scheme}`, async () => {
     const visitor = await world.visitor(scheme)
@@ -297,18 +295,4 @@ for (const scheme of ['light', 'dark'] as const) {
       })
     for (const visitor of visitors.values()) await visitor.context.close()
   })
-}
-
-async function examine(page: Page, name: string): Promise<void> {
-  if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name.replaceAll(/[^a-z0-9]+/g, '-')}.png` })
-  await page.evaluate(axe.source)
-  const found = await page.evaluate(async () => {
-    const result = await (globalThis as unknown as { axe: typeof axe }).axe.run()
-    return result.violations.flatMap(({ id, nodes }) =>
-      nodes
-        .slice(0, 4)
-        .map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary?.split('\n')[1] ?? ''}`),
-    )
-  })
-  assert.deepEqual(found, [], 'axe found nothing')
 }

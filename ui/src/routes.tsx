@@ -4,6 +4,7 @@ import { AppliancePage } from './pages/AppliancePage.tsx'
 import { AppliancesPage } from './pages/AppliancesPage.tsx'
 import { InventoryPage } from './pages/InventoryPage.tsx'
 import { JobPage } from './pages/JobPage.tsx'
+import { MapPage } from './pages/MapPage.tsx'
 import { MessagesPage } from './pages/MessagesPage.tsx'
 import { PracticePage } from './pages/PracticePage.tsx'
 import { SettingsPage } from './pages/SettingsPage.tsx'
@@ -15,6 +16,7 @@ export const routes: RouteObject[] = [
     element: <Shell />,
     children: [
       { path: '/', element: <AppliancesPage /> },
+      { path: '/map', element: <MapPage /> },
       { path: '/appliances/:uid', element: <AppliancePage /> },
       { path: '/configure', element: <WizardPage /> },
       { path: '/jobs/:id', element: <JobPage /> },

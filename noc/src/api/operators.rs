@@ -7,6 +7,7 @@
 mod alerts;
 mod appliances;
 mod audit;
+mod availability;
 mod channels;
 mod consoles;
 mod drafts;
@@ -28,6 +29,7 @@ mod reservations;
 mod sessions;
 mod sign_in;
 mod sites;
+mod strip;
 mod tokens;
 mod versions;
 
@@ -65,6 +67,8 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(instructions::routes());
     routes.extend(inventory::routes());
     routes.extend(history::routes());
+    routes.extend(strip::routes());
+    routes.extend(availability::routes());
     routes.extend(openmetrics::routes());
     routes.extend(remote_write::routes());
     routes.extend(consoles::routes());

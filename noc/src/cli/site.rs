@@ -40,6 +40,20 @@ pub(super) fn drift_word(policy: Option<DriftPolicy>) -> &'static str {
     }
 }
 
+/// A site, as a line of a list.
+pub(super) fn print(site: &Site) {
+    println!(
+        "{}  {}  {} {}  gateway {}  {}  drift {}",
+        site.id,
+        printable(&site.name),
+        site.pool,
+        site.netmask,
+        site.gateway,
+        printable(&site.host_name),
+        drift_word(site.drift)
+    );
+}
+
 impl From<ConfirmArg> for Confirm {
     fn from(confirm: ConfirmArg) -> Self {
         match confirm {

@@ -2,7 +2,7 @@
 
 use super::alert_events::{self, Happening, Said, Someone, happened};
 use super::appliances::set_health;
-use super::{from_word, word};
+use super::{from_word, standings, word};
 use crate::error::StoreError;
 use muster_protocol::api::{Alert, AlertKind, Handling};
 use muster_protocol::beat_watch::{AlertId, Input, OpenAlert, Output};
@@ -26,7 +26,7 @@ pub(crate) fn apply(db: &Connection, now: u64, outputs: &[Output]) -> Result<(),
     let mut attached: BTreeMap<u64, Vec<Uid>> = BTreeMap::new();
     for output in outputs {
         match output {
-            Output::Health { uid, health } => set_health(db, uid, *health)?,
+            Output::Health { uid, health } => set_health(db, now, uid, *health)?,
             Output::Open(id, alert) => {
                 let revision = super::next_revision(db)?;
                 let opened = db
@@ -37,6 +37,9 @@ pub(crate) fn apply(db: &Connection, now: u64, outputs: &[Output]) -> Result<(),
                     .execute(params![id.0, alert.site.0, word(&alert.kind), now, revision, alert.rule, about(alert)])?;
                 for uid in &alert.uids {
                     attach(db, *id, uid)?;
+                    if alert.kind == AlertKind::NeverReported {
+                        standings::never_reported(db, now, uid)?;
+                    }
                 }
                 if opened > 0 {
                     let mut detail = serde_json::json!({ "kind": alert.kind, "appliances": alert.uids });

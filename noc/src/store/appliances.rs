@@ -177,12 +177,12 @@ pub(crate) fn set_provisioning(db: &Connection, id: i64, provisioning: Provision
     Ok(())
 }
 
-/// Sets how it stands with beats.
-pub(crate) fn set_health(db: &Connection, uid: &Uid, health: Health) -> Result<(), StoreError> {
+/// Sets how it stands with beats, and notes it for reports.
+pub(crate) fn set_health(db: &Connection, now: u64, uid: &Uid, health: Health) -> Result<(), StoreError> {
     let revision = super::next_revision(db)?;
     let sql = "UPDATE appliances SET health = ?2, revision = ?3 WHERE uid = ?1";
     db.prepare_cached(sql)?.execute(params![uid.0, word(&health), revision])?;
-    Ok(())
+    super::standings::changed(db, now, uid, health)
 }
 
 pub(super) fn json<T: serde::Serialize>(value: &T) -> String {

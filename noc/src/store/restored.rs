@@ -1,6 +1,6 @@
 //! What a database has to change before it serves in the place of a later one that is lost (decision 0028).
 
-use super::{appliances, audit, copy, given, handover, rows, word};
+use super::{appliances, audit, copy, given, handover, rows, standings, word};
 use crate::audit::{By, Cut, Event};
 use crate::error::StoreError;
 use crate::operators::access::Place;
@@ -71,7 +71,7 @@ pub(crate) fn resume(
     let (mut appliances, mut consoles) = (0, 0);
     if let Some((former, signer)) = new_keys {
         sign_cut_anew(db, former, signer)?;
-        (appliances, consoles) = (expect_anew(db)?, revoke_consoles(db, now)?);
+        (appliances, consoles) = (expect_anew(db, now)?, revoke_consoles(db, now)?);
     }
     copy::note_backup(db, taken)?;
     let resumed =
@@ -101,12 +101,13 @@ fn sign_cut_anew(db: &Connection, former: &PublicKey, signer: &Signer) -> Result
 }
 
 /// Appliances are in force under the former root: each counts here from its first beat, as one that was announced by a hand-over.
-fn expect_anew(db: &Connection) -> Result<usize, StoreError> {
+fn expect_anew(db: &Connection, now: u64) -> Result<usize, StoreError> {
     db.execute("DELETE FROM handed_over", [])?;
     db.execute("DELETE FROM handover", [])?;
     let sql = "UPDATE grants SET configured = NULL, reported = NULL
                WHERE seq > 0 AND seq = (SELECT applied FROM appliances WHERE id = grants.appliance)";
     db.execute(sql, [])?;
+    standings::end_all(db, now)?;
     let sql = "UPDATE appliances SET applied = 0, provisioning = ?1, health = ?2 WHERE applied > 0";
     Ok(db.execute(sql, params![word(&Provisioning::Granted), word(&Health::NotExpected)])?)
 }

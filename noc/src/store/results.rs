@@ -139,7 +139,7 @@ fn rolled_back(db: &Connection, now: u64, appliance: &Appliance, seq: Seq) -> Re
             // It never made a grant final, so it follows no root yet.
             appliances::forget_pin(db, appliance.id)?;
             holdings::put_out_of_force(db, appliance.id, now + LEASE_S)?;
-            appliances::set_health(db, &appliance.record.uid, Health::NotExpected)?;
+            appliances::set_health(db, now, &appliance.record.uid, Health::NotExpected)?;
             Ok(Some(Notice::Forget { uid: appliance.record.uid }))
         }
     }

@@ -207,6 +207,7 @@ const LATER: &[(i32, &str)] = &[
          INSERT INTO maintenance (site, appliance, starts, ends, made, made_by) VALUES (3, 1, 5, 9, 4, 'local');
          INSERT INTO absences VALUES (1, 10, 90);",
     ),
+    (26, "INSERT INTO standings VALUES (3, 1, 5, 9, 'silent');"),
     (
         27,
         "INSERT INTO remote_writes (organisation, url, version, cursor) VALUES (1, 'https://a/', 3, 7);

@@ -15,13 +15,13 @@ fn run(dir: &Path, words: &[&str]) -> Output {
     muster_noc(dir, words).output().expect("runs")
 }
 
-fn good(dir: &Path, words: &[&str]) -> String {
+pub(crate) fn good(dir: &Path, words: &[&str]) -> String {
     let output = run(dir, words);
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
 }
 
-fn bad(dir: &Path, words: &[&str]) -> String {
+pub(crate) fn bad(dir: &Path, words: &[&str]) -> String {
     let output = run(dir, words);
     assert!(!output.status.success(), "{words:?} should be refused");
     String::from_utf8(output.stderr).expect("text")

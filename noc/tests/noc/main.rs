@@ -2,6 +2,7 @@
 
 mod api;
 mod audit;
+mod availability;
 mod backup;
 mod channels;
 mod client;

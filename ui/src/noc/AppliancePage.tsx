@@ -13,9 +13,11 @@ import { span } from '../domain/time.ts'
 import { BeatHistory } from '../pages/BeatHistory.tsx'
 import page from '../pages/page.module.css'
 import { ApplianceSettings } from './ApplianceSettings.tsx'
+import { ApplianceStrip } from './ApplianceStrip.tsx'
 import { type Fact, Facts } from './Facts.tsx'
 import { nameOf } from './FleetPage.tsx'
 import face from './face.module.css'
+import { HistoryCharts } from './HistoryCharts.tsx'
 import { Instructions } from './Instructions.tsx'
 import { useLoaded } from './loading.ts'
 import { usePlaces } from './places.tsx'
@@ -139,7 +141,13 @@ function Details({ row }: { row: Appliance }) {
       </div>
       <Instructions uid={row.uid} mayTell={mayTell} />
       <Versions uid={row.uid} mayGoBack={mayTell} />
-      {row.provisioning === 'configured' ? <BeatHistory load={beats} lastBeat={row.last_beat} /> : null}
+      {row.provisioning === 'configured' ? (
+        <>
+          <ApplianceStrip uid={row.uid} />
+          <HistoryCharts uid={row.uid} />
+          <BeatHistory load={beats} lastBeat={row.last_beat} />
+        </>
+      ) : null}
     </>
   )
 }

@@ -1,7 +1,13 @@
 import { t as text } from '@lingui/core/macro'
 import { Plural, Trans, useLingui } from '@lingui/react/macro'
 import { Button, NativeSelect, TextInput } from '@mantine/core'
-import { IconFileImport, IconListDetails, IconSearch, IconZoomExclamation } from '@tabler/icons-react'
+import {
+  IconFileImport,
+  IconLayoutGrid,
+  IconListDetails,
+  IconSearch,
+  IconZoomExclamation,
+} from '@tabler/icons-react'
 import { useCallback, useEffect, useMemo, useState } from 'react'
 import { Link, useSearchParams } from 'react-router'
 import {
@@ -30,6 +36,8 @@ import { provisioningBadge } from './words.ts'
 /** Until what is typed is looked for. */
 const TYPING_MS = 250
 const FILTERS = ['organisation', 'site', 'health', 'provisioning', 'text'] as const
+/** What the map can be narrowed by, too. */
+const PLACES = ['organisation', 'site']
 type Filters = Record<(typeof FILTERS)[number], string>
 
 /** Every appliance of every site that one sees. */
@@ -141,6 +149,15 @@ export function FleetPage() {
           </Button>
         ) : null}
         <div className={page.grow} />
+        <Button
+          component={Link}
+          to={`/map?${new URLSearchParams([...params].filter(([name]) => PLACES.includes(name)))}`}
+          variant="default"
+          data-testid="as-map"
+          leftSection={<IconLayoutGrid size={15} aria-hidden />}
+        >
+          <Trans>As a map</Trans>
+        </Button>
         {mayImport ? (
           <Button
             component={Link}

@@ -2,6 +2,7 @@ import { Trans, useLingui } from '@lingui/react/macro'
 import { useMantineColorScheme } from '@mantine/core'
 import {
   IconBell,
+  IconCalendarStats,
   IconDeviceDesktop,
   IconFileDiff,
   IconListDetails,
@@ -63,6 +64,12 @@ export function Frame() {
           badge={count === 0 ? '' : open?.next ? `${ALERTS_SHOWN}+` : String(count)}
         />
         <RailLink to="/sites" testid="nav-sites" icon={<IconMapPin />} label={t`Sites`} />
+        <RailLink
+          to="/availability"
+          testid="nav-availability"
+          icon={<IconCalendarStats />}
+          label={t`Availability`}
+        />
         <RailLink to="/drafts" testid="nav-drafts" icon={<IconFileDiff />} label={t`Drafts`} />
         <RailLink to="/consoles" testid="nav-consoles" icon={<IconDeviceDesktop />} label={t`Consoles`} />
         {may(me.operator, 'administrator') ? (

@@ -63,6 +63,9 @@ function OneSite({ id }: { id: string }) {
         <span className="quiet">{organisation(site.organisation)}</span>
       </header>
       <nav className={face.tabs} aria-label={t`Parts of the site`}>
+        <NavLink to={`/sites/${id}/overview`} data-testid="tab-overview">
+          <Trans>Overview</Trans>
+        </NavLink>
         <NavLink to={`/sites/${id}`} end data-testid="tab-policy">
           <Trans>Policy</Trans>
         </NavLink>

@@ -59,6 +59,20 @@ export function SitesPage() {
         full: (site) => String(site.policy.host_name),
       },
       {
+        id: 'overview',
+        title: t`How it is`,
+        width: '100px',
+        cell: (site) => (
+          <Link
+            to={`/sites/${site.id}/overview`}
+            aria-label={t`Overview of ${String(site.policy.name)}`}
+            data-testid={`overview-${site.id}`}
+          >
+            <Trans>Overview</Trans>
+          </Link>
+        ),
+      },
+      {
         id: 'appliances',
         title: t`Appliances`,
         width: '110px',

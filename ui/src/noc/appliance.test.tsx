@@ -27,12 +27,15 @@ const APPLIANCE: Appliance = {
   beat: null,
 }
 const PATH = '/v1/appliances/UID1'
+const NO_STRIP = { interval_s: 60, day: { cell_s: 900, cells: [] }, days: { cell_s: 86_400, cells: [] } }
 
 const open = (role: Role = 'operator', change?: (noc: FakeNoc) => void) =>
   openFace('/appliances/UID1', role, (noc) => {
     noc.things.set('/v1/sites', list({ id: 1, organisation: 1, policy: { name: 'Bern' } }))
     noc.things.set(PATH, APPLIANCE)
     noc.things.set(`${PATH}/beats`, list())
+    noc.things.set(`${PATH}/history`, list())
+    noc.things.set(`${PATH}/strip`, NO_STRIP)
     noc.things.set(`${PATH}/versions`, list())
     noc.things.set(`${PATH}/instructions`, list())
     noc.things.set(`${PATH}/settings`, { settings: SETTINGS, given: null })

@@ -2,6 +2,7 @@ import { Navigate, type RouteObject } from 'react-router'
 import { AlertsPage } from './AlertsPage.tsx'
 import { AppliancePage } from './AppliancePage.tsx'
 import { AuditPage } from './AuditPage.tsx'
+import { AvailabilityPage } from './AvailabilityPage.tsx'
 import { ChannelsPage } from './ChannelsPage.tsx'
 import { ConsolePage } from './ConsolePage.tsx'
 import { ConsolesPage } from './ConsolesPage.tsx'
@@ -10,6 +11,7 @@ import { DraftsPage } from './DraftsPage.tsx'
 import { FleetPage } from './FleetPage.tsx'
 import { Frame } from './Frame.tsx'
 import { InventoryPage } from './InventoryPage.tsx'
+import { MapPage } from './MapPage.tsx'
 import { MePage } from './MePage.tsx'
 import { NewSitePage } from './NewSitePage.tsx'
 import { OperatorsPage } from './OperatorsPage.tsx'
@@ -17,6 +19,7 @@ import { OrganisationPage } from './OrganisationPage.tsx'
 import { OrganisationsPage } from './OrganisationsPage.tsx'
 import { SiteModels } from './SiteModels.tsx'
 import { SiteMonitoring } from './SiteMonitoring.tsx'
+import { SiteOverview } from './SiteOverview.tsx'
 import { SitePage } from './SitePage.tsx'
 import { SitePolicy } from './SitePolicy.tsx'
 import { SiteReservations } from './SiteReservations.tsx'
@@ -28,9 +31,11 @@ export const routes: RouteObject[] = [
     element: <Frame />,
     children: [
       { path: '/', element: <FleetPage /> },
+      { path: '/map', element: <MapPage /> },
       { path: '/appliances/:uid', element: <AppliancePage /> },
       { path: '/inventory', element: <InventoryPage /> },
       { path: '/alerts', element: <AlertsPage /> },
+      { path: '/availability', element: <AvailabilityPage /> },
       { path: '/channels', element: <ChannelsPage /> },
       { path: '/sites', element: <SitesPage /> },
       { path: '/sites/new', element: <NewSitePage /> },
@@ -39,6 +44,7 @@ export const routes: RouteObject[] = [
         element: <SitePage />,
         children: [
           { index: true, element: <SitePolicy /> },
+          { path: 'overview', element: <SiteOverview /> },
           { path: 'models', element: <SiteModels /> },
           { path: 'reservations', element: <SiteReservations /> },
           { path: 'monitoring', element: <SiteMonitoring /> },

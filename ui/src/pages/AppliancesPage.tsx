@@ -1,8 +1,8 @@
 import { Plural, Trans, useLingui } from '@lingui/react/macro'
 import { ActionIcon, Button, Kbd, TextInput, Tooltip } from '@mantine/core'
-import { IconFilter, IconSearch, IconSettingsAutomation, IconX } from '@tabler/icons-react'
+import { IconFilter, IconLayoutGrid, IconSearch, IconSettingsAutomation, IconX } from '@tabler/icons-react'
 import { useCallback, useEffect, useRef, useState } from 'react'
-import { useLocation, useNavigate } from 'react-router'
+import { Link, useLocation, useNavigate } from 'react-router'
 import type { ApplianceRow, ProblemView } from '../bindings.ts'
 import { groupName } from '../components/badge.ts'
 import { ApplianceGrid, type GridHandle } from '../components/grid/ApplianceGrid.tsx'
@@ -139,6 +139,18 @@ export function AppliancesPage() {
           </ActionIcon>
         </Tooltip>
         <ColumnChooser grid={grid} />
+        <Tooltip label={t`As a map`}>
+          <ActionIcon
+            component={Link}
+            to="/map"
+            variant="default"
+            size={30}
+            aria-label={t`As a map`}
+            data-testid="as-map"
+          >
+            <IconLayoutGrid size={16} />
+          </ActionIcon>
+        </Tooltip>
       </header>
       <div className={classes.chips}>
         <fieldset className={classes.group} aria-label={t`Show by state`}>

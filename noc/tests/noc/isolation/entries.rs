@@ -173,6 +173,10 @@ impl Scene {
             ("GET /v1/appliances", "/v1/appliances".into(), None, Viewer, Without),
             ("GET /v1/appliances/{uid}", format!("/v1/appliances/{uid}"), None, Viewer, NotFound),
             ("GET /v1/appliances/{uid}/beats", format!("/v1/appliances/{uid}/beats"), None, Viewer, NotFound),
+            ("GET /v1/availability", "/v1/availability".into(), None, Viewer, Without),
+            ("GET /v1/availability.csv", format!("/v1/availability.csv?site={site}"), None, Viewer, NotFound),
+            ("GET /v1/sites/{site}/availability", format!("/v1/sites/{site}/availability"), None, Viewer, NotFound),
+            ("GET /v1/appliances/{uid}/strip", format!("/v1/appliances/{uid}/strip"), None, Viewer, NotFound),
             ("GET /v1/appliances/{uid}/history", format!("/v1/appliances/{uid}/history"), None, Viewer, NotFound),
             (
                 "GET /v1/organisations/{organisation}/metrics",
