@@ -19,6 +19,7 @@ mod remote_write;
 mod report;
 mod reservation;
 mod site;
+mod supervisor;
 mod voucher;
 
 use alert::AlertCommand;
@@ -458,10 +459,13 @@ fn serve(dir: &Path, listen: Option<SocketAddr>) -> anyhow::Result<()> {
         let noc = Noc::open(dir)?;
         let running = noc.serve(listen.unwrap_or_else(|| noc.listen())).await?;
         println!("Serving {} at {}.", noc.noc_address(), running.local_addr());
+        supervisor::tell("READY=1");
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             _ = terminate.recv() => {}
+            () = supervisor::watchdog() => {}
         }
+        supervisor::tell("STOPPING=1");
         running.shutdown().await;
         Ok(())
     })

@@ -216,3 +216,31 @@ fn the_unit_that_is_shipped_is_one_that_systemd_takes_and_finds_safe() {
     let users = std::fs::read_to_string(packaging.join("muster-noc.sysusers.conf")).expect("the user");
     assert!(users.lines().any(|line| line.starts_with("u muster-noc ")) && unit.contains("User=muster-noc\n"));
 }
+
+#[test]
+fn the_service_manager_is_told_when_it_serves_that_it_is_not_stuck_and_when_it_ends() {
+    let mut noc = Served::stopped();
+    let path = noc.path("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(60))).expect("set");
+    let next = || {
+        let mut bytes = [0; 100];
+        let length = socket.recv(&mut bytes).expect("told in time");
+        String::from_utf8(bytes[..length].to_vec()).expect("text")
+    };
+    noc.environment = vec![("NOTIFY_SOCKET", path.clone()), ("WATCHDOG_USEC", "200000".to_owned())];
+    noc.serve(&[]);
+    assert_eq!(next(), "READY=1");
+    for _ in 0..3 {
+        assert_eq!(next(), "WATCHDOG=1");
+    }
+    assert!(noc.terminate());
+    let last = std::iter::repeat_with(next).find(|said| said != "WATCHDOG=1");
+    assert_eq!(last.as_deref(), Some("STOPPING=1"));
+
+    // Nobody there to be told is no reason not to serve.
+    std::fs::remove_file(&path).expect("removed");
+    noc.serve(&[]);
+    assert!(noc.terminate());
+    assert!(noc.log().contains("the service manager could not be told `READY=1`"), "{}", noc.log());
+}
