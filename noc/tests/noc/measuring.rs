@@ -2,6 +2,7 @@
 
 use crate::served::free_port;
 use serde_json::Value;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,6 +13,16 @@ pub(crate) fn program(package: &str, name: &str) -> PathBuf {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.tools/debian")).join(package).join("usr/bin");
     assert!(folder.is_dir(), "`scripts/setup test` unpacks {package} into .tools/debian");
     folder.join(name)
+}
+
+/// Has Prometheus' own tool look at a page of figures.
+pub(crate) fn check(page: &str) {
+    let mut tool = Command::new(program("prometheus", "promtool"));
+    let mut tool =
+        tool.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("promtool");
+    tool.stdin.take().expect("piped").write_all(page.as_bytes()).expect("read");
+    let checked = tool.wait_with_output().expect("ends");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
 /// A store of measurements that answers PromQL.

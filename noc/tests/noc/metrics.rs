@@ -1,6 +1,7 @@
 //! The figures for Prometheus, read as strictly as its text format is written down.
 
 use crate::client::{Device, beat, code};
+use crate::measuring::check;
 use crate::served::{Served, free_port};
 use muster_protocol::api::*;
 use muster_protocol::id::Seq;
@@ -117,6 +118,7 @@ async fn scrape(port: u16) -> (String, Page) {
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     let text = answer.text().await.expect("text");
+    check(&text);
     let page = Page::parse(&text);
     (text, page)
 }

@@ -1,12 +1,10 @@
 //! The last beats of an organisation, checked and scraped by Debian's Prometheus.
 
-use crate::measuring::{Measures, program};
+use crate::measuring::{Measures, check};
 use crate::work::Bench;
 use crate::world::beat;
 use muster_protocol::api::*;
 use serde_json::json;
-use std::io::Write;
-use std::process::{Command, Stdio};
 
 #[tokio::test]
 async fn prometheus_scrapes_the_last_values_of_an_organisation_with_a_token() {
@@ -31,12 +29,7 @@ async fn prometheus_scrapes_the_last_values_of_an_organisation_with_a_token() {
     ] {
         assert!(page.text.lines().any(|found| found == line), "{line} in:\n{}", page.text);
     }
-    let mut check = Command::new(program("prometheus", "promtool"));
-    let mut check =
-        check.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("promtool");
-    check.stdin.take().expect("piped").write_all(page.text.as_bytes()).expect("read");
-    let checked = check.wait_with_output().expect("ends");
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    check(&page.text);
 
     let token =
         root.post("/v1/tokens", json!({ "name": "prometheus", "scopes": ["appliances:read"], "days": 1 })).await.good();
