@@ -78,6 +78,11 @@ function Summary({ desk }: { desk: Desk }) {
   return (
     <main className={classes.popup} ref={page} tabIndex={-1} data-testid="summary">
       <State />
+      {alerts.length === 0 ? (
+        <p className={classes.none}>
+          <Trans>No alert waits for anybody.</Trans>
+        </p>
+      ) : null}
       <ul className={classes.list} aria-label={t`Alerts that need somebody`}>
         {alerts.slice(0, MOST).map((alert) => (
           <li key={alert.id} className={classes.alert} data-testid={`summary-alert-${alert.id}`}>
@@ -145,11 +150,11 @@ function State() {
           <Trans>
             Known from then: {failing} failing, {acknowledged} acknowledged, {silenced} silenced
           </Trans>
-        ) : (
+        ) : acknowledged + silenced > 0 ? (
           <Trans>
             {acknowledged} acknowledged, {silenced} silenced
           </Trans>
-        )}
+        ) : null}
       </div>
     </header>
   )
