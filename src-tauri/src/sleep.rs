@@ -53,7 +53,7 @@ mod logind {
         default_service = "org.freedesktop.login1",
         default_path = "/org/freedesktop/login1"
     )]
-    trait Manager {
+    trait Logind {
         /// Before a sleep with `true`, after it with `false`.
         #[zbus(signal)]
         fn prepare_for_sleep(&self, start: bool) -> zbus::Result<()>;
@@ -64,7 +64,7 @@ mod logind {
     }
 
     pub(super) async fn follow_on(connection: zbus::Connection, woke: &mpsc::UnboundedSender<()>) -> zbus::Result<()> {
-        let mut signals = ManagerProxy::new(&connection).await?.receive_prepare_for_sleep().await?;
+        let mut signals = LogindProxy::new(&connection).await?.receive_prepare_for_sleep().await?;
         while let Some(signal) = signals.next().await {
             if signal.args().is_ok_and(|arguments| !arguments.start) && woke.send(()).is_err() {
                 break;

@@ -159,6 +159,25 @@ async fn practice(desktop: &Desktop, app: &App) -> anyhow::Result<()> {
     services.activate_tray(&item).await?;
     eventually("the summary is gone", || async { Ok(!desktop.screen.shows(SUMMARY).await?) }).await?;
 
+    // What is set about notifications is in a file, and the tray knows of it.
+    app.click("nav-settings").await?;
+    app.click("quiet-hours").await?;
+    app.click("tell-unstable").await?;
+    app.click("notification-save").await?;
+    let kept = desktop.data().join("muster-practice/notifications.json");
+    eventually("the settings are kept", || async {
+        let text = std::fs::read_to_string(&kept).unwrap_or_default();
+        Ok(text.contains(r#""from": 1320"#) && text.contains(r#""unstable""#))
+    })
+    .await?;
+    desktop.picture("settings").await?;
+    app.click("quiet-on").await?;
+    app.find("quiet-off").await?;
+    eventually("the tray says so", || async {
+        Ok(services.tray_menu(&item).await?.iter().any(|entry| entry.label == "Do not disturb (on)"))
+    })
+    .await?;
+
     // Closing the window leaves the tray running; a second start brings it back, and so does the icon's menu.
     let own = [app.process("muster-desktop")?, app.process("fleet")?];
     for bring_back in ["second start", "menu"] {

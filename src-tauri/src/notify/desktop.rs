@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use muster_console::view::SoundWay;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use zbus::proxy::OwnerChangedStream;
@@ -26,6 +27,8 @@ struct Entry {
     about: About,
 }
 
+/// How long the service may take.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// Nobody clicks on anything older.
 const MOST_SHOWN: usize = 100;
 
@@ -121,7 +124,8 @@ pub(crate) async fn sound_way() -> SoundWay {
 
 impl Session {
     async fn open(chosen: mpsc::UnboundedSender<Action>) -> zbus::Result<Self> {
-        let connection = zbus::Connection::session().await?;
+        // A service that hangs must not hold up the tray.
+        let connection = zbus::connection::Builder::session()?.method_timeout(ANSWERS_WITHIN).build().await?;
         let proxy = NotificationsProxy::new(&connection).await?;
         // A service that does not say is taken for one that does.
         let capabilities = proxy.get_capabilities().await.ok();
