@@ -19,6 +19,13 @@ const COMMANDS: &[&str] = &[
     "import_manifest",
     "acknowledge",
     "set_knobs",
+    "silence",
+    "check_now",
+    "open_window",
+    "close_summary",
+    "notification_settings",
+    "set_notification_settings",
+    "do_not_disturb",
     "get_preference",
     "set_preference",
 ];

@@ -34,9 +34,9 @@ macro_rules! declarations {
 }
 
 declarations! {
-    AlertAppliance AlertView ApplianceRow BeatView Capabilities CellError Chosen DiscoveryView DiskView EditedRow Event
-    HostView ImportReport JobItemView JobStep JobView LineError MessageRow NocLink PlanRowView PlanView PracticeKnobs ProblemView
-    RowAlertKind RowHealth RowMessageState RowOwnership RowState Settings SiteSetup SiteView StartView
+    AlertAppliance AlertView ApplianceRow BeatView Capabilities CellError CheckedView Chosen DiscoveryView DiskView
+    DoNotDisturb EditedRow Event HostView ImportReport JobItemView JobStep JobView LineError MessageRow NocLink NotificationSettings NotificationState
+    PlanRowView PlanView PracticeKnobs ProblemView     QuietHours RowAlertKind RowHealth RowMessageState RowOwnership RowState Settings SiteSetup SiteView SoundWay StartView
 }
 
 #[cfg(test)]

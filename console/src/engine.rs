@@ -3,6 +3,7 @@
 //! Four tasks: [`lan`] owns the sockets and runs discovery and deliveries; [`sync`] keeps what the NOC knows up to date;
 //! [`queue`] does what the NOC has this console do; [`reports`] tells the NOC what became of configurations and messages. All share one [`state`], from which subscribers are fed.
 
+mod anew;
 mod commands;
 mod error;
 mod lan;
@@ -77,6 +78,7 @@ struct Inner {
     store: Arc<Store>,
     lan: mpsc::Sender<lan::Command>,
     client: watch::Sender<Option<NocClient>>,
+    synced: watch::Receiver<sync::Synced>,
     /// One command at a time decides what a job may contain.
     configuring: Mutex<()>,
     tasks: TaskTracker,
@@ -117,7 +119,8 @@ impl Engine {
             identity: identity.as_ref(),
         })
         .map_err(|source| EngineError::Sockets { source })?;
-        let sync = sync::run(Arc::clone(&shared), client.subscribe());
+        let (synced_sender, synced) = watch::channel(sync::Synced::default());
+        let sync = sync::run(Arc::clone(&shared), client.subscribe(), synced_sender);
         let feed = {
             let shared = Arc::clone(&shared);
             async move { shared.feed().await }
@@ -136,6 +139,7 @@ impl Engine {
             store,
             lan,
             client,
+            synced,
             configuring: Mutex::new(()),
             tasks,
             _stop_on_drop: stop.clone().drop_guard(),

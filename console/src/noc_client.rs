@@ -126,6 +126,11 @@ impl NocClient {
         self.console
     }
 
+    /// Whether another one is the same console at the same NOC.
+    pub(crate) fn is_like(&self, other: &NocClient) -> bool {
+        (self.root, self.console, &self.base) == (other.root, other.console, &other.base)
+    }
+
     /// The sites this console may configure.
     pub async fn sites(&self) -> Result<Vec<api::Site>, NocError> {
         self.get("/v1/console/sites", ORDINARY).await
@@ -145,6 +150,12 @@ impl NocClient {
     pub async fn acknowledge(&self, alert: u64, note: &str) -> Result<api::Alert, NocError> {
         let said = api::Acknowledge { note: note.to_owned() };
         self.post(&format!("/v1/console/alerts/{alert}/acknowledgement"), &said).await
+    }
+
+    /// Has nobody be told of an alert for so many seconds; the alert as it is then. A silence that lasts longer stays.
+    pub async fn silence(&self, alert: u64, seconds: u32) -> Result<api::Alert, NocError> {
+        let said = api::SilenceAlert { seconds, note: String::new() };
+        self.post(&format!("/v1/console/alerts/{alert}/silence"), &said).await
     }
 
     /// Beats of one appliance, oldest first.

@@ -5,9 +5,11 @@
 
 mod job;
 mod message;
+mod notify;
 
 pub use job::{JobItemView, JobStep, JobView};
 pub use message::{MessageRow, RowMessageState};
+pub use notify::{CheckedView, DoNotDisturb, NotificationSettings, NotificationState, QuietHours, SoundWay};
 
 use muster_protocol::api::{AlertKind, Health, Ownership};
 use muster_protocol::parameters::RawSettings;
@@ -346,7 +348,7 @@ pub struct AlertAppliance {
 }
 
 /// [`AlertKind`] for TypeScript.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "named and documented in muster_protocol::api::AlertKind")]
 pub enum RowAlertKind {

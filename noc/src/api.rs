@@ -107,6 +107,7 @@ fn routes() -> Vec<Route> {
         Route::post("/v1/console/results", Consoles, consoles::results),
         Route::get("/v1/console/alerts", Consoles, consoles::alerts),
         Route::post("/v1/console/alerts/{alert}/acknowledgement", Consoles, consoles::acknowledge),
+        Route::post("/v1/console/alerts/{alert}/silence", Consoles, consoles::silence),
         Route::get("/v1/console/changes", Consoles, consoles::changes),
         Route::get("/v1/console/queue", Consoles, queue::messages),
         Route::post("/v1/console/queue/reports", Consoles, queue::reports),

@@ -15,6 +15,7 @@
 //! | `POST /v1/console/results` | [`ResultReport`] | 204 |
 //! | `GET /v1/console/alerts?open=true` | - | `[Alert]`, newest first |
 //! | `POST /v1/console/alerts/{alert}/acknowledgement` | [`Acknowledge`] | [`Alert`]; what somebody said before stays |
+//! | `POST /v1/console/alerts/{alert}/silence` | [`SilenceAlert`] | [`Alert`]; a silence that lasts longer stays |
 //! | `GET /v1/console/changes?after=N` | - | [`Changes`], at once or after up to 25 s (long poll) |
 //! | `GET /v1/console/queue?after=N` | - | [`crate::queue::Messages`], at once or after up to 25 s (long poll) |
 //! | `POST /v1/console/queue/reports` | [`crate::queue::MessageReports`] | 204 |
@@ -30,7 +31,7 @@ mod cbor;
 mod host;
 mod work;
 
-pub use alerts::{Acknowledge, Alert, AlertKind, Handling, MAX_NOTE};
+pub use alerts::{Acknowledge, Alert, AlertKind, Handling, MAX_NOTE, SilenceAlert};
 pub use cbor::read_cbor;
 pub use host::{Disk, HostValues, InterfaceErrors, MAX_MOUNT, MOST_DISKS};
 pub use work::{

@@ -1,14 +1,15 @@
 //! What the window may ask. A command parses, asks the engine once, converts.
 
 use crate::desktop::Desktop;
+use crate::summary;
 use muster_console::engine::EngineError;
 use muster_console::problem::Explain;
 use muster_console::view::{
-    BeatView, CellError, Chosen, EditedRow, Event, ImportReport, PlanView, PracticeKnobs, ProblemView, SiteSetup,
-    StartView,
+    BeatView, CellError, CheckedView, Chosen, DoNotDisturb, EditedRow, Event, ImportReport, NotificationSettings,
+    NotificationState, PlanView, PracticeKnobs, ProblemView, SiteSetup, StartView,
 };
-use tauri::State;
 use tauri::ipc::Channel;
+use tauri::{AppHandle, State, WebviewWindow};
 
 type Answer<T> = Result<T, ProblemView>;
 /// The engine's own explanation of what went wrong.
@@ -24,8 +25,8 @@ pub(crate) async fn start_state(app: App<'_>) -> Answer<StartView> {
 }
 
 #[tauri::command]
-pub(crate) async fn subscribe(app: App<'_>, channel: Channel<Vec<Event>>) -> Answer<()> {
-    app.subscribe(channel).await
+pub(crate) async fn subscribe(app: App<'_>, window: WebviewWindow, channel: Channel<Vec<Event>>) -> Answer<()> {
+    app.subscribe(window.label(), channel).await
 }
 
 #[tauri::command]
@@ -74,6 +75,26 @@ pub(crate) async fn acknowledge(app: App<'_>, alert: u32, note: String) -> Answe
 }
 
 #[tauri::command]
+pub(crate) async fn silence(app: App<'_>, alert: u32, seconds: u32) -> Answer<()> {
+    told(app.engine().await?.silence(alert, seconds).await)
+}
+
+#[tauri::command]
+pub(crate) async fn check_now(app: App<'_>, uid: String) -> Answer<CheckedView> {
+    told(app.engine().await?.check_now(&uid).await)
+}
+
+#[tauri::command]
+pub(crate) fn open_window(app: App<'_>, uid: Option<String>) {
+    app.open_at(uid);
+}
+
+#[tauri::command]
+pub(crate) fn close_summary(handle: AppHandle) {
+    summary::close(&handle);
+}
+
+#[tauri::command]
 pub(crate) async fn cancel_job(app: App<'_>, id: u32) -> Answer<()> {
     told(app.engine().await?.cancel_job(id).await)
 }
@@ -101,6 +122,21 @@ pub(crate) async fn import_manifest(app: App<'_>, csv: String) -> Answer<ImportR
 #[tauri::command]
 pub(crate) async fn set_knobs(app: App<'_>, knobs: PracticeKnobs) -> Answer<()> {
     app.set_knobs(knobs).await
+}
+
+#[tauri::command]
+pub(crate) async fn notification_settings(app: App<'_>) -> Answer<NotificationState> {
+    Ok(app.notification_state().await)
+}
+
+#[tauri::command]
+pub(crate) fn set_notification_settings(app: App<'_>, settings: NotificationSettings) -> Answer<()> {
+    app.settings().set(settings).map_err(|error| error.problem())
+}
+
+#[tauri::command]
+pub(crate) fn do_not_disturb(app: App<'_>, setting: DoNotDisturb) -> Answer<()> {
+    app.settings().disturb(setting).map_err(|error| error.problem())
 }
 
 #[tauri::command]
@@ -135,5 +171,8 @@ mod tests {
         assert_eq!(between(&capability, "\"allow_", '"'), handled, "capabilities/main.json");
         let asked = between(include_str!("../../ui/src/backend/desktop.ts"), "invoke('", '\'');
         assert_eq!(asked, handled, "ui/src/backend/desktop.ts");
+        let summary = include_str!("../capabilities/summary.json").replace('-', "_");
+        let summary = between(&summary, "\"allow_", '"');
+        assert!(summary.is_subset(&handled) && !summary.contains("configure"), "capabilities/summary.json");
     }
 }

@@ -5,20 +5,23 @@
 use crate::error::{PracticeError, SetupError};
 use crate::events::Feed;
 use crate::local_noc::{self, LocalNoc};
-use crate::notify::Digest;
-use crate::notify::desktop::NotificationService;
+use crate::local_time::Zone;
+use crate::notify::desktop::{NotificationService, sound_way};
 use crate::options::Options;
 use crate::practice::{BEAT_INTERVAL_S, COUNT, Fleet};
-use crate::tray::{Tray, TrayAction, TrayState};
-use crate::watch::watch;
-use crate::{export, window};
+use crate::quiet::Quiet;
+use crate::settings::Settings;
+use crate::summary::SUMMARY;
+use crate::tray::{Tray, TrayView};
+use crate::watch::{Sources, watch};
+use crate::{action, export, sleep, summary, wall, window};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use muster_console::engine::{self, Engine};
 use muster_console::identity::Identity;
 use muster_console::problem::Explain;
 use muster_console::view::{
-    Capabilities, Event, ImportReport, NocLink, PracticeKnobs, ProblemView, SiteSetup, StartView,
+    Capabilities, Event, ImportReport, NocLink, NotificationState, PracticeKnobs, ProblemView, SiteSetup, StartView,
 };
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -44,6 +47,9 @@ pub(crate) struct Desktop {
     engine: OnceCell<Engine>,
     local: Mutex<Local>,
     feed: Feed,
+    /// That of the tray's pop-up.
+    summary: Feed,
+    settings: Settings,
     /// Absent until the engine runs, and on a desktop that has no session bus.
     tray: OnceLock<Tray>,
 }
@@ -60,11 +66,13 @@ impl Desktop {
     pub(crate) fn new(app: AppHandle, folder: PathBuf, options: &Options) -> Self {
         Self {
             app,
+            settings: Settings::open(&folder),
             folder,
             practice: options.practice,
             engine: OnceCell::new(),
             local: Mutex::default(),
             feed: Feed::default(),
+            summary: Feed::default(),
             tray: OnceLock::new(),
         }
     }
@@ -164,9 +172,10 @@ impl Desktop {
         })
     }
 
-    /// Pushes everything to the window, now and from now on.
-    pub(crate) async fn subscribe(&self, channel: Channel<Vec<Event>>) -> Result<(), ProblemView> {
-        self.feed.subscribe(channel, batches(self.engine().await?));
+    /// Pushes everything to a window, now and from now on.
+    pub(crate) async fn subscribe(&self, window: &str, channel: Channel<Vec<Event>>) -> Result<(), ProblemView> {
+        let feed = if window == SUMMARY { &self.summary } else { &self.feed };
+        feed.subscribe(channel, batches(self.engine().await?));
         Ok(())
     }
 
@@ -231,6 +240,28 @@ impl Desktop {
         }
     }
 
+    /// What is set about notifications.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The settings of notifications, and what this desktop can do of them.
+    pub(crate) async fn notification_state(&self) -> NotificationState {
+        let settings = self.settings.get();
+        let quiet = Quiet::of(&settings, &Zone::system(), wall());
+        let until = match quiet {
+            Some(Quiet::Until(at) | Quiet::Hours(at)) => u32::try_from(at).ok(),
+            Some(Quiet::Open) | None => None,
+        };
+        NotificationState {
+            settings,
+            note: self.settings.note(),
+            quiet: quiet.is_some(),
+            quiet_until: until,
+            sound: sound_way().await,
+        }
+    }
+
     /// Whether the tray can bring the window back, and end the app.
     pub(crate) fn has_tray(&self) -> bool {
         self.tray.get().is_some_and(Tray::is_visible)
@@ -238,6 +269,8 @@ impl Desktop {
 
     /// Shows the window, and in it an appliance or the alerts.
     pub(crate) fn open_at(&self, uid: Option<String>) {
+        // It covers what it opened; whoever clicks in it has chosen.
+        summary::close(&self.app);
         window::raise(&self.app);
         self.feed.navigate(uid);
     }
@@ -264,23 +297,26 @@ impl Desktop {
 
     /// Keeps tray and notifications going for as long as the engine runs.
     fn watch(&self, engine: &Engine) {
-        let (app, batches) = (self.app.clone(), batches(engine));
-        let digest = Digest::open(&self.folder);
+        let (app, engine, batches) = (self.app.clone(), engine.clone(), batches(engine));
+        let folder = self.folder.clone();
         tauri::async_runtime::spawn(async move {
-            let (clicked, clicks) = mpsc::unbounded_channel();
-            let (chosen, choices) = mpsc::unbounded_channel();
+            let (chosen, actions) = mpsc::unbounded_channel();
+            let (told, results) = mpsc::unbounded_channel();
+            let service = NotificationService::new(chosen.clone());
             let desktop = app.state::<Desktop>();
-            match Tray::start(&app, TrayState::NotJoined, chosen).await {
+            match Tray::start(&app, TrayView::unknown(), chosen).await {
                 // The engine starts once, so there is none yet.
                 Ok(tray) => drop(desktop.tray.set(tray)),
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "this desktop shows no tray icon");
                 }
             }
+            let (woken, woke) = mpsc::unbounded_channel();
+            let sources = Sources { engine, batches, results, woke, settings: desktop.settings(), folder: &folder };
             tokio::join!(
-                watch(batches, desktop.tray.get(), NotificationService::new(clicked), digest),
-                follow_clicks(&app, clicks),
-                follow_choices(&app, choices),
+                watch(sources, desktop.tray.get(), service),
+                action::follow(&app, actions, told),
+                sleep::follow(woken),
             );
         });
     }
@@ -298,31 +334,6 @@ impl Desktop {
             && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(error = &error as &dyn std::error::Error, "an unused NOC stays on disk");
-        }
-    }
-}
-
-async fn follow_clicks(app: &AppHandle, mut clicks: mpsc::UnboundedReceiver<Option<String>>) {
-    while let Some(uid) = clicks.recv().await {
-        app.state::<Desktop>().open_at(uid);
-    }
-}
-
-async fn follow_choices(app: &AppHandle, mut choices: mpsc::UnboundedReceiver<TrayAction>) {
-    while let Some(action) = choices.recv().await {
-        match action {
-            TrayAction::Open => window::raise(app),
-            TrayAction::Alerts => app.state::<Desktop>().open_at(None),
-            TrayAction::Discover => {
-                window::raise(app);
-                let desktop = app.state::<Desktop>();
-                if let Ok(engine) = desktop.engine().await
-                    && let Err(error) = engine.discover().await
-                {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "no discovery from the tray");
-                }
-            }
-            TrayAction::Quit => app.exit(0),
         }
     }
 }

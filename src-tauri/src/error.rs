@@ -120,6 +120,53 @@ impl Explain for SetupError {
     }
 }
 
+/// Settings were not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// They are no hours.
+    #[error("these quiet hours cannot be: {why}")]
+    QuietHours {
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// A list is too long.
+    #[error("more than {most} sites or models are named")]
+    TooMany {
+        /// So many are possible.
+        most: usize,
+    },
+    /// The file cannot be written.
+    #[error("the settings were not kept in {}", path.display())]
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Explain for SettingsError {
+    fn code(&self) -> String {
+        match self {
+            Self::QuietHours { .. } => "quiet_hours",
+            Self::TooMany { .. } => "too_many_filters",
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => "disk_full",
+            Self::Write { .. } => "settings_not_kept",
+        }
+        .to_owned()
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::QuietHours { .. } => "Choose at least one day, and a beginning and an end that differ.",
+            Self::TooMany { .. } => "Take a whole site or kind out instead of single models.",
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => "Make room on that disk.",
+            Self::Write { .. } => "Check the permissions of the data folder; what was set before still holds.",
+        }
+        .to_owned()
+    }
+}
+
 /// A file was not saved.
 #[derive(Debug, thiserror::Error)]
 #[error("{} was not saved", path.display())]
@@ -160,6 +207,9 @@ mod tests {
             Box::new(SetupError::Manifest { message: "line 2".to_owned() }),
             Box::new(SetupError::Remember { source: io() }),
             Box::new(SetupError::NocElsewhere),
+            Box::new(SettingsError::QuietHours { why: "no day is chosen" }),
+            Box::new(SettingsError::TooMany { most: 1 }),
+            Box::new(SettingsError::Write { path: path(), source: io() }),
             Box::new(ExportError { path: path(), source: io() }),
         ];
         let codes: BTreeSet<String> = errors.iter().map(|error| error.code()).collect();

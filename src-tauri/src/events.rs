@@ -8,7 +8,7 @@ use tauri::ipc::Channel;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// The one subscription of the window.
+/// The one subscription of a window.
 #[derive(Debug, Default)]
 pub(crate) struct Feed(Mutex<State>);
 

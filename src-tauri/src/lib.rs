@@ -3,11 +3,17 @@
 //! # Map
 //! - `options`: the command line. `desktop`: engine, local NOC and practice fleet, started and stopped together.
 //! - `commands`: what the window may ask; `events`: what is pushed to it. `window`, `export`: the system's side of it.
+//! - `summary`: the tray's pop-up.
 //! - `watch`: tray and notifications while nobody looks; `tray`, `notify` and their files for each kind of system.
+//! - `action`: what is asked for in tray and notifications; `settings`, `quiet`: which alerts are told, and when.
+//! - `sleep`: that this computer slept, so that all that is known is old.
+//! - `attention`: which alerts need somebody; `local_time`: what this computer's wall says.
 //! - `texts`: every text outside the window.
 
 #![forbid(unsafe_code)]
 
+mod action;
+mod attention;
 mod commands;
 mod desktop;
 mod error;
@@ -15,9 +21,14 @@ mod events;
 mod export;
 mod local_network;
 mod local_noc;
+mod local_time;
 mod notify;
 mod options;
 mod practice;
+mod quiet;
+mod settings;
+mod sleep;
+mod summary;
 mod texts;
 mod tray;
 mod watch;
@@ -67,6 +78,13 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             commands::beats,
             commands::import_manifest,
             commands::set_knobs,
+            commands::silence,
+            commands::check_now,
+            commands::open_window,
+            commands::close_summary,
+            commands::notification_settings,
+            commands::set_notification_settings,
+            commands::do_not_disturb,
             commands::get_preference,
             commands::set_preference,
         ])
@@ -88,6 +106,11 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         _ => {}
     });
     Ok(())
+}
+
+/// Unix seconds.
+fn wall() -> u64 {
+    muster_protocol::time::UnixTime::from_system(std::time::SystemTime::now()).0
 }
 
 fn start(app: AppHandle) {

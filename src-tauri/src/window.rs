@@ -1,4 +1,4 @@
-//! The one window.
+//! The window.
 
 use crate::desktop::Desktop;
 use crate::texts;
@@ -8,7 +8,7 @@ use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent};
 pub(crate) const MAIN: &str = "main";
 
 /// In the locale `C` the web view calls its language `C`, which is none: every number format would throw.
-const LANGUAGE: &str = "try { new Intl.Locale(navigator.language) } catch {
+pub(crate) const LANGUAGE: &str = "try { new Intl.Locale(navigator.language) } catch {
     Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US' });
     Object.defineProperty(Navigator.prototype, 'languages', { get: () => ['en-US'] });
 }";

@@ -26,7 +26,7 @@ pub struct World {
     pub target: SocketAddr,
     /// What its vendor says of it.
     pub manifest: String,
-    _fleet: mpsc::Sender<Command>,
+    fleet: mpsc::Sender<Command>,
 }
 
 impl World {
@@ -74,7 +74,7 @@ impl World {
         let (command, commands) = mpsc::channel(4);
         let (told, _) = mpsc::unbounded_channel();
         tokio::spawn(fleet.run(commands, told));
-        World { folder, noc, site, running: Some(running), address, target, manifest, _fleet: command }
+        World { folder, noc, site, running: Some(running), address, target, manifest, fleet: command }
     }
 
     /// How to start a console that pings the fleet only.
@@ -92,6 +92,11 @@ impl World {
     /// An invite to the site.
     pub fn invite(&self) -> String {
         self.noc.invite(&[self.site.id], Duration::from_secs(600)).expect("an invite")
+    }
+
+    /// Turns the fleet's knobs.
+    pub async fn turn(&self, knobs: Knobs) {
+        self.fleet.send(Command::Knobs(knobs)).await.expect("the fleet runs");
     }
 
     /// The NOC goes away.

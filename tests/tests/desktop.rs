@@ -5,9 +5,12 @@ use anyhow::Context;
 use std::process::Stdio;
 use std::time::Duration;
 use system_tests::desktop::{App, Desktop, Launch, SessionServices, alone, eventually};
+use thirtyfour::Key;
 
 /// Beats come every five seconds; an alert opens after three missed ones and the grace.
 const ALERT_WITHIN: Duration = Duration::from_secs(120);
+/// Title of the tray's pop-up.
+const SUMMARY: &str = "Muster summary";
 
 #[test]
 fn first_start_to_a_silenced_appliance_that_reports_again() {
@@ -148,14 +151,41 @@ async fn practice(desktop: &Desktop, app: &App) -> anyhow::Result<()> {
     eventually("the roll is called from the tray", || async { Ok(app.text("discovery-status").await?.contains("24")) })
         .await?;
 
-    // Closing the window leaves the tray running; a second start brings it back, and so does a click on the icon.
+    // A click on the icon shows the summary beside it, and another hides it.
+    services.activate_tray(&item).await?;
+    summary(desktop, app).await?;
+    services.activate_tray(&item).await?;
+    eventually("the summary is shown again", || desktop.screen.shows(SUMMARY)).await?;
+    services.activate_tray(&item).await?;
+    eventually("the summary is gone", || async { Ok(!desktop.screen.shows(SUMMARY).await?) }).await?;
+
+    // What is set about notifications is in a file, and the tray knows of it.
+    app.click("nav-settings").await?;
+    app.click("quiet-hours").await?;
+    app.click("tell-unstable").await?;
+    app.click("notification-save").await?;
+    let kept = desktop.data().join("muster-practice/notifications.json");
+    eventually("the settings are kept", || async {
+        let text = std::fs::read_to_string(&kept).unwrap_or_default();
+        Ok(text.contains(r#""from": 1320"#) && text.contains(r#""unstable""#))
+    })
+    .await?;
+    desktop.picture("settings").await?;
+    app.click("quiet-on").await?;
+    app.find("quiet-off").await?;
+    eventually("the tray says so", || async {
+        Ok(services.tray_menu(&item).await?.iter().any(|entry| entry.label == "Do not disturb (on)"))
+    })
+    .await?;
+
+    // Closing the window leaves the tray running; a second start brings it back, and so does the icon's menu.
     let own = [app.process("muster-desktop")?, app.process("fleet")?];
-    for bring_back in ["second start", "click"] {
+    for bring_back in ["second start", "menu"] {
         desktop.screen.close("Muster").await?;
         eventually("the window is gone", || async { Ok(!desktop.screen.shows("Muster").await?) }).await?;
         assert_eq!(services.tray_title(&item).await?, "Muster: All well", "the app goes on");
-        if bring_back == "click" {
-            services.activate_tray(&item).await?;
+        if bring_back == "menu" {
+            services.choose(&item, "Open Muster").await?;
         } else {
             start_again(desktop).await?;
         }
@@ -163,6 +193,26 @@ async fn practice(desktop: &Desktop, app: &App) -> anyhow::Result<()> {
     }
     services.choose(&item, "Quit").await?;
     app.ended(&own).await
+}
+
+/// The pop-up says how it stands, and Escape closes it.
+async fn summary(desktop: &Desktop, app: &App) -> anyhow::Result<()> {
+    eventually("the summary is shown", || desktop.screen.shows(SUMMARY)).await?;
+    let main = app.window.window().await?;
+    eventually("the summary says how it stands", || async {
+        for window in app.window.windows().await? {
+            app.window.switch_to_window(window).await?;
+            if app.text("summary-state").await? == "All well" {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })
+    .await?;
+    desktop.picture("summary-pop-up").await?;
+    app.find("summary").await?.send_keys(Key::Escape + "").await?;
+    eventually("Escape closes the summary", || async { Ok(!desktop.screen.shows(SUMMARY).await?) }).await?;
+    Ok(app.window.switch_to_window(main).await?)
 }
 
 #[test]

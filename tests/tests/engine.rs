@@ -110,6 +110,44 @@ async fn a_noc_that_goes_away_in_the_middle_is_told_everything_when_it_is_back()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn asking_anew_connects_at_once_and_says_what_noc_and_appliance_say() {
+    let mut world = World::new(2, Knobs::default()).await;
+    let error = world.engine().await.refresh().await.expect_err("there is no NOC yet");
+    assert_eq!(error.code(), "not_joined");
+    let engine = joined(&world).await;
+    plan_all(&engine, 2).await;
+    let uid = engine.appliances()[0].uid.clone();
+    let is_connected = |link: &NocLink| matches!(link, NocLink::Connected { .. });
+    assert!(is_connected(&engine.refresh().await.expect("asked")));
+
+    world.stop_noc().await;
+    let since = until("the loss is seen", 40, async || match engine.noc() {
+        NocLink::Lost { since, .. } => Ok(since),
+        other => Err(other),
+    })
+    .await;
+    until("a second has passed", 5, async || {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+        if now > u64::from(since) { Ok(()) } else { Err(now) }
+    })
+    .await;
+    match engine.refresh().await.expect("asked") {
+        NocLink::Lost { since: again, .. } => assert_eq!(again, since, "it is not lost since now"),
+        other => panic!("{other:?}"),
+    }
+    let checked = engine.check_now(&uid).await.expect("asked");
+    assert!(!checked.heard_at.is_empty() && !checked.connected, "the appliance answers, the NOC does not: {checked:?}");
+
+    world.start_noc().await;
+    assert!(is_connected(&engine.refresh().await.expect("asked")), "without waiting for the next attempt");
+    world.turn(Knobs { silent: Some(vec![uid.parse().expect("a UID")]), ..Knobs::default() }).await;
+    let checked = engine.check_now(&uid).await.expect("asked");
+    assert!(checked.heard_at.is_empty() && checked.connected, "the NOC answers, the appliance does not: {checked:?}");
+    assert_eq!(engine.check_now("nonsense").await.expect_err("no UID").code(), "bad_identifier");
+    assert_eq!(engine.silence(999, 3_600).await.expect_err("no such alert").code(), "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_label_code_is_told_harms_nobody_and_can_be_typed_again() {
     let world = World::without_inventory(1, Knobs::default()).await;
     let engine = joined(&world).await;

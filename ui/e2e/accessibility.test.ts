@@ -128,6 +128,24 @@ const SCREENS: [name: string, path: string, ...visits: Visit[]][] = [
     },
   ],
   ['settings', '#/settings', see('version')],
+  [
+    'settings of notifications',
+    '?heard=1#/settings',
+    click('quiet-hours'),
+    see('quiet-day-6'),
+    click('quiet-on'),
+    see('quiet-off'),
+  ],
+  ['summary, all well', '#/summary', see('summary-state')],
+  [
+    'summary',
+    '?heard=1&configured=1&speed=100#/practice',
+    click('practice-silence'),
+    see('nav-alerts-count'),
+    (page) => page.evaluate(() => window.location.assign('#/summary')),
+    see('summary-alert-1'),
+  ],
+  ['summary, NOC lost', '?heard=1&lost=1#/summary', see('summary-state')],
 ]
 
 let stage: Stage

@@ -223,6 +223,31 @@ code: string,
 message: string, };
 
 /**
+ * What came of asking after one appliance.
+ */
+export type CheckedView = {
+/**
+ * What it is called.
+ */
+name: string,
+/**
+ * Where it answered from just now, as `192.0.2.9%eth0`; empty when it did not.
+ */
+heard_at: Array<string>,
+/**
+ * Why it could not be asked, if so.
+ */
+problem: ProblemView | null,
+/**
+ * Whether the NOC answered just now.
+ */
+connected: boolean,
+/**
+ * How it stands with beats, as far as the NOC said.
+ */
+health: RowHealth, };
+
+/**
  * An appliance chosen for a plan.
  */
 export type Chosen = {
@@ -292,6 +317,15 @@ mount: string,
  * Space in use, percent.
  */
 percent: number, };
+
+/**
+ * Whether nobody is to be disturbed.
+ */
+export type DoNotDisturb = { "kind": "off" } | { "kind": "until",
+/**
+ * When it ends.
+ */
+at: number, } | { "kind": "on" };
 
 /**
  * A row as the administrator edited it; what `check` and `configure` take.
@@ -548,6 +582,60 @@ since: number,
 problem: ProblemView, };
 
 /**
+ * Which alerts are told on this desktop, and when. What is new is told: filters name what is not.
+ */
+export type NotificationSettings = {
+/**
+ * Nobody is to be disturbed now.
+ */
+do_not_disturb: DoNotDisturb,
+/**
+ * Nor every day at these hours.
+ */
+quiet_hours: QuietHours | null,
+/**
+ * Sites whose alerts are not told.
+ */
+muted_sites: Array<number>,
+/**
+ * Kinds of alerts that are not told.
+ */
+muted_kinds: Array<RowAlertKind>,
+/**
+ * Models whose alerts are not told.
+ */
+muted_models: Array<string>,
+/**
+ * With a sound.
+ */
+sound: boolean, };
+
+/**
+ * The settings and what the desktop can do of them.
+ */
+export type NotificationState = {
+/**
+ * What is set.
+ */
+settings: NotificationSettings,
+/**
+ * What is wrong with the file, if it could not be read.
+ */
+note: string | null,
+/**
+ * Until when nobody is disturbed, if that is so now and has an end.
+ */
+quiet_until: number | null,
+/**
+ * Whether nobody is disturbed now.
+ */
+quiet: boolean,
+/**
+ * Who makes the sound.
+ */
+sound: SoundWay, };
+
+/**
  * One row of a plan.
  */
 export type PlanRowView = {
@@ -638,6 +726,23 @@ message: string,
  * What to do; never empty.
  */
 remedy: string, };
+
+/**
+ * Hours of local time in which nobody is to be disturbed.
+ */
+export type QuietHours = {
+/**
+ * Minutes since midnight when they begin.
+ */
+from: number,
+/**
+ * And when they end: of the next day, if that is earlier.
+ */
+to: number,
+/**
+ * Days on which they begin, 0 for Monday.
+ */
+days: Array<number>, };
 
 /**
  * [`AlertKind`] for TypeScript.
@@ -774,6 +879,11 @@ name: string,
  * Pool, netmask and the rest of the policy, in words, one line each.
  */
 policy: Array<string>, };
+
+/**
+ * Who makes a notification's sound.
+ */
+export type SoundWay = "service" | "player" | "nobody";
 
 /**
  * What the window asks for first.

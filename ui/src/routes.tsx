@@ -8,10 +8,13 @@ import { MapPage } from './pages/MapPage.tsx'
 import { MessagesPage } from './pages/MessagesPage.tsx'
 import { PracticePage } from './pages/PracticePage.tsx'
 import { SettingsPage } from './pages/SettingsPage.tsx'
+import { SummaryPage } from './pages/SummaryPage.tsx'
 import { WizardPage } from './pages/WizardPage.tsx'
 import { Shell } from './Shell.tsx'
 
 export const routes: RouteObject[] = [
+  // The tray's pop-up, a window of its own.
+  { path: '/summary', element: <SummaryPage /> },
   {
     element: <Shell />,
     children: [

@@ -63,6 +63,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Has the NOC tell nobody of an alert for so many seconds.
+    pub async fn silence(&self, alert: u32, seconds: u32) -> Result<(), EngineError> {
+        let client = self.client()?;
+        let alert = client.silence(u64::from(alert), seconds).await?;
+        self.inner.shared.change(|state| state.alert(alert));
+        Ok(())
+    }
+
     /// Ends the roll call; who was heard stays.
     pub async fn stop_discovery(&self) -> Result<(), EngineError> {
         self.send(Command::StopDiscovery).await

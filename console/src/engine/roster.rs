@@ -33,6 +33,8 @@ pub(crate) struct Roster {
     dirty: BTreeSet<Uid>,
     /// Rows vanished: whoever follows has to forget all.
     reset: bool,
+    /// Answers so far.
+    answers: u64,
 }
 
 /// An appliance that answered.
@@ -41,6 +43,8 @@ struct Entry {
     /// Where it answered from in the last discovery, latest last.
     places: Vec<(Peer, String)>,
     shares: BTreeSet<Shared>,
+    /// Which answer of all was its last.
+    last: u64,
 }
 
 /// Something that no two appliances should have.
@@ -57,6 +61,7 @@ impl Roster {
         if self.heard.len() >= MOST_HEARD && !self.heard.contains_key(&uid) {
             return;
         }
+        self.answers += 1;
         let mut places = Vec::new();
         let mut known_settings = None;
         if let Some(entry) = self.heard.remove(&uid) {
@@ -74,7 +79,7 @@ impl Roster {
             State::Unconfigured => None,
             _ => heard.settings.clone().or(known_settings),
         };
-        self.put(Entry { heard: Heard { settings, ..heard }, places, shares: BTreeSet::new() });
+        self.put(Entry { heard: Heard { settings, ..heard }, places, shares: BTreeSet::new(), last: self.answers });
     }
 
     /// A delivery learnt how an appliance stands without a new answer of it.
@@ -93,6 +98,17 @@ impl Roster {
     /// The latest answer of an appliance.
     pub(crate) fn answer(&self, uid: &Uid) -> Option<&Heard> {
         self.heard.get(uid).map(|entry| &entry.heard)
+    }
+
+    /// How many answers there were so far.
+    pub(crate) fn answers(&self) -> u64 {
+        self.answers
+    }
+
+    /// Where an appliance answered from, if it did after so many answers.
+    pub(crate) fn heard_after(&self, uid: &Uid, answers: u64) -> Vec<String> {
+        let entry = self.heard.get(uid).filter(|entry| entry.last > answers);
+        entry.map(|entry| entry.places.iter().map(|(_, place)| place.clone()).collect()).unwrap_or_default()
     }
 
     /// Everybody who answered with a MAC.

@@ -13,13 +13,28 @@ use tokio::sync::watch;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
-/// Follows the NOC that was joined, for ever; starts anew when another one is joined.
-pub(super) async fn run(shared: Arc<Shared>, mut client: watch::Receiver<Option<NocClient>>) {
+/// What became of fetching everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Synced {
+    /// Counts the beginnings.
+    pub(super) begun: u64,
+    /// Whether the NOC answered since the last of them; unknown until it did or failed to.
+    pub(super) reached: Option<bool>,
+}
+
+/// Follows the NOC that was joined, for ever; starts anew when another one is joined, or the same with a new connection.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    mut client: watch::Receiver<Option<NocClient>>,
+    synced: watch::Sender<Synced>,
+) {
     loop {
+        // Before the client is taken: whoever replaces it waits for the next number.
+        synced.send_modify(|synced| *synced = Synced { begun: synced.begun + 1, reached: None });
         let current = client.borrow_and_update().clone();
         let following = async {
             match current {
-                Some(client) => follow(&shared, &client).await,
+                Some(client) => follow(&shared, &client, &synced).await,
                 None => std::future::pending().await,
             }
         };
@@ -30,15 +45,20 @@ pub(super) async fn run(shared: Arc<Shared>, mut client: watch::Receiver<Option<
     }
 }
 
-async fn follow(shared: &Shared, client: &NocClient) {
-    let mut lost_since = None;
+async fn follow(shared: &Shared, client: &NocClient, synced: &watch::Sender<Synced>) {
+    // A new connection to a NOC that is lost does not make it lost since now.
+    let mut lost_since = shared.read(|state| match state.noc() {
+        NocLink::Lost { url, since, .. } if url == client.url() => Some(*since),
+        _ => None,
+    });
     let mut retry = FIRST_RETRY;
     loop {
-        let Err(error) = connected(shared, client, &mut lost_since, &mut retry).await;
+        let Err(error) = connected(shared, client, synced, &mut lost_since, &mut retry).await;
         tracing::warn!(error = %crate::problem::chain(&error), "the connection to the NOC is lost");
         let since = *lost_since.get_or_insert_with(|| seconds(unix_now().0));
         let problem = error.problem();
         shared.change(|state| state.set_noc(NocLink::Lost { url: client.url().to_owned(), since, problem }));
+        synced.send_modify(|synced| synced.reached = Some(false));
         tokio::time::sleep(jittered(retry)).await;
         retry = (retry * 2).min(LONGEST_RETRY);
     }
@@ -48,6 +68,7 @@ async fn follow(shared: &Shared, client: &NocClient) {
 async fn connected(
     shared: &Shared,
     client: &NocClient,
+    synced: &watch::Sender<Synced>,
     lost_since: &mut Option<u32>,
     retry: &mut Duration,
 ) -> Result<std::convert::Infallible, NocError> {
@@ -57,6 +78,7 @@ async fn connected(
         *lost_since = None;
         *retry = FIRST_RETRY;
         shared.change(|state| state.set_noc(NocLink::Connected { url: client.url().to_owned() }));
+        synced.send_modify(|synced| synced.reached = Some(true));
         let changes = client.changes(revision).await?;
         if changes.reset {
             // The revision is older than what is fetched now: what falls in between comes twice and changes nothing.

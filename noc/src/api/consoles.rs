@@ -1,7 +1,7 @@
 //! For consoles: sites, appliances, plans, grants, results, alerts and changes.
 
 use super::request::{AsConsole, Asked, Json as Body, LARGE, SMALL};
-use super::{ApiError, App, Fault, checked_note};
+use super::{ApiError, App, Fault, checked_note, checked_silence};
 use crate::audit::By;
 use crate::clock;
 use crate::store::alert_events::{self, Someone};
@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use data_encoding::BASE64;
 use muster_protocol::api::{
     Acknowledge, Alert, ApplianceRecord, BeatRecord, Changes, GrantItem, GrantRequest, Granted, Grants, Plan,
-    PlanRequest, ResultReport, SignedGrant, SignedResult, Site,
+    PlanRequest, ResultReport, SignedGrant, SignedResult, SilenceAlert, Site,
 };
 use muster_protocol::crypto::claim::ClaimSecret;
 use muster_protocol::crypto::keys::PublicKey;
@@ -204,21 +204,53 @@ pub(super) async fn acknowledge(
     Path(id): Path<String>,
     Body(said, _): Body<Acknowledge, SMALL>,
 ) -> Result<Json<Alert>, ApiError> {
-    let id: u32 = id.parse().map_err(|_| Fault::NotFound)?;
     let note = checked_note(said.note)?;
-    let acknowledged = app.noc.store.write(move |db| {
-        authorise(db, console)?;
-        let find = || Ok::<_, ApiError>(alerts::of_console_by_id(db, console, u64::from(id))?.ok_or(Fault::NotFound)?);
-        let alert = find()?;
+    handle(app, console, id, move |db, alert, someone| {
         // Somebody may have been faster: what they said stays.
         if alert.handling.acknowledged.is_none() {
-            let who = format!("console {}", consoles::name(db, console)?);
-            let someone = Someone { by: By::console(console), who };
-            alert_events::acknowledge(db, clock::now(), alert.id, &someone, &note)?;
+            alert_events::acknowledge(db, clock::now(), alert.id, someone, &note)?;
         }
+        Ok(())
+    })
+    .await
+}
+
+/// `POST /v1/console/alerts/{alert}/silence`
+pub(super) async fn silence(
+    State(app): State<App>,
+    AsConsole(console): AsConsole,
+    Path(id): Path<String>,
+    Body(said, _): Body<SilenceAlert, SMALL>,
+) -> Result<Json<Alert>, ApiError> {
+    let note = checked_note(said.note)?;
+    handle(app, console, id, move |db, alert, someone| {
+        let now = clock::now();
+        let until = now + checked_silence(u64::from(said.seconds), alert.closed)?;
+        // Whoever silenced it for longer had a reason.
+        if alert.handling.silenced_until.is_none_or(|earlier| earlier < until) {
+            alert_events::silence(db, now, alert.id, someone, until, &note)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Does something about an alert of one of a console's sites; the alert as it is then.
+async fn handle(
+    app: App,
+    console: ConsoleId,
+    id: String,
+    work: impl FnOnce(&Connection, &Alert, &Someone) -> Result<(), ApiError> + Send + 'static,
+) -> Result<Json<Alert>, ApiError> {
+    let id: u32 = id.parse().map_err(|_| Fault::NotFound)?;
+    let handled = app.noc.store.write(move |db| {
+        authorise(db, console)?;
+        let find = || Ok::<_, ApiError>(alerts::of_console_by_id(db, console, u64::from(id))?.ok_or(Fault::NotFound)?);
+        let who = format!("console {}", consoles::name(db, console)?);
+        work(db, &find()?, &Someone { by: By::console(console), who })?;
         find()
     });
-    acknowledged.await.map(Json)
+    handled.await.map(Json)
 }
 
 #[derive(Deserialize)]

@@ -54,6 +54,16 @@ pub struct Acknowledge {
     pub note: String,
 }
 
+/// How long nobody shall be told of an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilenceAlert {
+    /// Seconds from now, by the NOC's clock: a minute to 30 days.
+    pub seconds: u32,
+    /// What there is to say: as in [`Acknowledge`].
+    #[serde(default)]
+    pub note: String,
+}
+
 /// Longest note on an alert, in characters.
 pub const MAX_NOTE: usize = 500;
 

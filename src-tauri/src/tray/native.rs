@@ -1,8 +1,8 @@
 //! The tray on Windows and macOS, by Tauri's own icon.
 
-use super::{IconSize, TrayAction, TrayState};
+use super::{IconSize, TrayView};
+use crate::action::Action;
 use crate::texts;
-use tauri::image::Image;
 use tauri::menu::{Menu, MenuItem, PredefinedMenuItem};
 use tauri::tray::{MouseButton, MouseButtonState, TrayIcon, TrayIconBuilder, TrayIconEvent};
 use tokio::sync::mpsc;
@@ -22,29 +22,29 @@ impl Tray {
     #[expect(clippy::unused_async, reason = "other systems wait for their tray")]
     pub(crate) async fn start(
         app: &tauri::AppHandle,
-        state: TrayState,
-        chosen: mpsc::UnboundedSender<TrayAction>,
+        state: TrayView,
+        chosen: mpsc::UnboundedSender<Action>,
     ) -> tauri::Result<Self> {
-        let status = MenuItem::with_id(app, "status", texts::tray(state), false, None::<&str>)?;
+        let status = MenuItem::with_id(app, "status", texts::tray(&state), false, None::<&str>)?;
         let open = MenuItem::with_id(app, "open", texts::OPEN, true, None::<&str>)?;
         let discover = MenuItem::with_id(app, "discover", texts::DISCOVER, true, None::<&str>)?;
-        let alerts = MenuItem::with_id(app, "alerts", texts::alerts_item(state.failing()), true, None::<&str>)?;
+        let alerts = MenuItem::with_id(app, "alerts", texts::alerts_item(state.counts.failing), true, None::<&str>)?;
         let quit = MenuItem::with_id(app, "quit", texts::QUIT, true, None::<&str>)?;
         let line = PredefinedMenuItem::separator(app)?;
         let menu = Menu::with_items(app, &[&status, &line, &open, &discover, &alerts, &line, &quit])?;
 
         let clicked = chosen.clone();
         let icon = TrayIconBuilder::new()
-            .icon(Image::from_bytes(state.icon(IconSize::Medium))?)
-            .tooltip(texts::tray(state))
+            .icon(state.icon(IconSize::Medium)?)
+            .tooltip(texts::tray(&state))
             .menu(&menu)
             .show_menu_on_left_click(false)
             .on_menu_event(move |_, event| {
                 let action = match event.id().as_ref() {
-                    "open" => TrayAction::Open,
-                    "discover" => TrayAction::Discover,
-                    "alerts" => TrayAction::Alerts,
-                    "quit" => TrayAction::Quit,
+                    "open" => Action::Open,
+                    "discover" => Action::Discover,
+                    "alerts" => Action::Show(None),
+                    "quit" => Action::Quit,
                     _ => return,
                 };
                 // Nobody listens only while the app ends.
@@ -52,9 +52,11 @@ impl Tray {
             })
             .on_tray_icon_event(move |_, event| {
                 let up = MouseButtonState::Up;
-                if matches!(event, TrayIconEvent::Click { button: MouseButton::Left, button_state, .. } if button_state == up)
+                if let TrayIconEvent::Click { button: MouseButton::Left, button_state, position, .. } = event
+                    && button_state == up
                 {
-                    let _ = clicked.send(TrayAction::Open);
+                    let position = position.cast::<i32>();
+                    let _ = clicked.send(Action::Summary(position.x, position.y));
                 }
             })
             .build(app)?;
@@ -69,12 +71,13 @@ impl Tray {
 
     /// Shows another state.
     #[expect(clippy::unused_async, reason = "other systems wait for their tray")]
-    pub(crate) async fn show(&self, state: TrayState) {
-        let shown = Image::from_bytes(state.icon(IconSize::Medium))
+    pub(crate) async fn show(&self, state: TrayView) {
+        let shown = state
+            .icon(IconSize::Medium)
             .and_then(|image| self.icon.set_icon(Some(image)))
-            .and_then(|()| self.icon.set_tooltip(Some(texts::tray(state))))
-            .and_then(|()| self.status.set_text(texts::tray(state)))
-            .and_then(|()| self.alerts.set_text(texts::alerts_item(state.failing())));
+            .and_then(|()| self.icon.set_tooltip(Some(texts::tray(&state))))
+            .and_then(|()| self.status.set_text(texts::tray(&state)))
+            .and_then(|()| self.alerts.set_text(texts::alerts_item(state.counts.failing)));
         if let Err(error) = shown {
             tracing::warn!(error = &error as &dyn std::error::Error, "the tray icon does not change");
         }

@@ -35,6 +35,7 @@ fn routes() -> Vec<(Method, &'static str, For, Value)> {
         (Method::POST, "/console/results", For::Consoles, json!({ "items": [] })),
         (Method::GET, "/console/alerts", For::Consoles, Value::Null),
         (Method::POST, "/console/alerts/{alert}/acknowledgement", For::Consoles, json!({ "note": "" })),
+        (Method::POST, "/console/alerts/{alert}/silence", For::Consoles, json!({ "seconds": 3600 })),
         (Method::GET, "/console/changes", For::Consoles, Value::Null),
         (Method::GET, "/console/queue", For::Consoles, Value::Null),
         (Method::POST, "/console/queue/reports", For::Consoles, json!({ "items": [] })),
@@ -92,7 +93,8 @@ async fn every_address_refuses_whom_it_is_not_for() {
                 assert_eq!(ask(appliance).await, refused("certificate_wrong_kind"), "{path}");
                 assert_eq!(ask(&revoked.http).await, refused("console_revoked"), "{path}");
                 // There is no such alert.
-                let answer = if path.ends_with("/acknowledgement") { refused("not_found") } else { Ok(()) };
+                let is_about_alert = path.ends_with("/acknowledgement") || path.ends_with("/silence");
+                let answer = if is_about_alert { refused("not_found") } else { Ok(()) };
                 assert_eq!(ask(&world.console.http).await, answer, "{path}: its own certificate");
             }
             For::Appliances => {

@@ -80,6 +80,8 @@ pub struct Notification {
     pub body: String,
     /// What can be clicked: key and label in turn.
     pub actions: Vec<String>,
+    /// Whether the program took it off the screen again.
+    pub withdrawn: bool,
 }
 
 /// An entry of the tray's menu.
@@ -87,7 +89,7 @@ pub struct Notification {
 pub struct MenuEntry {
     /// Its number, for clicking.
     pub id: i32,
-    /// Its text; empty for a line.
+    /// Its text, behind those of the menus that it is in (`menu > entry`); empty for a line.
     pub label: String,
     /// Whether it can be clicked.
     pub enabled: bool,
@@ -120,9 +122,15 @@ impl SessionServices {
 
     /// Clicks on a notification, as the administrator would.
     pub async fn click(&self, notification: &Notification) -> anyhow::Result<()> {
+        self.press(notification, "default").await
+    }
+
+    /// Presses a button of a notification.
+    pub async fn press(&self, notification: &Notification, key: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(notification.actions.iter().step_by(2).any(|action| action == key), "no button `{key}`");
         let path = "/org/freedesktop/Notifications";
         let emitter = SignalEmitter::new(&self.connection, path)?;
-        NotificationService::action_invoked(&emitter, notification.id, "default").await?;
+        NotificationService::action_invoked(&emitter, notification.id, key).await?;
         NotificationService::notification_closed(&emitter, notification.id, 2).await?;
         Ok(())
     }
@@ -170,19 +178,28 @@ impl SessionServices {
             .await?;
         let (_revision, (_, _, children)): (u32, Layout) = reply.body().deserialize()?;
         let mut entries = Vec::new();
-        for child in children {
-            let (id, properties, _): Layout = Value::from(child).try_into()?;
+        let mut waiting: Vec<(String, OwnedValue)> =
+            children.into_iter().rev().map(|child| (String::new(), child)).collect();
+        while let Some((way, child)) = waiting.pop() {
+            let (id, properties, children): Layout = Value::from(child).try_into()?;
             let text = |key: &str| properties.get(key).and_then(|value| value.downcast_ref::<String>().ok());
             let enabled = properties.get("enabled").and_then(|value| value.downcast_ref::<bool>().ok()).unwrap_or(true);
-            entries.push(MenuEntry { id, label: text("label").unwrap_or_default(), enabled });
+            let label = format!("{way}{}", text("label").unwrap_or_default());
+            waiting.extend(children.into_iter().rev().map(|child| (format!("{label} > "), child)));
+            entries.push(MenuEntry { id, label, enabled });
         }
         Ok(entries)
     }
 
     /// Chooses an entry of the tray's menu by its text.
     pub async fn choose(&self, item: &str, label: &str) -> anyhow::Result<()> {
+        self.choose_which(item, label, |entry| entry == label).await
+    }
+
+    /// Chooses the first entry of the tray's menu whose text `wanted` accepts.
+    pub async fn choose_which(&self, item: &str, label: &str, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()> {
         let entries = self.tray_menu(item).await?;
-        let entry = entries.iter().find(|entry| entry.label == label);
+        let entry = entries.iter().find(|entry| wanted(&entry.label));
         let entry = entry.with_context(|| format!("no `{label}` in the tray's menu: {entries:?}"))?;
         let menu = self.menu_path(item).await?;
         let interface = Some("com.canonical.dbusmenu");
@@ -220,12 +237,16 @@ impl NotificationService {
         let mut id = 0;
         self.shown.send_modify(|shown| {
             id = u32::try_from(shown.len()).unwrap_or(u32::MAX - 1) + 1;
-            shown.push(Notification { id, app: app_name, title: summary, body, actions });
+            shown.push(Notification { id, app: app_name, title: summary, body, actions, withdrawn: false });
         });
         id
     }
 
-    fn close_notification(&self, _id: u32) {}
+    fn close_notification(&self, id: u32) {
+        self.shown.send_modify(|shown| {
+            shown.iter_mut().filter(|one| one.id == id).for_each(|one| one.withdrawn = true);
+        });
+    }
 
     fn get_capabilities(&self) -> Vec<String> {
         vec!["actions".to_owned(), "body".to_owned()]

@@ -14,6 +14,7 @@ import type {
   SiteSetup,
   StartView,
 } from '../bindings.ts'
+import type { Desk } from './desk.ts'
 
 /** Every promise rejects with a `ProblemView`, never with anything else. */
 export interface Backend {
@@ -41,6 +42,8 @@ export interface Backend {
   setKnobs(knobs: PracticeKnobs): Promise<void>
   getPreference(key: string): Promise<string | null>
   setPreference(key: string, value: string): Promise<void>
+  /** What only a desktop has. */
+  readonly desk?: Desk
 }
 
 /** Reads what a promise rejected with. Anything unexpected becomes a problem too, so no failure is silent. */

@@ -36,5 +36,14 @@ export function connect(): Backend {
     setKnobs: (knobs) => invoke('set_knobs', { knobs }),
     getPreference: (key) => invoke('get_preference', { key }),
     setPreference: (key, value) => invoke('set_preference', { key, value }),
+    desk: {
+      notifications: () => invoke('notification_settings'),
+      setNotifications: (settings) => invoke('set_notification_settings', { settings }),
+      doNotDisturb: (setting) => invoke('do_not_disturb', { setting }),
+      silence: (alert, seconds) => invoke('silence', { alert, seconds }),
+      checkNow: (uid) => invoke('check_now', { uid }),
+      openWindow: (uid) => invoke('open_window', { uid }),
+      closeSummary: () => invoke('close_summary'),
+    },
   }
 }

@@ -16,6 +16,7 @@ import { parseTable } from '../domain/csv.ts'
 import { isCode } from '../domain/labels.ts'
 import { checkSheet, NO_SETTINGS } from '../domain/settings.ts'
 import type { Backend } from './backend.ts'
+import { FakeDesk } from './fakeDesk.ts'
 import { makeMessages } from './fakeMessages.ts'
 import { DEFAULTS, type FakeOptions, HOLD, optionsOf } from './fakeOptions.ts'
 import { problem, SITES } from './fakeWords.ts'
@@ -47,6 +48,7 @@ interface Run {
 }
 
 export class Fake implements Backend {
+  readonly desk = new FakeDesk((id, until) => this.change(id, { silenced_until: until }))
   private readonly options: FakeOptions
   private readonly world: Simulated[]
   private readonly byUid: Map<string, Simulated>
@@ -310,15 +312,13 @@ export class Fake implements Backend {
   }
 
   async acknowledge(id: number, note: string) {
+    this.change(id, { acknowledged: now(), acknowledged_by: 'console desk', note })
+  }
+
+  private change(id: number, changed: Partial<AlertView>) {
     const alert = this.alerts.get(id)
     if (!alert) throw problem('not_found', 'There is no such alert.', 'Look at the list again.')
-    const acknowledged = this.putAlert({
-      ...alert,
-      acknowledged: now(),
-      acknowledged_by: 'console desk',
-      note,
-    })
-    this.emit([{ kind: 'alerts', reset: false, alerts: [acknowledged] }])
+    this.emit([{ kind: 'alerts', reset: false, alerts: [this.putAlert({ ...alert, ...changed })] }])
   }
 
   async beats(uid: string, since: number) {

@@ -1,6 +1,7 @@
 import { Trans, useLingui } from '@lingui/react/macro'
 import { SegmentedControl, useMantineColorScheme } from '@mantine/core'
 import { useFleet, useSession } from '../store/context.tsx'
+import { NotificationSettings } from './NotificationSettings.tsx'
 import page from './page.module.css'
 
 /** How Muster looks, where its NOC is, which version it is. */
@@ -38,6 +39,7 @@ export function SettingsPage() {
             />
           </div>
         </section>
+        <NotificationSettings />
         <section className={page.card}>
           <div className={page.cardHead}>
             <h2>

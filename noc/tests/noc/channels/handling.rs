@@ -3,7 +3,7 @@
 use super::receiver::{Manner, Receiver};
 use super::{Scene, eventually, number, webhook};
 use muster_noc::OrganisationId;
-use muster_protocol::api::{Acknowledge, Alert};
+use muster_protocol::api::{Acknowledge, Alert, SilenceAlert};
 use serde_json::{Value, json};
 
 const DEFAULT: OrganisationId = OrganisationId(1);
@@ -120,14 +120,27 @@ async fn the_history_of_an_alert_is_only_appended_to() {
     assert_eq!(seen.handling.note, "I go there", "what was said first stays");
     let unknown: Result<Alert, _> = scene.console.http.post("console/alerts/999/acknowledgement", &again).await;
     assert_eq!(crate::world::code(unknown), "not_found");
+    let silence = |seconds: u32| SilenceAlert { seconds, note: "until lunch".into() };
+    let path = format!("console/alerts/{id}/silence");
+    let seen: Alert = scene.console.http.post(&path, &silence(7_200)).await.expect("silenced");
+    let until = seen.handling.silenced_until.expect("a time");
+    assert!(seen.handling.silenced_by.starts_with("console "), "{seen:?}");
+    let seen: Alert = scene.console.http.post(&path, &silence(60)).await.expect("silenced");
+    assert_eq!(seen.handling.silenced_until, Some(until), "a longer silence stays");
+    for seconds in [0, 59, 30 * 86_400 + 1, u32::MAX] {
+        let refused: Result<Alert, _> = scene.console.http.post(&path, &silence(seconds)).await;
+        assert_eq!(crate::world::code(refused), "invalid", "{seconds}");
+    }
+    let unknown: Result<Alert, _> = scene.console.http.post("console/alerts/999/silence", &silence(60)).await;
+    assert_eq!(crate::world::code(unknown), "not_found");
     let listed: Vec<Alert> = scene.console.http.get("console/alerts?open=true").await.expect("listed");
     assert_eq!(listed[0].handling, seen.handling, "and every console of the site sees it");
 
-    assert_eq!(scene.history(id).await, ["opened", "silenced", "unsilenced", "acknowledged"]);
+    assert_eq!(scene.history(id).await, ["opened", "silenced", "unsilenced", "acknowledged", "silenced"]);
     let first = scene.root.get(&format!("/v1/alerts/{id}/events?limit=1")).await.good();
     let rest =
         scene.root.get(&format!("/v1/alerts/{id}/events?after={}", first["next"].as_str().expect("more"))).await.good();
-    assert_eq!(rest["items"].as_array().expect("rows").len(), 3);
+    assert_eq!(rest["items"].as_array().expect("rows").len(), 4);
     let db = scene.world.database();
     for sql in ["DELETE FROM alert_events", "UPDATE alert_events SET note = ''"] {
         let refused = db.execute(sql, []).expect_err("refused").to_string();
