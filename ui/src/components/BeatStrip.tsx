@@ -128,7 +128,7 @@ function Runs({ label, of }: { label: string; of: Cells }) {
   const name = useStateName()
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <section className={classes.box} tabIndex={0} aria-label={label}>
+    <section className={classes.box} tabIndex={0} aria-label={t`${label}: what arrived`}>
       <Table stickyHeader aria-label={label}>
         <Table.Thead>
           <Table.Tr>
