@@ -164,20 +164,24 @@ fn begin(db: &Connection, now: u64, uid: &Uid, standing: Standing) -> Result<(),
         // A clock that was set back does not make time go back.
         since = since.max(open.since);
         close(db, id, &open, since)?;
-        // What was before it may be the same.
-        let sql =
-            "UPDATE standings SET until = NULL WHERE site = ?1 AND appliance = ?2 AND until = ?3 AND standing = ?4";
-        if db.prepare_cached(sql)?.execute(params![site, id, since, word(&standing)])? > 0 {
+        if open.since >= since && goes_on(db, (site, id), since, standing)? {
             return Ok(());
         }
+    } else {
+        // By a clock that was set back, one that has ended may end later than now.
+        let sql = "SELECT until FROM standings WHERE site = ?1 AND appliance = ?2 ORDER BY since DESC LIMIT 1";
+        let latest: Option<u64> = db.prepare_cached(sql)?.query_row(params![site, id], |row| row.get(0)).optional()?;
+        since = since.max(latest.unwrap_or(0));
     }
-    // So long ago that a former one ends later: as above.
-    let sql = "SELECT until FROM standings WHERE site = ?1 AND appliance = ?2 ORDER BY since DESC LIMIT 1";
-    let latest: Option<u64> = db.prepare_cached(sql)?.query_row(params![site, id], |row| row.get(0)).optional()?;
-    let since = since.max(latest.unwrap_or(0));
     let sql = "INSERT INTO standings (site, appliance, since, standing) VALUES (?1, ?2, ?3, ?4)";
     db.prepare_cached(sql)?.execute(params![site, id, since, word(&standing)])?;
     Ok(())
+}
+
+/// What stood in between took no time, and before it was the same: that goes on. False when it was not.
+fn goes_on(db: &Connection, (site, id): (i64, i64), at: u64, standing: Standing) -> Result<bool, StoreError> {
+    let sql = "UPDATE standings SET until = NULL WHERE site = ?1 AND appliance = ?2 AND until = ?3 AND standing = ?4";
+    Ok(db.prepare_cached(sql)?.execute(params![site, id, at, word(&standing)])? > 0)
 }
 
 /// When the NOC itself was away.
