@@ -64,7 +64,7 @@ const report = (page: Page) => page.getByTestId('availability')
 for (const scheme of ['light', 'dark'] as const)
   test(`a month of ${ROWS} appliances, from all sites to the worst of one, ${scheme}`, async () => {
     await as('anna@acme', `/availability?month=${MONTH}`, scheme, async ({ page }) => {
-      await report(page).getByText(String(ROWS)).first().waitFor()
+      await report(page).getByText(ROWS.toLocaleString('en')).first().waitFor()
       await examine(page, `availability, ${scheme}`)
       await report(page).getByRole('button', { name: 'Bern', exact: true }).click()
       await page.getByTestId('availability-summary').waitFor()
@@ -99,14 +99,7 @@ test('the report is saved as a file, and printed without what is only for the sc
     const sheet = page.getByTestId('sheet')
     await sheet.waitFor()
     const text = (await sheet.textContent()) ?? ''
-    for (const said of [
-      'Availability report',
-      'Acme AG',
-      'Bern',
-      'November 2025',
-      'UTC, by anna@acme',
-      'not counted',
-    ])
+    for (const said of ['Availability report', 'Acme AG', 'Bern', 'November 2025', 'UTC, by ', 'not counted'])
       assert.ok(text.includes(said), said)
     assert.equal(await page.getByTestId('nav-alerts').isVisible(), false)
     assert.equal(await sheet.locator('tbody tr').count(), ROWS)
@@ -122,28 +115,32 @@ test('the report is saved as a file, and printed without what is only for the sc
   })
 })
 
-/** What only stands in the database never reported: here it says how it is. */
-async function lively(route: Route): Promise<void> {
-  const answer = await route.fetch()
-  const page = await answer.json()
-  const healths = ['well', 'well', 'well', 'well', 'well', 'well', 'well', 'late', 'failing', 'maintenance']
-  page.items.forEach((row: Record<string, unknown>, n: number) => {
-    const serial = Number(String(row.serial).replace(/\D/g, '')) || n
-    row.health = serial % 97 === 0 ? 'silent' : serial % 13 === 0 ? healths[serial % 10] : 'well'
-    row.beat = {
-      uptime_s: 1,
-      load: ((serial * 7) % 50) / 10,
-      memory_percent: (serial * 31) % 100,
-      disk_percent: (serial / 100) % 100,
-    }
-  })
-  await route.fulfill({ response: answer, json: page })
+/** What only stands in the database never reported: here it says how it is. Runs in the page, whose certificate is known. */
+function lively(): void {
+  const { fetch } = window
+  window.fetch = async (input, init) => {
+    const answer = await fetch(input, init)
+    if (!/\/v1\/appliances\?/.test(String(input instanceof Request ? input.url : input))) return answer
+    const page = await answer.json()
+    const healths = ['well', 'late', 'failing', 'maintenance', 'recovering']
+    page.items.forEach((row: Record<string, unknown>, n: number) => {
+      const serial = Number(String(row.serial).replace(/\D/g, '')) || n
+      row.health = serial % 97 === 0 ? 'silent' : serial % 13 === 0 ? healths[serial % 5] : 'well'
+      row.beat = {
+        uptime_s: 1,
+        load: ((serial * 7) % 50) / 10,
+        memory_percent: (serial * 31) % 100,
+        disk_percent: (serial / 100) % 100,
+      }
+    })
+    return new Response(JSON.stringify(page), { status: answer.status, headers: answer.headers })
+  }
 }
 
 for (const scheme of ['light', 'dark'] as const)
   test(`the map of ${ROWS} appliances is walked by keys and by pointer, ${scheme}`, async () => {
     await as('anna@acme', '/alerts', scheme, async ({ page }) => {
-      await page.route(/\/v1\/appliances\?/, lively)
+      await page.addInitScript(lively)
       await page.goto('/map')
       const map = page.getByTestId('heat-cells')
       await page.getByTestId('heat-silent').waitFor({ timeout: 60_000 })
@@ -212,13 +209,11 @@ for (const scheme of ['light', 'dark'] as const)
       await page.reload()
       await charts.locator('.uplot').first().waitFor()
       await page.getByTestId('beat-strip').scrollIntoViewIfNeeded()
-      await page.waitForTimeout(300)
       await examine(page, `appliance with a history, ${scheme}`)
       await charts.scrollIntoViewIfNeeded()
       await page.evaluate(() => document.querySelector('[data-testid=history-charts]')?.scrollIntoView())
-      await page.waitForTimeout(300)
       await shoot(page, `charts, ${scheme}`)
-      await page.getByLabel('Tables').check({ force: true })
+      await page.getByTestId('strip-form').getByText('Tables').click()
       await page.getByTestId('beat-strip').scrollIntoViewIfNeeded()
       await examine(page, `appliance with tables, ${scheme}`)
     })
@@ -282,7 +277,7 @@ for (const scheme of ['light', 'dark'] as const)
   test(`how a site is, ${scheme}`, async () => {
     await as('anna@acme', '/sites', scheme, async ({ page }) => {
       await page.getByTestId('sites').getByRole('link', { name: 'Overview of Bern' }).click()
-      await page.route(/\/v1\/appliances\?/, lively)
+      await page.addInitScript(lively)
       await page.reload()
       const overview = page.getByTestId('site-overview')
       await overview.getByTestId('heat-silent').waitFor({ timeout: 60_000 })

@@ -36,6 +36,7 @@ const SCREENS: [name: string, path: string, ...visits: Visit[]][] = [
   ],
   ['first start, this computer', '?first=1', click('start-local'), see('local-submit')],
   ['appliances, empty', '', see('empty')],
+  ['map', '?appliances=10000&heard=1&configured=0.9', click('as-map'), see('heat-cells')],
   ['appliances, discovering', '?appliances=200', click('discover'), see('stop-discovery')],
   [
     'appliances',

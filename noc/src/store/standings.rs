@@ -1,5 +1,8 @@
 //! How appliances stood with beats, as spans of time (decision 0040), and what months of them come to.
 
+#[cfg(test)]
+mod tests;
+
 use super::appliances::from_json;
 use super::{rows, word};
 use crate::api::{Page, Window};
@@ -161,20 +164,24 @@ fn begin(db: &Connection, now: u64, uid: &Uid, standing: Standing) -> Result<(),
         // A clock that was set back does not make time go back.
         since = since.max(open.since);
         close(db, id, &open, since)?;
-        // What was before it may be the same.
-        let sql =
-            "UPDATE standings SET until = NULL WHERE site = ?1 AND appliance = ?2 AND until = ?3 AND standing = ?4";
-        if db.prepare_cached(sql)?.execute(params![site, id, since, word(&standing)])? > 0 {
+        if open.since >= since && goes_on(db, (site, id), since, standing)? {
             return Ok(());
         }
+    } else {
+        // By a clock that was set back, one that has ended may end later than now.
+        let sql = "SELECT until FROM standings WHERE site = ?1 AND appliance = ?2 ORDER BY since DESC LIMIT 1";
+        let latest: Option<u64> = db.prepare_cached(sql)?.query_row(params![site, id], |row| row.get(0)).optional()?;
+        since = since.max(latest.unwrap_or(0));
     }
-    // So long ago that a former one ends later: as above.
-    let sql = "SELECT until FROM standings WHERE site = ?1 AND appliance = ?2 ORDER BY since DESC LIMIT 1";
-    let latest: Option<u64> = db.prepare_cached(sql)?.query_row(params![site, id], |row| row.get(0)).optional()?;
-    let since = since.max(latest.unwrap_or(0));
     let sql = "INSERT INTO standings (site, appliance, since, standing) VALUES (?1, ?2, ?3, ?4)";
     db.prepare_cached(sql)?.execute(params![site, id, since, word(&standing)])?;
     Ok(())
+}
+
+/// What stood in between took no time, and before it was the same: that goes on. False when it was not.
+fn goes_on(db: &Connection, (site, id): (i64, i64), at: u64, standing: Standing) -> Result<bool, StoreError> {
+    let sql = "UPDATE standings SET until = NULL WHERE site = ?1 AND appliance = ?2 AND until = ?3 AND standing = ?4";
+    Ok(db.prepare_cached(sql)?.execute(params![site, id, at, word(&standing)])? > 0)
 }
 
 /// When the NOC itself was away.
@@ -238,48 +245,65 @@ impl OfSite<'_> {
     }
 }
 
-/// Sites in a month, by number. `reader`: an operator, who sees what they may; none for all.
-pub(crate) fn of_sites(
+/// A site, whose it is, and its name.
+type Named = (SiteId, OrganisationId, String);
+
+/// Sites that an operator sees, by number; none for all.
+fn sites(
     db: &Connection,
-    now: u64,
-    month: Month,
     reader: Option<OperatorId>,
     (organisation, site): (Option<OrganisationId>, Option<SiteId>),
     window: Window,
-) -> Result<Page<SiteAvailability>, StoreError> {
+) -> Result<Page<Named>, StoreError> {
     let seen = visible("sites.organisation", "sites.id");
     let sql = format!(
         "SELECT id, organisation, name FROM sites WHERE (?1 IS NULL OR {seen}) AND (?2 IS NULL OR organisation = ?2) AND (?5 IS NULL OR id = ?5)
          AND id > ?3 ORDER BY id LIMIT ?4"
     );
     let asked = params![reader, organisation, window.after.unwrap_or(0), window.rows(), site.map(|site| site.0)];
-    let sites: Vec<(u32, OrganisationId, String)> =
-        rows(db, &sql, asked, |row| Ok::<_, StoreError>((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let page = Page::of(sites, window.limit, |site| i64::from(site.0));
+    let found = rows(db, &sql, asked, |row| Ok::<_, StoreError>((SiteId(row.get(0)?), row.get(1)?, row.get(2)?)))?;
+    Ok(Page::of(found, window.limit, |site| i64::from(site.0.0)))
+}
+
+/// Sites in a month, by number. `reader`: an operator, who sees what they may; none for all.
+pub(crate) fn of_sites(
+    db: &Connection,
+    now: u64,
+    month: Month,
+    reader: Option<OperatorId>,
+    of: (Option<OrganisationId>, Option<SiteId>),
+    window: Window,
+) -> Result<Page<SiteAvailability>, StoreError> {
+    let page = sites(db, reader, of, window)?;
     let mut items = Vec::with_capacity(page.items.len());
-    for (id, organisation, name) in page.items {
-        items.push(of_site(db, now, month, (SiteId(id), organisation, name))?);
+    for named in page.items {
+        items.push(of_site(db, now, month, named)?);
     }
     Ok(Page { items, next: page.next })
 }
 
 /// One site in a month.
-fn of_site(
-    db: &Connection,
-    now: u64,
-    month: Month,
-    (site, organisation, name): (SiteId, OrganisationId, String),
-) -> Result<SiteAvailability, StoreError> {
+fn of_site(db: &Connection, now: u64, month: Month, named: Named) -> Result<SiteAvailability, StoreError> {
     let (from, to) = counted(now, month);
     let absences = absences(db, from, to)?;
-    let mut each = OfSite { db, site, from, to, absences: &absences, after: 0 };
-    let (mut appliances, mut never_silent, mut sum) = (0, 0, Tally::default());
+    let mut each = OfSite { db, site: named.0, from, to, absences: &absences, after: 0 };
+    let mut tallies = Vec::new();
     while let Some((_, _, tally)) = each.next()? {
-        appliances += 1;
-        never_silent += u32::from(tally.silences == 0);
-        sum = sum.plus(tally);
+        tallies.push(tally);
     }
-    Ok(SiteAvailability { site, organisation, name, appliances, never_silent, percent: sum.percent(), tally: sum })
+    Ok(SiteAvailability::of(named, tallies.into_iter()))
+}
+
+impl SiteAvailability {
+    fn of((site, organisation, name): Named, tallies: impl Iterator<Item = Tally>) -> SiteAvailability {
+        let (mut appliances, mut never_silent, mut sum) = (0, 0, Tally::default());
+        for tally in tallies {
+            appliances += 1;
+            never_silent += u32::from(tally.silences == 0);
+            sum = sum.plus(tally);
+        }
+        SiteAvailability { site, organisation, name, appliances, never_silent, percent: sum.percent(), tally: sum }
+    }
 }
 
 /// The appliances of a site in a month, by their numbers.
@@ -320,254 +344,10 @@ pub(crate) fn report(
     site: Option<SiteId>,
 ) -> Result<Vec<SiteReport>, StoreError> {
     let all = Window { limit: ALL, after: None };
-    let sites = of_sites(db, now, month, reader, (organisation, site), all)?.items;
-    let with_appliances = |site: SiteAvailability| {
-        let appliances = of_appliances(db, now, month, site.site, all)?.items;
+    let with_appliances = |named: Named| {
+        let appliances = of_appliances(db, now, month, named.0, all)?.items;
+        let site = SiteAvailability::of(named, appliances.iter().map(|one| one.tally));
         Ok(SiteReport { site, appliances })
     };
-    sites.into_iter().map(with_appliances).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::Store;
-    use crate::store::appliances::{self, NewAppliance, set_health};
-    use muster_protocol::crypto::keys::SecretKey;
-    use muster_protocol::id::Mac;
-    use proptest::prelude::*;
-
-    const INTERVAL: u64 = 60;
-
-    /// A NOC of two sites, the first of which has so many appliances.
-    fn new(count: u32) -> (tempfile::TempDir, Store) {
-        let dir = tempfile::TempDir::new().expect("folder");
-        let path = dir.path().join("noc.sqlite");
-        std::fs::write(&path, b"").expect("file");
-        let root = SecretKey::from_seed(&[1; 32]).public();
-        Store::create(&path, &root).expect("tables");
-        let store = Store::open(&path, &root, None).expect("opens");
-        let fill = move |db: &Connection| {
-            for (id, name) in [(1, "Bern"), (2, "Thun")] {
-                let sql = "INSERT INTO sites (id, organisation, name, pool, netmask, gateway, domain, dns1, dns2, host_name,
-                    beat_interval_s, confirm, window_s) VALUES (?1, 1, ?2, '', '', '', '', '', '', '', 60, 'kick_start', 90)";
-                db.execute(sql, params![id, name])?;
-            }
-            for n in 0..count {
-                let (uid, serial) = (device(n), format!("S{n}"));
-                let mac = Mac([2, 0, (n >> 24) as u8, (n >> 16) as u8, (n >> 8) as u8, n as u8]);
-                let site = Some(SiteId(1));
-                appliances::insert(db, &NewAppliance { uid, mac, serial: &serial, model: "", claim: "", site })?;
-            }
-            db.execute("UPDATE appliances SET interval_s = ?1", [INTERVAL])?;
-            Ok::<_, StoreError>(())
-        };
-        store.write_now(fill).expect("kept");
-        (dir, store)
-    }
-
-    fn device(n: u32) -> Uid {
-        let mut uid = [1; 20];
-        uid[..4].copy_from_slice(&n.to_be_bytes());
-        Uid(uid)
-    }
-
-    fn read(store: &Store, site: u32) -> Vec<Span> {
-        store.read_now(|db| spans(db, SiteId(site), 1, 0, 1 << 40)).expect("read")
-    }
-
-    #[test]
-    fn silence_begins_when_the_first_beat_did_not_come_and_ends_with_the_next_one() {
-        let (_dir, store) = new(1);
-        let at = |now, last_beat: u64, health| {
-            let work = move |db: &Connection| {
-                db.execute("UPDATE appliances SET last_beat = ?1", [last_beat])?;
-                set_health(db, now, &device(0), health)
-            };
-            store.write_now(work).expect("kept");
-        };
-        at(1_000, 0, Health::NeverReported);
-        at(1_010, 1_010, Health::Well);
-        at(2_075, 2_000, Health::Late);
-        at(2_195, 2_000, Health::Silent);
-        at(3_000, 3_000, Health::Recovering);
-        at(3_060, 3_060, Health::Well);
-        at(4_000, 3_960, Health::Maintenance);
-        at(5_000, 3_960, Health::Late);
-        // The work is over, and still it does not report: from then on it is silent.
-        at(5_200, 3_960, Health::Unreachable);
-        at(6_000, 6_000, Health::NotExpected);
-        let span = |since, until, standing| Span { since, until, standing };
-        let expected = [
-            span(1_010, 2_060, Standing::InService),
-            span(2_060, 3_000, Standing::Silent),
-            span(3_000, 4_000, Standing::InService),
-            span(4_000, 5_000, Standing::Maintenance),
-            span(5_000, 6_000, Standing::Silent),
-        ];
-        assert_eq!(read(&store, 1), expected);
-        // A month's part of it is found from the one that reaches into it.
-        let part = store.read_now(|db| spans(db, SiteId(1), 1, 2_500, 3_500)).expect("read");
-        assert_eq!(part, expected[1..3]);
-    }
-
-    #[test]
-    fn one_that_never_reported_is_silent_from_its_alert_on() {
-        let (_dir, store) = new(1);
-        let work = |db: &Connection| {
-            set_health(db, 100, &device(0), Health::NeverReported)?;
-            never_reported(db, 400, &device(0))?;
-            set_health(db, 700, &device(0), Health::Well)
-        };
-        store.write_now(work).expect("kept");
-        let found = read(&store, 1);
-        assert_eq!((found[0].since, found[0].until, found[0].standing), (400, 700, Standing::Silent));
-        assert_eq!((found[1].since, found[1].standing), (700, Standing::InService));
-    }
-
-    #[test]
-    fn a_restored_noc_with_other_keys_knows_nothing_of_what_came_after() {
-        let (_dir, store) = new(2);
-        let work = |db: &Connection| {
-            set_health(db, 100, &device(0), Health::Well)?;
-            set_health(db, 900, &device(1), Health::Well)?;
-            super::super::monitoring::alive(db, 500)?;
-            end_all(db, 2_000)
-        };
-        store.write_now(work).expect("kept");
-        assert_eq!(read(&store, 1), [Span { since: 100, until: 500, standing: Standing::InService }]);
-    }
-
-    #[derive(Clone, Copy, Debug)]
-    enum Step {
-        Beat,
-        Stands(Health),
-        Alert,
-        Move(u32),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        let healths = prop::sample::select(vec![
-            Health::Well,
-            Health::Late,
-            Health::Failing,
-            Health::Recovering,
-            Health::Silent,
-            Health::Unreachable,
-            Health::Maintenance,
-            Health::NeverReported,
-            Health::NotExpected,
-        ]);
-        prop_oneof![
-            2 => Just(Step::Beat),
-            6 => healths.prop_map(Step::Stands),
-            1 => Just(Step::Alert),
-            1 => (1_u32..3).prop_map(Step::Move),
-        ]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-        /// Against a model that has a cell for each second.
-        #[test]
-        fn each_second_belongs_to_the_site_and_the_standing_that_a_plain_model_says(
-            steps in prop::collection::vec((0_u64..200, step()), 1..25),
-        ) {
-            let (_dir, store) = new(1);
-            let end = 6_000_usize;
-            let mut model: Vec<Option<(u32, Standing)>> = vec![None; end];
-            let (mut now, mut last_beat, mut site) = (0_u64, None::<u64>, 1_u32);
-            for (pause, step) in steps {
-                now += pause;
-                let from = now as usize;
-                let standing = match step {
-                    Step::Beat => {
-                        last_beat = Some(now);
-                        let sql = "UPDATE appliances SET last_beat = ?1";
-                        store.write_now(move |db| Ok::<_, StoreError>(db.execute(sql, [now])?)).expect("kept");
-                        continue;
-                    }
-                    Step::Move(to) => {
-                        site = to;
-                        let sql = "UPDATE appliances SET site = ?1";
-                        store.write_now(move |db| Ok::<_, StoreError>(db.execute(sql, [to])?)).expect("kept");
-                        continue;
-                    }
-                    Step::Alert => {
-                        store.write_now(move |db| never_reported(db, now, &device(0))).expect("kept");
-                        Some(Standing::Silent)
-                    }
-                    Step::Stands(health) => {
-                        store.write_now(move |db| set_health(db, now, &device(0), health)).expect("kept");
-                        match health {
-                            Health::NotExpected | Health::NeverReported => None,
-                            Health::Silent | Health::Unreachable => Some(Standing::Silent),
-                            Health::Maintenance => Some(Standing::Maintenance),
-                            _ => Some(Standing::InService),
-                        }
-                    }
-                };
-                let cell = standing.map(|standing| (site, standing));
-                let before = model[from];
-                model[from..].fill(cell);
-                if standing == Some(Standing::Silent) && before == Some((site, Standing::InService)) {
-                    let due = last_beat.map_or(from, |last| (last + INTERVAL) as usize);
-                    let mut at = from;
-                    while at > due && model[at - 1] == before {
-                        at -= 1;
-                        model[at] = cell;
-                    }
-                }
-            }
-            let mut cells: Vec<Option<(u32, Standing)>> = vec![None; end];
-            for site in [1, 2] {
-                for span in read(&store, site) {
-                    for second in span.since..span.until.min(end as u64) {
-                        prop_assert!(cells[second as usize].is_none(), "two at {second}");
-                        cells[second as usize] = Some((site, span.standing));
-                    }
-                }
-            }
-            prop_assert_eq!(cells, model);
-        }
-    }
-
-    #[test]
-    fn ten_thousand_appliances_of_two_years_are_read_by_seeks_only() {
-        let (_dir, store) = new(50);
-        let year = 365 * 86_400;
-        let fill = move |db: &Connection| {
-            let sql = "INSERT INTO standings (site, appliance, since, until, standing)
-                WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 1459)
-                SELECT 1, a.id, ?1 + n * 43200, ?1 + (n + 1) * 43200, iif(n % 2, 'silent', 'in_service') FROM appliances a, n";
-            Ok::<_, StoreError>(db.execute(sql, [50 * year])?)
-        };
-        assert_eq!(store.write_now(fill).expect("kept"), 73_000);
-        let look = move |db: &Connection| {
-            let plan = |sql: &str, asked: &[i64]| {
-                let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
-                let found = statement.query_map(rusqlite::params_from_iter(asked), |row| row.get::<_, String>(3))?;
-                Ok::<_, StoreError>(found.collect::<Result<Vec<_>, _>>()?.join("; "))
-            };
-            for plan in [plan(NEXT, &[1, 7])?, plan(SPANS, &[1, 1, 1, 1, 1])?] {
-                assert!(
-                    plan.contains("SEARCH standings USING PRIMARY KEY") && !plan.contains("SCAN standings"),
-                    "{plan}"
-                );
-            }
-            let month = Month::of(50 * year + 400 * 86_400);
-            let now = 60 * year;
-            let page = of_appliances(db, now, month, SiteId(1), Window { limit: 30, after: None })?;
-            let rest = Window { limit: 30, after: Some(page.items[29].row) };
-            let last = of_appliances(db, now, month, SiteId(1), rest)?;
-            assert_eq!((page.items.len(), page.next.is_some(), last.items.len(), last.next), (30, true, 20, None));
-            let half = (month.end() - month.start()) / 2;
-            assert!(last.items.iter().all(|one| (one.tally.available_s, one.tally.silent_s) == (half, half)));
-            let site = of_site(db, now, month, (SiteId(1), OrganisationId(1), String::new()))?;
-            assert_eq!((site.appliances, site.never_silent, site.percent), (50, 0, Some(50.0)));
-            assert_eq!(site.tally.available_s, 50 * half);
-            Ok::<_, StoreError>(())
-        };
-        store.read_now(look).expect("read");
-    }
+    sites(db, reader, (organisation, site), all)?.items.into_iter().map(with_appliances).collect()
 }

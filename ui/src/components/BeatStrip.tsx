@@ -127,43 +127,48 @@ function Runs({ label, of }: { label: string; of: Cells }) {
   const { t, i18n } = useLingui()
   const name = useStateName()
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <section className={classes.box} tabIndex={0} aria-label={label}>
-      <Table stickyHeader aria-label={label}>
-        <Table.Thead>
-          <Table.Tr>
-            {[
-              t`From`,
-              t`Until`,
-              t`State`,
-              t`Beats`,
-              t`About expected`,
-              t`Silent`,
-              t`Maintenance`,
-              t`NOC away`,
-            ].map((head) => (
-              <Table.Th key={head}>{head}</Table.Th>
-            ))}
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {runsOf(of)
-            .reverse()
-            .map((run) => (
-              <Table.Tr key={run.start}>
-                <Table.Td>{absolute(run.start, i18n.locale)}</Table.Td>
-                <Table.Td>{absolute(run.end, i18n.locale)}</Table.Td>
-                <Table.Td>{name(run.state)}</Table.Td>
-                <Table.Td>{i18n.number(run.beats)}</Table.Td>
-                <Table.Td>{i18n.number(run.expected)}</Table.Td>
-                <Table.Td>{clockSpan(run.silent_s)}</Table.Td>
-                <Table.Td>{clockSpan(run.maintenance_s)}</Table.Td>
-                <Table.Td>{clockSpan(run.noc_away_s)}</Table.Td>
-              </Table.Tr>
-            ))}
-        </Table.Tbody>
-      </Table>
-    </section>
+    <div>
+      <div className={classes.label} aria-hidden>
+        {label}
+      </div>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
+      <section className={classes.box} tabIndex={0} aria-label={t`${label}: what arrived`}>
+        <Table stickyHeader aria-label={label}>
+          <Table.Thead>
+            <Table.Tr>
+              {[
+                t`From`,
+                t`Until`,
+                t`State`,
+                t`Beats`,
+                t`About expected`,
+                t`Silent`,
+                t`Maintenance`,
+                t`NOC away`,
+              ].map((head) => (
+                <Table.Th key={head}>{head}</Table.Th>
+              ))}
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {runsOf(of)
+              .reverse()
+              .map((run) => (
+                <Table.Tr key={run.start}>
+                  <Table.Td>{absolute(run.start, i18n.locale)}</Table.Td>
+                  <Table.Td>{absolute(run.end, i18n.locale)}</Table.Td>
+                  <Table.Td>{name(run.state)}</Table.Td>
+                  <Table.Td>{i18n.number(run.beats)}</Table.Td>
+                  <Table.Td>{i18n.number(run.expected)}</Table.Td>
+                  <Table.Td>{clockSpan(run.silent_s)}</Table.Td>
+                  <Table.Td>{clockSpan(run.maintenance_s)}</Table.Td>
+                  <Table.Td>{clockSpan(run.noc_away_s)}</Table.Td>
+                </Table.Tr>
+              ))}
+          </Table.Tbody>
+        </Table>
+      </section>
+    </div>
   )
 }
 

@@ -1,8 +1,16 @@
 import { Trans, useLingui } from '@lingui/react/macro'
 import { NativeSelect, useComputedColorScheme } from '@mantine/core'
-import { type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
+import {
+  type KeyboardEvent,
+  type MouseEvent,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react'
 import { cellAt, type Layout, layOut, placeOf, step } from '../domain/heat.ts'
-import type { Tone } from './badge.ts'
+import type { Badge, Tone } from './badge.ts'
 import classes from './HeatMap.module.css'
 import { draw, type Palette } from './heatDrawing.ts'
 
@@ -12,6 +20,8 @@ export interface HeatCell {
   /** Its state as a stable word, and as it is shown. */
   state: string
   tone: Tone
+  /** What tells states of one tone apart. */
+  icon: Badge['icon']
   stateText: string
   /** Part of the scale, 0 to 1, of each value that it can be coloured by; absent when it did not tell. */
   values: Record<string, number | undefined>
@@ -41,6 +51,9 @@ interface Props {
   /** Room for all cells, in pixels; they become smaller until they fit. */
   height?: number
 }
+
+/** Room that what is said of a cell may need. */
+const TIP = 160
 
 /** One cell an appliance: thousands at a glance. Arrow keys walk through them, Enter opens, as a click does. */
 export function HeatMap({ label, groups, values, onOpen, height = 620 }: Props) {
@@ -108,7 +121,7 @@ export function HeatMap({ label, groups, values, onOpen, height = 620 }: Props) 
   const onKey = (event: KeyboardEvent) => {
     if (event.key === 'Enter' && current) return onOpen(current.id)
     if (event.key === 'Escape') return setAt(null)
-    const next = at === null ? (step(layout, 0, event.key) === null ? null : 0) : step(layout, at, event.key)
+    const next = at === null ? firstStep(layout, event.key) : step(layout, at, event.key)
     if (next === null || cells.length === 0) return
     event.preventDefault()
     setAt(next)
@@ -133,7 +146,7 @@ export function HeatMap({ label, groups, values, onOpen, height = 620 }: Props) 
       <div className={classes.legend}>
         {by === 'state' ? (
           <fieldset className={classes.states} aria-label={t`Legend`}>
-            {legend.map(({ state, tone, text, count }) => (
+            {legend.map(({ state, tone, icon, text, count }) => (
               <button
                 key={state}
                 type="button"
@@ -142,7 +155,7 @@ export function HeatMap({ label, groups, values, onOpen, height = 620 }: Props) 
                 data-testid={`heat-${state}`}
                 onClick={() => seek(state)}
               >
-                <i className={classes.key} data-tone={tone} aria-hidden />
+                <i className={classes.key} data-tone={tone} data-icon={icon} aria-hidden />
                 {text} <b className="num">{i18n.number(count)}</b>
               </button>
             ))}
@@ -186,9 +199,7 @@ export function HeatMap({ label, groups, values, onOpen, height = 620 }: Props) 
         onKeyDown={onKey}
         onBlur={() => setTip(false)}
         onPointerMove={(event) => {
-          const edge = event.currentTarget.getBoundingClientRect()
-          const y = event.clientY - edge.top + event.currentTarget.scrollTop
-          const hit = cellAt(layout, event.clientX - edge.left, y)
+          const hit = hitOf(layout, event)
           if (hit !== at) setAt(hit)
           setTip(hit !== null)
         }}
@@ -196,7 +207,11 @@ export function HeatMap({ label, groups, values, onOpen, height = 620 }: Props) 
           setTip(false)
           setAt(null)
         }}
-        onClick={() => current && isTip && onOpen(current.id)}
+        onClick={(event) => {
+          const hit = hitOf(layout, event)
+          const cell = hit === null ? undefined : cells[hit]
+          if (cell) onOpen(cell.id)
+        }}
         style={{ cursor: current && isTip ? 'pointer' : 'default' }}
       >
         <canvas ref={canvas} style={{ width, height: layout.height }} aria-hidden />
@@ -207,7 +222,10 @@ export function HeatMap({ label, groups, values, onOpen, height = 620 }: Props) 
             data-testid="heat-tip"
             style={{
               left: Math.max(0, Math.min(place.x, width - 240)),
-              top: place.y + layout.pitch + 4,
+              // Above what is near the lower end.
+              ...(place.y + TIP > layout.height && place.y > TIP
+                ? { bottom: layout.height - place.y + 4 }
+                : { top: place.y + layout.pitch + 4 }),
             }}
           >
             <strong>{current.name}</strong>
@@ -227,13 +245,29 @@ export function HeatMap({ label, groups, values, onOpen, height = 620 }: Props) 
   )
 }
 
+/** The cell under a pointer. */
+function hitOf(layout: Layout, event: MouseEvent<HTMLElement>): number | null {
+  const box = event.currentTarget
+  const edge = box.getBoundingClientRect()
+  return cellAt(layout, event.clientX - edge.left, event.clientY - edge.top + box.scrollTop)
+}
+
+/** Where a key leads to when no cell is looked at yet. */
+function firstStep(layout: Layout, key: string): number | null {
+  const next = step(layout, 0, key)
+  return next === null || key === 'End' ? next : 0
+}
+
 /** States with how many are in each, the worst first. */
 function legendOf(cells: readonly HeatCell[]) {
-  const found = new Map<string, { state: string; tone: Tone; text: string; count: number }>()
-  for (const { state, tone, stateText } of cells) {
+  const found = new Map<
+    string,
+    { state: string; tone: Tone; icon: Badge['icon']; text: string; count: number }
+  >()
+  for (const { state, tone, icon, stateText } of cells) {
     const known = found.get(state)
     if (known) known.count += 1
-    else found.set(state, { state, tone, text: stateText, count: 1 })
+    else found.set(state, { state, tone, icon, text: stateText, count: 1 })
   }
   const order: readonly Tone[] = ['bad', 'warn', 'info', 'good', 'idle']
   return [...found.values()].sort(

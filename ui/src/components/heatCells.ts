@@ -26,13 +26,14 @@ const COLD = 20
 const HOT = 90
 
 export function heatCell({ id, name, health, state, values }: Known, number: Intl.NumberFormat): HeatCell {
-  const { tone, text } = state?.badge ?? healthBadge(health)
+  const { tone, icon, text } = state?.badge ?? healthBadge(health)
   const heat = values?.host?.temperature_c
   return {
     id,
     name,
     state: state?.word ?? health,
     tone,
+    icon,
     stateText: text,
     values: values
       ? {

@@ -49,7 +49,7 @@ export function draw(canvas: HTMLCanvasElement, drawing: Drawing): void {
       const x = block.x + (m % block.columns) * layout.pitch
       const y = block.y + TITLE + Math.floor(m / block.columns) * layout.pitch
       context.globalAlpha = only === null || only === cell.state ? 1 : 0.14
-      if (by === 'state') drawState(context, cell.tone, x, y, size, palette)
+      if (by === 'state') drawState(context, cell, x, y, size, palette)
       else drawValue(context, cell, by, x, y, size, palette)
       if (block.first + m === at) {
         context.globalAlpha = 1
@@ -64,7 +64,7 @@ export function draw(canvas: HTMLCanvasElement, drawing: Drawing): void {
 /** Well is calm; what is wrong is dark and crossed; what is about to be is half filled. */
 function drawState(
   context: CanvasRenderingContext2D,
-  tone: Tone,
+  { tone, icon }: HeatCell,
   x: number,
   y: number,
   size: number,
@@ -86,10 +86,17 @@ function drawState(
         context.strokeStyle = palette.page
         context.lineWidth = Math.max(1, size / 8)
         context.beginPath()
-        context.moveTo(x + size * 0.25, y + size * 0.25)
-        context.lineTo(x + size * 0.75, y + size * 0.75)
-        context.moveTo(x + size * 0.75, y + size * 0.25)
-        context.lineTo(x + size * 0.25, y + size * 0.75)
+        const line = (fromX: number, fromY: number, toX: number, toY: number) => {
+          context.moveTo(x + size * fromX, y + size * fromY)
+          context.lineTo(x + size * toX, y + size * toY)
+        }
+        // Silent is crossed out; failing has a mark; unreachable a bar.
+        if (icon === 'warning') line(0.5, 0.2, 0.5, 0.8)
+        else if (icon === 'dash') line(0.2, 0.5, 0.8, 0.5)
+        else {
+          line(0.25, 0.25, 0.75, 0.75)
+          line(0.75, 0.25, 0.25, 0.75)
+        }
         context.stroke()
       }
       return

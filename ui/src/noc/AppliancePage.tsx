@@ -139,11 +139,11 @@ function Details({ row }: { row: Appliance }) {
           )}
         </Card>
       </div>
+      {row.provisioning === 'configured' ? <ApplianceStrip uid={row.uid} /> : null}
       <Instructions uid={row.uid} mayTell={mayTell} />
       <Versions uid={row.uid} mayGoBack={mayTell} />
       {row.provisioning === 'configured' ? (
         <>
-          <ApplianceStrip uid={row.uid} />
           <HistoryCharts uid={row.uid} />
           <BeatHistory load={beats} lastBeat={row.last_beat} />
         </>

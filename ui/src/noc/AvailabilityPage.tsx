@@ -132,14 +132,14 @@ function OfAllSites({ month, onSite }: { month: string; onSite: (id: number) => 
         title: t`Appliances`,
         width: '90px',
         sortKey: 'appliances',
-        cell: (row) => <span className="num">{row.appliances}</span>,
+        cell: (row) => <Count value={row.appliances} />,
       },
       {
         id: 'never_silent',
         title: t`Never silent`,
         width: '90px',
         sortKey: 'never_silent',
-        cell: (row) => <span className="num">{row.never_silent}</span>,
+        cell: (row) => <Count value={row.never_silent} />,
       },
       ...tallyColumns<SiteAvailability>(),
     ],
@@ -231,12 +231,12 @@ function OfOneSite({ site, month }: { site: string; month: string }) {
 
 /** The whole site in a line. */
 function Summary({ rows, sum }: { rows: readonly ApplianceAvailability[]; sum: Tally }) {
-  const { t } = useLingui()
+  const { t, i18n } = useLingui()
   const percent = usePercent()
   const facts: [string, string][] = [
     [t`Available`, percent(percentOf(sum))],
-    [t`Appliances`, String(rows.length)],
-    [t`Never silent`, String(rows.filter((row) => row.silences === 0).length)],
+    [t`Appliances`, i18n.number(rows.length)],
+    [t`Never silent`, i18n.number(rows.filter((row) => row.silences === 0).length)],
     [t`Silent`, clockSpan(sum.silent_s)],
     [t`Longest silence`, clockSpan(sum.longest_silence_s)],
   ]
@@ -258,7 +258,7 @@ function Explained({ month }: { month: string }) {
   const name = monthName(month, i18n.locale)
   return (
     <p className={classes.explained}>
-      {isSoFar ? <Trans>{name}, so far.</Trans> : name} <Meaning />
+      {isSoFar ? <Trans>{name}, so far.</Trans> : <Trans>{name}.</Trans>} <Meaning />
     </p>
   )
 }
@@ -277,14 +277,12 @@ function Nothing({ month }: { month: string }) {
 
 function Percent({ value }: { value: number | null }) {
   const percent = usePercent()
-  return (
-    <span className={classes.percent}>
-      <span className="num">{percent(value)}</span>
-      {value === null ? null : (
-        <span className={classes.bar} aria-hidden style={{ '--part': value / 100 } as React.CSSProperties} />
-      )}
-    </span>
-  )
+  return <span className="num">{percent(value)}</span>
+}
+
+function Count({ value }: { value: number }) {
+  const { i18n } = useLingui()
+  return <span className="num">{i18n.number(value)}</span>
 }
 
 function percentColumn<T extends { percent: number | null }>(): Column<T>[] {
@@ -292,7 +290,7 @@ function percentColumn<T extends { percent: number | null }>(): Column<T>[] {
     {
       id: 'percent',
       title: text`Available`,
-      width: '150px',
+      width: '104px',
       sortKey: 'percent',
       cell: (row) => <Percent value={row.percent} />,
     },
@@ -314,7 +312,7 @@ function tallyColumns<T extends Tally>(): Column<T>[] {
       title: text`Silences`,
       width: '74px',
       sortKey: 'silences',
-      cell: (row) => <span className="num">{row.silences}</span>,
+      cell: (row) => <Count value={row.silences} />,
     },
     time('longest_silence_s', text`Longest`),
     time('maintenance_s', text`Maintenance`),

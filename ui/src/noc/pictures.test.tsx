@@ -183,7 +183,7 @@ test('the pointer finds a cell, and a click opens it', async () => {
   fireEvent.pointerMove(map, { clientX: 3, clientY: 2 })
   expect(screen.queryByTestId('heat-tip')).toBeNull()
   fireEvent.pointerMove(map, { clientX: 3, clientY: 20 })
-  fireEvent.click(map)
+  fireEvent.click(map, { clientX: 3, clientY: 20 })
   expect(router.state.location.pathname).toBe('/appliances/UID3')
 })
 
