@@ -180,10 +180,7 @@ for (const scheme of ['light', 'dark'] as const)
       await day.waitFor()
       await day.focus()
       await page.keyboard.press('End')
-      assert.match(
-        (await day.getAttribute('aria-valuetext')) ?? '',
-        /: (Arrived|Some missed) · \d+ of about \d+ beats/,
-      )
+      assert.match((await day.getAttribute('aria-valuetext')) ?? '', /: (Arrived|Some missed)/)
       const charts = page.getByTestId('history-charts')
       await charts.locator('.uplot').first().waitFor()
       await page.getByText('3 h', { exact: true }).click()
