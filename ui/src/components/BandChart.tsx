@@ -61,7 +61,12 @@ export function BandChart({ label, band, max, format, clock, from, to, onZoom, t
         cursor: {
           drag: { x: true, y: false, setScale: false },
           points: { size: 6 },
-          sync: { key: 'history', setSeries: false },
+          // What is dragged over in one chart is not dragged over in all of them: it would be looked at closer as often.
+          sync: {
+            key: 'history',
+            setSeries: false,
+            filters: { pub: (type) => type !== 'mousedown' && type !== 'mouseup' },
+          },
         },
         legend: { show: false },
         padding: [8, 8, 0, 0],

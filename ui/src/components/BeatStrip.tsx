@@ -1,3 +1,4 @@
+import { plural } from '@lingui/core/macro'
 import { Trans, useLingui } from '@lingui/react/macro'
 import { SegmentedControl, Table } from '@mantine/core'
 import { type KeyboardEvent, useCallback, useState } from 'react'
@@ -201,7 +202,7 @@ function useCellWords(cell_s: number): (cell: Cell) => string {
       const parts = [`${when}: ${name(cell.state)}`]
       if (cell.expected > 0)
         parts.push(t`${i18n.number(cell.beats)} of about ${i18n.number(cell.expected)} beats`)
-      else if (cell.beats > 0) parts.push(t`${i18n.number(cell.beats)} beats`)
+      else if (cell.beats > 0) parts.push(plural(cell.beats, { one: '# beat', other: '# beats' }))
       if (cell.silent_s > 0) parts.push(t`silent for ${clockSpan(cell.silent_s)}`)
       if (cell.maintenance_s > 0) parts.push(t`maintenance for ${clockSpan(cell.maintenance_s)}`)
       if (cell.noc_away_s > 0) parts.push(t`NOC away for ${clockSpan(cell.noc_away_s)}`)
