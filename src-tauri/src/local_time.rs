@@ -41,7 +41,7 @@ impl Local {
     }
 
     fn on(self) -> Date {
-        FIRST.saturating_add(self.day.clamp(0, 1_000_000).days())
+        FIRST.saturating_add(self.day.clamp(0, 2_932_896).days())
     }
 }
 
