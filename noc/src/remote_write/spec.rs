@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoteWriteSpec {
-    /// Where it takes Prometheus remote write, as `https://metrics.example.net/api/v1/write`; with plain `http` only into networks
-    /// that `channel_networks` in noc.toml allows.
+    /// Where it takes Prometheus remote write: an address that usually ends in `/api/v1/write`, with `https`; with plain `http` only
+    /// into networks that `channel_networks` in noc.toml allows.
     #[schema(max_length = 1000)]
     pub url: String,
     /// What to sign in as (HTTP Basic); empty for not at all, or with a token.
