@@ -29,6 +29,8 @@ def before_call(context, case, kwargs):
             case.path_parameters["console"] = console
             if "message" in case.path_parameters:
                 case.path_parameters["message"] = message
+        if case.path.startswith("/v1/organisations/{organisation}/remote-write"):
+            case.path_parameters["organisation"] = KNOWN["organisation"][case.method == "POST"]
         if case.path == "/v1/sites/{site}/reservations/{reservation}":
             # All that are known are of one site; what was made up may be another one's already.
             case.path_parameters["site"] = KNOWN["site"][0]

@@ -106,7 +106,8 @@ def contract(base, folder):
     trust = ssl.create_default_context(cafile=folder / "ca.pem")
 
     def call(method, path, body=None, secret=None):
-        headers = {"Content-Type": "application/json"} | ({"Authorization": "Bearer " + secret} if secret else {})
+        headers = {"Content-Type": "application/json", "If-Match": "*"}
+        headers |= {"Authorization": "Bearer " + secret} if secret else {}
         request = urllib.request.Request(base + path, json.dumps(body).encode() if body else None, headers, method=method)
         with urllib.request.urlopen(request, context=trust) as answer:
             return json.loads(answer.read() or "null")
@@ -126,6 +127,10 @@ def contract(base, folder):
         # Where no channel may go: nothing leaves this machine.
         given = {"name": f"n{n}", "target": {"kind": "webhook", "url": "https://127.0.0.1:1/"}}
         return call("POST", "/v1/channels", dict(organisation=1, channel=given), secret)["channel"]["id"]
+
+    # Where nothing may be sent, either. The other organisation's is tried, and nobody takes it away.
+    written = {"target": {"url": "https://127.0.0.1:1/"}}
+    call("PUT", "/v1/organisations/2/remote-write", written, secret)
 
     def maintain(n):
         # To come: what is under way would close the alert.
