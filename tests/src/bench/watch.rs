@@ -1,12 +1,12 @@
 //! The status daemon with a large table: from a deadline to the alert in the database, the cost of waiting, and many that go silent at
 //! once. The real program; appliances that never beat are rows of its database, those whose deadlines are measured beat over TLS.
 
-use super::beats::client::{self, Target};
+use super::beats::client::{self, Connection, Target};
 use super::beats::fleet::Fleet;
 use super::usage;
 use crate::process::{Running, program};
 use anyhow::{Context, ensure};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
@@ -67,10 +67,18 @@ pub fn run(run: &Run) -> anyhow::Result<Value> {
     let idle_percent = (usage::of_process(noc.id())?.cpu_ms - before) / (run.idle_s as f64 * 10.0);
 
     let target = Target::new(fleet.address(), fleet.ca_pem())?;
-    let mut connections = runtime.block_on(client::connect(&target, &identities))?;
+    // One after another: whose answer came when is what is measured.
+    let mut connections = runtime.block_on(async {
+        let mut all = Vec::with_capacity(identities.len());
+        for identity in &identities {
+            all.push(Connection::open(&target, identity.config(&target, false)?, identity.seq()).await?);
+        }
+        anyhow::Ok(all)
+    })?;
     let apart = Duration::from_secs(5) / u32::try_from(run.probes)?;
     let answered = runtime.block_on(client::beat_apart(&mut connections, apart))?;
-    let db = Connection::open_with_flags(data.join("noc.sqlite"), rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let db =
+        rusqlite::Connection::open_with_flags(data.join("noc.sqlite"), rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut late_ms = alerts(&db, run, &fleet, &answered)?;
     late_ms.sort_by(f64::total_cmp);
     let at = |share: f64| late_ms[((late_ms.len() - 1) as f64 * share) as usize];
@@ -103,7 +111,7 @@ fn grace(interval_s: u32) -> Duration {
 
 /// Rows of appliances that have been well for long: the NOC takes them up as it would after a restart.
 fn fill(data: &Path, run: &Run) -> anyhow::Result<()> {
-    let mut db = Connection::open(data.join("noc.sqlite"))?;
+    let mut db = rusqlite::Connection::open(data.join("noc.sqlite"))?;
     db.pragma_update(None, "synchronous", "OFF")?;
     let transaction = db.transaction()?;
     for n in 0..SITES + STORM_SITES {
@@ -154,7 +162,7 @@ fn watching_since(log: &str) -> Option<Instant> {
 
 /// Milliseconds from the deadline of each that has beaten to its alert in the database. An answer comes a little after the beat was
 /// taken, so what is told is a little less than it was.
-fn alerts(db: &Connection, run: &Run, fleet: &Fleet, answered: &[Instant]) -> anyhow::Result<Vec<f64>> {
+fn alerts(db: &rusqlite::Connection, run: &Run, fleet: &Fleet, answered: &[Instant]) -> anyhow::Result<Vec<f64>> {
     let numbers: HashMap<[u8; 20], usize> = fleet.uids().enumerate().map(|(n, uid)| (uid.0, n)).collect();
     let sql = "SELECT a.id, p.uid FROM alerts a JOIN alert_appliances m ON m.alert = a.id JOIN appliances p ON p.id = m.appliance
                WHERE a.id > ?1 AND a.kind = 'silent' ORDER BY a.id";
@@ -178,7 +186,7 @@ fn alerts(db: &Connection, run: &Run, fleet: &Fleet, answered: &[Instant]) -> an
 }
 
 /// Seconds from the common deadline until each site has its one alert, with everybody in it.
-fn storm(db: &Connection, run: &Run, due: Instant) -> anyhow::Result<f64> {
+fn storm(db: &rusqlite::Connection, run: &Run, due: Instant) -> anyhow::Result<f64> {
     let sql = "SELECT count(DISTINCT a.id), count(*) FROM alerts a JOIN alert_appliances m ON m.alert = a.id
                WHERE a.kind = 'site' AND a.closed IS NULL";
     std::thread::sleep(due.saturating_duration_since(Instant::now()));
