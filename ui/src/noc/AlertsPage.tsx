@@ -11,6 +11,7 @@ import { AlertRow } from './AlertRow.tsx'
 import face from './face.module.css'
 import { useChanges } from './live.ts'
 import { kinds, type Listed, useList } from './loading.ts'
+import { SitePick } from './PlacePicks.tsx'
 import { usePlaces } from './places.tsx'
 import { useFace } from './session.tsx'
 import { ALERT_KINDS, alertKind } from './words.ts'
@@ -102,16 +103,11 @@ function Tools({ filter }: { filter: Filter }) {
   const places = usePlaces()
   return (
     <>
-      <NativeSelect
-        className={face.pick}
-        aria-label={t`Site`}
-        data-testid="filter-site"
+      <SitePick
+        sites={places.sites}
         value={filter.site}
-        onChange={(event) => filter.set('site', event.currentTarget.value)}
-        data={[
-          { value: '', label: t`All sites` },
-          ...places.sites.map((site) => ({ value: String(site.id), label: String(site.policy.name) })),
-        ]}
+        onChange={(value) => filter.set('site', value)}
+        testid="filter-site"
       />
       <NativeSelect
         className={face.pick}

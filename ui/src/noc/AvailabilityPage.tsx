@@ -19,6 +19,7 @@ import { Meaning, percentOf, sumOf, usePercent } from './AvailabilityParts.tsx'
 import { AvailabilitySheet } from './AvailabilitySheet.tsx'
 import face from './face.module.css'
 import { useLoaded } from './loading.ts'
+import { SitePick } from './PlacePicks.tsx'
 import { usePlaces } from './places.tsx'
 import { usePrinting } from './printing.ts'
 import { type Column, Rows } from './Rows.tsx'
@@ -65,17 +66,7 @@ export function AvailabilityPage() {
             label: monthName(value, i18n.locale),
           }))}
         />
-        <NativeSelect
-          className={face.pick}
-          aria-label={t`Site`}
-          data-testid="site"
-          value={site}
-          onChange={(event) => set('site', event.currentTarget.value)}
-          data={[
-            { value: '', label: t`All sites` },
-            ...places.sites.map(({ id, policy }) => ({ value: String(id), label: String(policy.name) })),
-          ]}
-        />
+        <SitePick sites={places.sites} value={site} onChange={(value) => set('site', value)} testid="site" />
         <div className={page.grow} />
         <Button
           component="a"

@@ -28,6 +28,7 @@ import page from '../pages/page.module.css'
 import face from './face.module.css'
 import { useChanges } from './live.ts'
 import { useList } from './loading.ts'
+import { OrganisationPick, SitePick } from './PlacePicks.tsx'
 import { type Places, usePlaces } from './places.tsx'
 import { type Column, Rows } from './Rows.tsx'
 import { may, useFace } from './session.tsx'
@@ -92,29 +93,16 @@ export function FleetPage() {
           <Trans>Appliances</Trans>
         </h1>
         <SearchBox value={filters.text} onChange={(text) => set('text', text)} />
-        {places.organisations.length > 1 ? (
-          <NativeSelect
-            className={face.pick}
-            aria-label={t`Organisation`}
-            data-testid="filter-organisation"
-            value={filters.organisation}
-            onChange={(event) => set('organisation', event.currentTarget.value)}
-            data={[
-              { value: '', label: t`All organisations` },
-              ...places.organisations.map(({ id, name }) => ({ value: String(id), label: name })),
-            ]}
-          />
-        ) : null}
-        <NativeSelect
-          className={face.pick}
-          aria-label={t`Site`}
-          data-testid="filter-site"
+        <OrganisationPick
+          value={filters.organisation}
+          onChange={(value) => set('organisation', value)}
+          testid="filter-organisation"
+        />
+        <SitePick
+          sites={sites}
           value={filters.site}
-          onChange={(event) => set('site', event.currentTarget.value)}
-          data={[
-            { value: '', label: t`All sites` },
-            ...sites.map(({ id, policy }) => ({ value: String(id), label: String(policy.name) })),
-          ]}
+          onChange={(value) => set('site', value)}
+          testid="filter-site"
         />
         <NativeSelect
           className={face.pick}

@@ -1,5 +1,5 @@
 import { Trans, useLingui } from '@lingui/react/macro'
-import { Button, Loader, NativeSelect } from '@mantine/core'
+import { Button, Loader } from '@mantine/core'
 import { IconLayoutGrid, IconListDetails } from '@tabler/icons-react'
 import { useCallback, useMemo } from 'react'
 import { Link, useNavigate, useSearchParams } from 'react-router'
@@ -11,6 +11,7 @@ import page from '../pages/page.module.css'
 import { useAppliances } from './appliances.ts'
 import { nameOf } from './FleetPage.tsx'
 import face from './face.module.css'
+import { OrganisationPick, SitePick } from './PlacePicks.tsx'
 import { usePlaces } from './places.tsx'
 import { ListProblem } from './Scaffold.tsx'
 
@@ -46,30 +47,18 @@ export function MapPage() {
         <h1 className={page.title}>
           <Trans>Map of the fleet</Trans>
         </h1>
-        {places.organisations.length > 1 ? (
-          <NativeSelect
-            className={face.pick}
-            aria-label={t`Organisation`}
-            value={organisation}
-            onChange={(event) => set('organisation', event.currentTarget.value)}
-            data={[
-              { value: '', label: t`All organisations` },
-              ...places.organisations.map(({ id, name }) => ({ value: String(id), label: name })),
-            ]}
-          />
-        ) : null}
-        <NativeSelect
-          className={face.pick}
-          aria-label={t`Site`}
-          data-testid="filter-site"
+        <OrganisationPick
+          value={organisation}
+          onChange={(value) => set('organisation', value)}
+          testid="filter-organisation"
+        />
+        <SitePick
+          sites={places.sites.filter(
+            (one) => organisation === '' || one.organisation === Number(organisation),
+          )}
           value={site}
-          onChange={(event) => set('site', event.currentTarget.value)}
-          data={[
-            { value: '', label: t`All sites` },
-            ...places.sites
-              .filter((one) => organisation === '' || one.organisation === Number(organisation))
-              .map(({ id, policy }) => ({ value: String(id), label: String(policy.name) })),
-          ]}
+          onChange={(value) => set('site', value)}
+          testid="filter-site"
         />
         <div className={page.grow} />
         <Button

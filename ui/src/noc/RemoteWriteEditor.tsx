@@ -86,7 +86,7 @@ function Editor({ known, reload, path }: Props) {
         <p className="quiet">
           <Trans>
             Each beat is written there as well, by Prometheus remote write, under the names of the OpenMetrics
-            page: to VictoriaMetrics, Prometheus, Mimir, Thanos and others.
+            page: to VictoriaMetrics, Prometheus and others that take it.
           </Trans>
         </p>
         {conflict ? <Conflict {...conflict} /> : null}

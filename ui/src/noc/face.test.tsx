@@ -3,8 +3,9 @@ import userEvent from '@testing-library/user-event'
 import { createMemoryRouter } from 'react-router'
 import { describe, expect, test } from 'vitest'
 import { FakeNoc, refusal } from '../backend/fakeNoc.ts'
-import type { Appliance, Message, OwnSession, Role } from '../backend/noc.ts'
+import type { Message, OwnSession, Role } from '../backend/noc.ts'
 import { FaceApp } from './FaceApp.tsx'
+import { appliance } from './faceOf.tsx'
 import { routes } from './routes.tsx'
 
 const NOW = Math.floor(Date.now() / 1000)
@@ -16,24 +17,6 @@ function somebody(role: Role): OwnSession {
     session: { ...session, kind: 'cookie', program: 'Chromium' },
     operator: { id: 1, organisation: 1, login: 'anna@acme', name: 'Anna', created: 1, disabled: null, roles },
     csrf: 'x',
-  }
-}
-
-function appliance(n: number, more: Partial<Appliance> = {}): Appliance {
-  const settings = { domain: '', netmask: '/24', gateway: '', dns1: '', dns2: '' }
-  return {
-    organisation: 1,
-    uid: `UID${n}`,
-    mac: `02:00:00:00:00:0${n}`,
-    serial: `SN${n}`,
-    model: 'Mail',
-    site: 1,
-    settings: { ...settings, host_name: `mail-${n}`, address: `192.0.2.${n}` },
-    provisioning: 'configured',
-    health: 'well',
-    last_beat: NOW,
-    beat: null,
-    ...more,
   }
 }
 

@@ -4,7 +4,7 @@ import { render } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { createMemoryRouter } from 'react-router'
 import { FakeNoc } from '../backend/fakeNoc.ts'
-import type { OwnSession, Role } from '../backend/noc.ts'
+import type { Appliance, OwnSession, Role } from '../backend/noc.ts'
 import { FaceApp } from './FaceApp.tsx'
 import { routes } from './routes.tsx'
 
@@ -12,6 +12,25 @@ export const NOW = Math.floor(Date.now() / 1000)
 
 /** A page of a list, the only one. */
 export const list = (...items: unknown[]) => ({ items })
+
+/** A configured appliance of the site 1 that is well. */
+export function appliance(n: number, more: Partial<Appliance> = {}): Appliance {
+  const settings = { domain: '', netmask: '/24', gateway: '', dns1: '', dns2: '' }
+  return {
+    organisation: 1,
+    uid: `UID${n}`,
+    mac: `02:00:00:00:00:0${n}`,
+    serial: `SN${n}`,
+    model: 'Mail',
+    site: 1,
+    settings: { ...settings, host_name: `mail-${n}`, address: `192.0.2.${n}` },
+    provisioning: 'configured',
+    health: 'well',
+    last_beat: NOW,
+    beat: null,
+    ...more,
+  }
+}
 
 /** Somebody with a role in the organisation 1, at a page. What every page asks for is there. */
 export function openFace(path: string, role: Role, change?: (noc: FakeNoc) => void) {

@@ -1,25 +1,6 @@
 import { act, screen, waitFor } from '@testing-library/react'
 import { expect, test } from 'vitest'
-import type { Appliance } from '../backend/noc.ts'
-import { list, NOW, openFace, sent } from './faceOf.tsx'
-
-function appliance(n: number, more: Partial<Appliance> = {}): Appliance {
-  const settings = { domain: '', netmask: '/24', gateway: '', dns1: '', dns2: '' }
-  return {
-    organisation: 1,
-    uid: `UID${n}`,
-    mac: `02:00:00:00:00:0${n}`,
-    serial: `SN${n}`,
-    model: 'Mail',
-    site: 1,
-    settings: { ...settings, host_name: `mail-${n}`, address: `192.0.2.${n}` },
-    provisioning: 'configured',
-    health: 'well',
-    last_beat: NOW,
-    beat: null,
-    ...more,
-  }
-}
+import { appliance, list, openFace, sent } from './faceOf.tsx'
 
 const open = (path: string) =>
   openFace(path, 'operator', (noc) => {

@@ -186,7 +186,7 @@ function soundWords(sound: NotificationState['sound']): string {
     case 'player':
       return text`Your desktop's notifications have none, so a program of this computer plays it.`
     case 'nobody':
-      return text`Nothing on this computer can play it: neither its notifications nor a player (canberra-gtk-play, pw-play, paplay) with the freedesktop sounds.`
+      return text`Nothing on this computer can play it: neither its notifications nor a player (canberra-gtk-play, pw-play, paplay, ffplay) with the freedesktop sounds.`
   }
 }
 
