@@ -22,17 +22,25 @@
 //! | `POST /v1/appliances/enrol` | [`EnrolAppliance`] | [`ApplianceEnrolled`] |
 //! | `POST /v1/appliances/beats` | [`Beat`], JSON or CBOR | [`BeatAnswer`], likewise |
 //! | `POST /v1/appliances/logs` | [`LogBundle`] | [`LogTaken`], when an instruction asked for it |
+//! | `GET /v1/appliances/components` | - | [`ComponentPlan`] |
+//! | `GET /v1/appliances/components/metadata/{file}` | - | TUF metadata |
+//! | `GET /v1/appliances/components/targets/{file}` | - | a target's bytes; ranges |
 //! | `POST /v1/appliances/farewells` | [`Farewell`] | [`FarewellTaken`] |
 //!
 //! Errors are [`Problem`] (RFC 9457) with a stable `code`.
 
 mod alerts;
 mod cbor;
+mod components;
 mod host;
 mod work;
 
 pub use alerts::{Acknowledge, Alert, AlertKind, Handling, MAX_NOTE, SilenceAlert};
 pub use cbor::read_cbor;
+pub use components::{
+    ComponentPlan, ComponentReport, ComponentState, MAX_COMPONENT_NAME, MAX_COMPONENT_PROBLEM, MOST_COMPONENTS,
+    RequiredComponent,
+};
 pub use host::{Disk, HostValues, InterfaceErrors, MAX_MOUNT, MOST_DISKS};
 pub use work::{
     Farewell, FarewellTaken, GivenGrant, GivenHandover, GrantFailure, HandoverReport, InstructionReport, LogBundle,
@@ -543,6 +551,10 @@ pub struct BeatValues {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[n(10)]
     pub network_problem: Option<String>,
+    /// Its components, at most [`MOST_COMPONENTS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cbor(n(11), skip_if = "Vec::is_empty")]
+    pub components: Vec<ComponentReport>,
 }
 
 /// Most words of [`BeatValues::drift`].

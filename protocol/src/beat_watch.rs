@@ -176,8 +176,9 @@ impl BeatWatch {
             self.became_silent(site, uids.clone());
             uids.into_iter().for_each(|uid| self.take_over_dependents(uid));
         }
-        self.end_flapping();
         self.close_unneeded_alerts();
+        // Last: what opened above may have changed too often already for a window of no length.
+        self.end_flapping();
     }
 
     /// What is to be done next.

@@ -12,6 +12,7 @@
 //!   [`handover`]: its word that another NOC has the appliance from now on.
 //!   [`voucher`]: what a vendor signs, so that one NOC may take over one appliance.
 //! - [`discovery`], [`delivery`]: the console's machines. [`appliance`], [`beat`]: the appliance's. [`beat_watch`], [`health_rules`]: the NOC's.
+//! - [`component`]: which repository an appliance takes its software from.
 //! - [`queue`]: what the NOC has a console do.
 //! - [`explain`]: a datagram in words, for people who look at recordings.
 //! - [`api`]: the JSON bodies of the NOC's HTTPS interface. [`text`]: what in a text misleads people.
@@ -26,6 +27,7 @@ pub mod api;
 pub mod appliance;
 pub mod beat;
 pub mod beat_watch;
+pub mod component;
 pub mod crypto;
 pub mod delivery;
 pub mod discovery;

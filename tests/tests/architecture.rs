@@ -12,14 +12,18 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 /// Which workspace crates each crate may depend on, for its program, its tests and its build script alike.
 const ARROWS: &[(&str, &[&str])] = &[
     ("muster-protocol", &[]),
+    ("muster-applet", &["muster-protocol"]),
     ("muster-agent", &["muster-protocol"]),
-    ("muster-noc", &["muster-protocol"]),
-    ("muster-console", &["muster-protocol"]),
-    ("muster-desktop", &["muster-console", "muster-noc", "muster-protocol"]),
+    ("muster-noc", &["muster-applet", "muster-protocol"]),
+    ("muster-console", &["muster-applet", "muster-protocol"]),
+    ("muster-desktop", &["muster-applet", "muster-console", "muster-noc", "muster-protocol"]),
     ("muster-simulator", &["muster-protocol"]),
     ("muster-model", &["muster-protocol"]),
     ("muster-fuzz-harness", &["muster-protocol"]),
-    ("system-tests", &["muster-agent", "muster-console", "muster-desktop", "muster-noc", "muster-protocol"]),
+    (
+        "system-tests",
+        &["muster-agent", "muster-applet", "muster-console", "muster-desktop", "muster-noc", "muster-protocol"],
+    ),
 ];
 
 /// Crates that bring sockets, files, clocks, entropy or a runtime: none may be anywhere below `protocol`.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Most bytes of a log bundle's text.
 pub const MAX_LOG: usize = 256 * 1024;
 
-/// What the NOC gives to an appliance, signed by its root. A component update will be a field of its own.
+/// What the NOC gives to an appliance, signed by its root.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(default)]
 #[cbor(map)]
@@ -26,6 +26,10 @@ pub struct Work {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[n(2)]
     pub handover: Option<GivenHandover>,
+    /// [`crate::api::ComponentPlan::revision`] of what the appliance shall have. Absent: nothing is asked of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[n(3)]
+    pub components: Option<String>,
 }
 
 impl Work {

@@ -41,7 +41,9 @@ impl Alert {
     fn fits(&self, site: SiteId, health: Health) -> bool {
         let may = match health {
             // Also in a never-reported alert: it reported once, and fell silent before it had recovered.
-            Health::Silent | Health::Recovering | Health::Unreachable => true,
+            Health::Silent | Health::Recovering => true,
+            // An unstable one is silent by itself.
+            Health::Unreachable => self.kind != AlertKind::Unstable,
             Health::NeverReported => self.kind == AlertKind::NeverReported,
             Health::Well | Health::Late => self.kind == AlertKind::Unstable,
             Health::NotExpected | Health::Failing | Health::Maintenance => false,

@@ -265,3 +265,30 @@ fn a_broken_rule_survives_a_restart_and_ends_with_its_appliance() {
         assert_eq!(world.input(Input::Forget { uid: uid(0) }), [close(7)]);
     }
 }
+
+/// A fuzzer found it: with a window of no length what the review opened was due again at that very moment.
+#[test]
+fn a_wake_up_leaves_nothing_due_whatever_the_window_of_flapping() {
+    let rules = Rules { flap_window_ms: 0, ..Rules::default() };
+    let mut world = World { watch: BeatWatch::new(Millis(0), rules).first_alert_id(AlertId(1)), now: Millis(0) };
+    world.input(restore_alert(7, AlertKind::Site, [0]));
+    world.input(restore(0, Health::Silent));
+    for n in 1..20 {
+        world.input(restore(n, Health::Well));
+    }
+    let review = world.watch.poll_timeout().expect("restored alerts are looked through");
+    world.watch.handle_timeout(review);
+    assert_eq!(world.drain(), [close(7), open(8, AlertKind::Silent, [0])]);
+    assert!(world.watch.poll_timeout().is_some_and(|next| next > review), "{:?}", world.watch.poll_timeout());
+}
+
+#[test]
+fn a_restored_alert_of_an_unstable_one_does_not_take_in_who_was_unreachable() {
+    let mut world = World::new();
+    world.input(restore_alert(7, AlertKind::Unstable, [0]));
+    world.input(restore(0, Health::Unreachable));
+    let review = world.watch.poll_timeout().expect("restored alerts are looked through");
+    assert_eq!(world.run_to(review.0), [close(7)]);
+    let outputs = world.run_for(LATE);
+    assert!(outputs.iter().any(|output| matches!(output, Output::Open(..))), "it is silent, and told of: {outputs:?}");
+}

@@ -45,6 +45,12 @@ pub enum Purpose {
     Transfer,
     /// NOC root over the end of its audit log.
     AuditAnchor,
+    /// NOC root over the repository of components.
+    ComponentRoot,
+    /// Author over an applet.
+    Applet,
+    /// NOC root over the release of an applet to a console.
+    AppletRelease,
 }
 
 impl Purpose {
@@ -66,6 +72,9 @@ impl Purpose {
             Purpose::HandoverOffer => b"muster/1 hand-over offer",
             Purpose::Transfer => b"muster/1 transfer",
             Purpose::AuditAnchor => b"muster/1 audit anchor",
+            Purpose::ComponentRoot => b"muster/1 component root",
+            Purpose::Applet => b"muster/1 applet",
+            Purpose::AppletRelease => b"muster/1 applet release",
         }
     }
 }
