@@ -38,7 +38,7 @@ pub(super) fn sign(signer: &Signer, uid: Uid, seq: Seq, due: Due) -> Work {
         let handover = Handover { uid, seq, serial, to, issued: UnixTime(issued), expires };
         GivenHandover { handover: BASE64.encode(&signer.handover(&handover)), serial }
     });
-    Work { grant, instruction, handover }
+    Work { grant, instruction, handover, components: None }
 }
 
 /// `POST /v1/appliances/logs`

@@ -169,6 +169,7 @@ fn visit(values: &mut BeatValues, mut see: impl FnMut(Slot<'_>)) {
         host,
         drift: _,
         network_problem: _,
+        components: _,
     } = values;
     see(Slot::Whole(uptime_s));
     for real in [load, memory_percent, disk_percent] {
