@@ -68,6 +68,7 @@ impl Health for HostHealth {
             }),
             drift: Vec::new(),
             network_problem: None,
+            components: Vec::new(),
         };
         for folder in &self.counters {
             counters::read(folder, &mut values.counters);

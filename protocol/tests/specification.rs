@@ -196,6 +196,7 @@ fn a_beat_in_cbor_and_its_answer_fit_the_cddl_of_the_document() {
         grant: Some(GivenGrant { grant: "AA==".into(), seq: Seq(1) }),
         instruction: Some("AA==".into()),
         handover: Some(GivenHandover { handover: "AA==".into(), serial: Serial(1) }),
+        components: None,
     };
     let answer = |earlier, work| BeatAnswer { interval_s: 60, time: 1, earlier, work };
     let cddl = cddl();

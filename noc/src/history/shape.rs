@@ -262,6 +262,7 @@ pub(super) mod tests {
                 host,
                 drift,
                 network_problem,
+                components: Vec::new(),
             },
         )
     }

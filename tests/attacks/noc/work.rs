@@ -103,6 +103,7 @@ impl Intruder {
             grant: grant
                 .map(|(key, grant)| GivenGrant { grant: signed(key, Purpose::Grant, to_cbor(&grant)), seq: grant.seq }),
             instruction: instruction.map(|(key, instruction)| signed(key, Purpose::Instruction, to_cbor(&instruction))),
+            components: None,
         };
         let body =
             serde_json::to_string(&BeatAnswer { interval_s: 5, time: now(), work, earlier: None }).expect("JSON");
@@ -236,7 +237,7 @@ fn an_unconfigured_appliance_asks_nobody_and_takes_nothing() {
         grant: BASE64.encode(&sign::sign(&root, Purpose::Grant, to_cbor(&intruder.grant(9)))),
         seq: Seq(9),
     };
-    let work = Work { grant: Some(grant), instruction: None, handover: None };
+    let work = Work { grant: Some(grant), ..Work::default() };
     let body = serde_json::to_string(&BeatAnswer { interval_s: 5, time: now(), work, earlier: None }).expect("JSON");
     let rogue = Rogue::listen(intruder.world.noc.port, intruder.ca.shown(), &body);
     // Longer than it ever waited between two beats, and it lives.
