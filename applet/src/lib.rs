@@ -8,8 +8,11 @@
 //! # Deliberately absent
 //! No sockets, files or clocks: bytes in, bytes out. An applet's own program never runs here.
 
+pub mod bundle;
+pub mod form;
 pub mod manifest;
 pub mod release;
+pub mod signed;
 
 use std::fmt;
 

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some appliances failed.
 
+mod applet;
 mod args;
 mod claims;
 mod configure;
@@ -15,6 +16,7 @@ mod wait;
 
 use crate::engine::{Engine, EngineError, Options};
 use crate::files;
+use crate::noc_client::operators::OperatorError;
 use crate::problem::{Explain, problem};
 use crate::view::ProblemView;
 use args::{AlertsCommand, Args, Command};
@@ -69,6 +71,10 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, streams: &mut Streams
 pub(crate) enum CommandError {
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Faults(#[from] muster_applet::Faults),
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
     #[error("the output cannot be written")]
     Output(#[from] std::io::Error),
     #[error("{}", .0.message)]
@@ -86,6 +92,10 @@ impl CommandError {
             CommandError::Output(error) => {
                 problem("output_failed", format!("the output cannot be written: {error}"), "Check where it goes.")
             }
+            CommandError::Faults(faults) => {
+                problem("applet_faulty", faults.to_string(), "Mend it; `muster applet check` shows all of it.")
+            }
+            CommandError::Operator(error) => error.problem(),
             CommandError::Other(problem) => problem.clone(),
         }
     }
@@ -95,6 +105,9 @@ async fn command(args: Args, streams: &mut Streams<'_>) -> Result<Exit, CommandE
     // Needs no data folder, so it comes before one is looked for.
     if let Command::Decode(decode) = &args.command {
         return decode::decode(args.json, decode, streams);
+    }
+    if let Command::Applet { command } = args.command {
+        return applet::applet(args.json, command, streams).await;
     }
     let context = Context { json: args.json, options: options(&args)? };
     match args.command {
@@ -111,6 +124,7 @@ async fn command(args: Args, streams: &mut Streams<'_>) -> Result<Exit, CommandE
         Command::Queue => queue::queue(&context, streams).await,
         Command::Job { command } => jobs::job(&context, command, streams).await,
         Command::Decode(decode) => decode::decode(context.json, &decode, streams),
+        Command::Applet { command } => applet::applet(context.json, command, streams).await,
     }
 }
 

@@ -290,7 +290,7 @@ fn spawn_thread(
 }
 
 /// The system's random numbers.
-fn entropy() -> Entropy {
+pub(crate) fn entropy() -> Entropy {
     Box::new(rand_core::UnwrapErr(getrandom::SysRng))
 }
 

@@ -2,6 +2,7 @@
 
 mod enrol;
 mod invite;
+pub(crate) mod operators;
 
 pub use enrol::{JoinError, join};
 pub use invite::{Invite, InviteError};

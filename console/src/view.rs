@@ -3,10 +3,12 @@
 //! The engine pushes these; a user interface keeps no truth of its own and asks for a replay when it starts.
 //! 64-bit numbers that may exceed 2^53 cross as text; times are Unix seconds.
 
+pub(crate) mod applet;
 mod job;
 mod message;
 mod notify;
 
+pub use applet::{AppletTemplate, AppletView, ApplicationChecked, ApplicationProblem};
 pub use job::{JobItemView, JobStep, JobView};
 pub use message::{MessageRow, RowMessageState};
 pub use notify::{CheckedView, DoNotDisturb, NotificationSettings, NotificationState, QuietHours, SoundWay};

@@ -54,6 +54,11 @@ pub(super) enum Command {
     Run,
     /// What the NOC's message queue had this console do, newest first
     Queue,
+    /// Make, check, sign and publish an applet: what a vendor adds to the consoles of a site
+    Applet {
+        #[command(subcommand)]
+        command: AppletCommand,
+    },
     /// Configuration jobs of this console
     Job {
         #[command(subcommand)]
@@ -115,6 +120,78 @@ pub(super) enum AlertsCommand {
         #[arg(long, default_value = "")]
         note: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AppletCommand {
+    /// Write the first files of a new applet, which work as they are
+    New {
+        /// The folder; made
+        folder: PathBuf,
+        /// What the applet is called [default: the folder's name]
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Tell everything that is wrong with an applet
+    Check {
+        /// A folder, or a packed or signed file
+        applet: PathBuf,
+    },
+    /// Show in words what administrators will see
+    Preview {
+        /// A folder, or a packed or signed file
+        applet: PathBuf,
+        /// In this language, as de
+        #[arg(long, default_value = "en")]
+        language: String,
+    },
+    /// Pack a folder into one file, for somebody else to sign
+    Pack {
+        /// The folder
+        folder: PathBuf,
+        /// Where to [default: NAME-VERSION.unsigned]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Make the key that you sign your applets with
+    Key {
+        /// Where to keep it: a file that only you can read
+        file: PathBuf,
+    },
+    /// Sign an applet
+    Sign {
+        /// A folder, or a packed file
+        applet: PathBuf,
+        /// The file of your key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Where to [default: NAME-VERSION.applet]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Give a signed applet to a NOC
+    Publish(PublishArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PublishArgs {
+    /// The signed file
+    pub(super) applet: PathBuf,
+    /// The NOC's interface for operators
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) noc: String,
+    /// The file of the NOC's CA certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca: PathBuf,
+    /// A file that holds an API token with the scope write:organisations
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: PathBuf,
+    /// The number of the organisation at the NOC
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) organisation: u64,
+    /// Where it goes: test, for the sites and consoles that try things first, or stable
+    #[arg(long, default_value = "test", value_parser = ["test", "stable"])]
+    pub(super) channel: String,
 }
 
 #[derive(Debug, Subcommand)]
