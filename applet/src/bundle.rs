@@ -87,8 +87,9 @@ impl Bundle {
         if bytes.len() > MAX_BUNDLE + 16 * MOST_FILES {
             return Err(Faults(vec![Fault::new("the bundle", format!("it is longer than {MAX_BUNDLE} bytes"))]));
         }
-        let packed: Packed = from_cbor(bytes)
-            .map_err(|_| Faults(vec![Fault::new("the bundle", "it is no bundle: make it with `muster applet pack`")]))?;
+        let packed: Packed = from_cbor(bytes).map_err(|_| {
+            Faults(vec![Fault::new("the bundle", "it is no bundle: make it with `muster applet pack`")])
+        })?;
         Bundle::of(packed.files)
     }
 
@@ -148,9 +149,11 @@ impl Bundle {
     /// The form, and what is wrong inside the files.
     fn contents(&self) -> (Option<Form>, Vec<Fault>) {
         let mut faults = Vec::new();
-        let form = self.manifest.form.as_ref().and_then(|file| {
-            Form::parse(file, self.file(file)).map_err(|found| faults.extend(found.0)).ok()
-        });
+        let form = self
+            .manifest
+            .form
+            .as_ref()
+            .and_then(|file| Form::parse(file, self.file(file)).map_err(|found| faults.extend(found.0)).ok());
         for template in &self.manifest.templates {
             self.template(&template.file, form.as_ref(), &mut faults);
         }
@@ -159,7 +162,8 @@ impl Bundle {
             let text = std::str::from_utf8(self.file(file));
             let may = |c: char| !misleads(c) || matches!(c, '\n' | '\r' | '\t');
             if text.is_err() || text.is_ok_and(|text| text.len() > MAX_TEXT || !text.chars().all(may)) {
-                let message = format!("a text in UTF-8 of up to {MAX_TEXT} bytes is expected, without control characters");
+                let message =
+                    format!("a text in UTF-8 of up to {MAX_TEXT} bytes is expected, without control characters");
                 faults.push(Fault::new(file.clone(), message));
             }
         }
@@ -173,7 +177,10 @@ impl Bundle {
             let read: Result<BTreeMap<String, String>, _> = serde_json::from_slice(self.file(file));
             let may = |text: &String| !text.chars().any(|c| misleads(c) && c != '\n');
             if !read.is_ok_and(|texts| texts.values().all(may)) {
-                faults.push(Fault::new(file.clone(), "an object from texts to texts is expected, without control characters"));
+                faults.push(Fault::new(
+                    file.clone(),
+                    "an object from texts to texts is expected, without control characters",
+                ));
             }
         }
         (form, faults)

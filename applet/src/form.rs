@@ -326,10 +326,18 @@ mod tests {
             (relays(json!([{ "host": "a", "more": 1 }])), "/relays/0/more", "the form has no such field"),
             (relays(json!([{ "host": "a" }, { "host": "a" }])), "/relays", "some are there twice"),
             (json!({ "relays": [{ "host": "a" }], "licence": "secret" }), "/licence", "it does not have the form"),
-            (json!({ "relays": [{ "host": "a" }], "mode": "eat" }), "/mode", "it is none of those that can be: choose keep, drop"),
+            (
+                json!({ "relays": [{ "host": "a" }], "mode": "eat" }),
+                "/mode",
+                "it is none of those that can be: choose keep, drop",
+            ),
             (json!({ "relays": [{ "host": "a" }], "name": "" }), "/name", "it is empty"),
             (json!({ "relays": [{ "host": "a" }], "name": "123456" }), "/name", "it is too long: 5"),
-            (json!({ "relays": [{ "host": "a" }], "__proto__": { "a": 1 } }), "/__proto__", "the form has no such field"),
+            (
+                json!({ "relays": [{ "host": "a" }], "__proto__": { "a": 1 } }),
+                "/__proto__",
+                "the form has no such field",
+            ),
         ];
         for (values, path, message) in cases {
             let found = problems(values.clone());
@@ -341,25 +349,51 @@ mod tests {
 
     #[test]
     fn what_cannot_be_shown_is_refused_by_its_name() {
-        let deep = object(json!({ "a": object(json!({ "b": object(json!({ "c": object(json!({ "d": object(json!({ "e": { "type": "string" } })) })) })) })) }));
+        let deep = object(
+            json!({ "a": object(json!({ "b": object(json!({ "c": object(json!({ "d": object(json!({ "e": { "type": "string" } })) })) })) })) }),
+        );
         let many: Map<String, Value> =
             (0..=MOST_PROPERTIES).map(|n| (format!("a{n}"), json!({ "type": "boolean" }))).collect();
         let cases = [
             (json!(true), "form.json: a schema of type `object`"),
-            (json!({ "type": "object", "properties": { "a": { "type": "string" } } }), "form.json: `additionalProperties`"),
+            (
+                json!({ "type": "object", "properties": { "a": { "type": "string" } } }),
+                "form.json: `additionalProperties`",
+            ),
             (object(json!({})), "form.json: `properties`"),
             (object(json!({ "a": { "$ref": "#" } })), "form.json /properties/a: `type`"),
-            (object(json!({ "a": { "type": "string", "oneOf": [] } })), "form.json /properties/a: `oneOf` is not known"),
-            (object(json!({ "a": { "type": "string", "format": "regex" } })), "form.json /properties/a: `format` is one of"),
-            (object(json!({ "a": { "type": "string", "pattern": "(?=a)" } })), "form.json /properties/a/pattern: it is no schema"),
-            (object(json!({ "a": { "type": "string", "pattern": "(a{1000}){1000}" } })), "form.json /properties/a/pattern: it is no schema"),
+            (
+                object(json!({ "a": { "type": "string", "oneOf": [] } })),
+                "form.json /properties/a: `oneOf` is not known",
+            ),
+            (
+                object(json!({ "a": { "type": "string", "format": "regex" } })),
+                "form.json /properties/a: `format` is one of",
+            ),
+            (
+                object(json!({ "a": { "type": "string", "pattern": "(?=a)" } })),
+                "form.json /properties/a/pattern: it is no schema",
+            ),
+            (
+                object(json!({ "a": { "type": "string", "pattern": "(a{1000}){1000}" } })),
+                "form.json /properties/a/pattern: it is no schema",
+            ),
             (object(json!({ "a": { "type": "string", "title": "a\u{1b}" } })), "form.json /properties/a: `title`"),
-            (object(json!({ "a": { "type": "string", "writeOnly": true, "default": "x" } })), "form.json /properties/a: a secret"),
+            (
+                object(json!({ "a": { "type": "string", "writeOnly": true, "default": "x" } })),
+                "form.json /properties/a: a secret",
+            ),
             (object(json!({ "a": { "type": "string", "x-lines": 1 } })), "form.json /properties/a: `x-lines`"),
             (object(json!({ "a": { "type": "array" } })), "form.json /properties/a: `items`"),
-            (object(json!({ "a": { "type": "array", "items": { "type": "array" } } })), "form.json /properties/a: a list of lists"),
+            (
+                object(json!({ "a": { "type": "array", "items": { "type": "array" } } })),
+                "form.json /properties/a: a list of lists",
+            ),
             (object(json!({ "__proto__": { "type": "string" } })), "form.json /properties/__proto__: a field's name"),
-            (object(json!({ "constructor": { "type": "string" } })), "form.json /properties/constructor: a field's name"),
+            (
+                object(json!({ "constructor": { "type": "string" } })),
+                "form.json /properties/constructor: a field's name",
+            ),
             (deep, "form.json /properties/a/properties/b/properties/c/properties/d: it lies too deep"),
             (object(Value::Object(many)), "form.json /properties/a"),
         ];

@@ -149,7 +149,10 @@ impl Manifest {
         let mut faults = Vec::new();
         let mut wrong = |place: &str, message: String| faults.push(Fault::new(format!("{MANIFEST} {place}"), message));
         if self.format != FORMAT {
-            wrong("format", format!("{} is not a form of bundles that this version reads: write {FORMAT}", self.format));
+            wrong(
+                "format",
+                format!("{} is not a form of bundles that this version reads: write {FORMAT}", self.format),
+            );
         }
         if !is_name(&self.name) {
             let name = self.name.escape_debug();
@@ -191,7 +194,10 @@ impl Manifest {
             wrong("translations", format!("more than {MOST_LANGUAGES} languages"));
         }
         for language in self.translations.keys().filter(|language| !is_language(language)) {
-            wrong("translations", format!("`{}` is not a language: use a tag like de or pt-BR", language.escape_debug()));
+            wrong(
+                "translations",
+                format!("`{}` is not a language: use a tag like de or pt-BR", language.escape_debug()),
+            );
         }
         faults
     }

@@ -4,6 +4,7 @@
 //! and `face`, the pages for their browsers.
 
 mod answer;
+mod applets;
 mod appliances;
 mod caller;
 mod consoles;
@@ -108,6 +109,8 @@ fn routes() -> Vec<Route> {
         Route::get("/v1/console/alerts", Consoles, consoles::alerts),
         Route::post("/v1/console/alerts/{alert}/acknowledgement", Consoles, consoles::acknowledge),
         Route::post("/v1/console/alerts/{alert}/silence", Consoles, consoles::silence),
+        Route::get("/v1/console/applets", Consoles, applets::releases),
+        Route::post("/v1/console/applets/bundles", Consoles, applets::bundle),
         Route::get("/v1/console/changes", Consoles, consoles::changes),
         Route::get("/v1/console/queue", Consoles, queue::messages),
         Route::post("/v1/console/queue/reports", Consoles, queue::reports),

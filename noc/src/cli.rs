@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod alert;
+mod applet;
 mod appliance;
 mod audit;
 mod backup;
@@ -24,6 +25,7 @@ mod voucher;
 
 use alert::AlertCommand;
 use anyhow::{Context, bail};
+use applet::AppletCommand;
 use appliance::ApplianceCommand;
 use audit::AuditCommand;
 use backup::{BackupArgs, RestoreArgs};
@@ -145,6 +147,9 @@ enum Command {
     /// Where organisations are told of their alerts: mail, webhooks, Alertmanager.
     #[command(subcommand)]
     Channel(ChannelCommand),
+    /// What vendors add to the consoles of sites.
+    #[command(subcommand)]
+    Applet(AppletCommand),
     /// Customers.
     #[command(subcommand)]
     Organisation(OrganisationCommand),
@@ -349,6 +354,7 @@ impl Muster {
             // Commands whose end says more than good or bad.
             Command::Doctor(doctor) => return doctor.run(),
             Command::Channel(command) => return command.run(),
+            Command::Applet(command) => return command.run(),
             Command::Organisation(command) => return command.run(),
             Command::Init { folder, address, listen } => init(&folder.dir, address, listen),
             Command::Serve { folder, listen, log, log_format } => {

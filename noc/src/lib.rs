@@ -15,6 +15,7 @@
 //!   [`muster_protocol::api`], and those of operators.
 //! - `channels`: how organisations are told of alerts elsewhere. `remote_write`: their history, in another store. No other part opens
 //!   connections. `measurements`: what is told of a beat there, and where it is scraped.
+//! - `applets`: the library of what vendors add to consoles.
 //! - `operators`: people, organisations, roles, passwords. `audit`: who did what, hash-chained. `metrics`: figures for
 //!   Prometheus.
 //!
@@ -23,6 +24,7 @@
 
 mod alerting;
 mod api;
+mod applets;
 mod audit;
 mod availability;
 mod backup;
@@ -61,6 +63,7 @@ mod work;
 
 pub use alerting::AlertError;
 pub use api::{RouteInfo, route_table};
+pub use applets::{AppletError, Channel as AppletChannelName, NewPlace, PlaceChannel};
 pub use audit::{Anchor, AnchorError, Broken, Cut, Format, Record, Verdict};
 pub use availability::{Month, Tally};
 pub use backup::{BackupError, BackupReport, RestoreError, RestoreKeys, Restored, restore};
@@ -92,6 +95,7 @@ pub use remote_write::{RemoteWriteError, RemoteWriteSpec, shown_target};
 pub use server::{Running, ServeError};
 pub use settings::{LogFormat, Origin, Setting, Settings};
 pub use store::alert_events::{AlertEvent, Happening};
+pub use store::applets::{Applet, AppletAuthor, AppletChannel, AppletPlace, AppletVersion};
 pub use store::channels::{Channel, ChannelState};
 pub use store::preview::PreviewRow;
 pub use store::remote_write::{RemoteWrite, RemoteWriteState};

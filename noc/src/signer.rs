@@ -1,5 +1,6 @@
 //! What the NOC root signs.
 
+use muster_applet::release::Releases;
 use muster_protocol::crypto::keys::{PublicKey, SecretKey};
 use muster_protocol::crypto::sign::{Purpose, sign};
 use muster_protocol::grant::{Credential, Grant};
@@ -57,6 +58,11 @@ impl Signer {
     /// COSE_Sign1 over the end of the audit log.
     pub(crate) fn anchor(&self, payload: Vec<u8>) -> Vec<u8> {
         sign(&self.root, Purpose::AuditAnchor, payload)
+    }
+
+    /// COSE_Sign1 over which applets a console has.
+    pub(crate) fn applets(&self, releases: &Releases) -> Vec<u8> {
+        releases.sign(&self.root)
     }
 
     /// COSE_Sign1 over a console credential.

@@ -5,6 +5,7 @@
 
 pub(crate) mod alert_events;
 pub(crate) mod alerts;
+pub(crate) mod applets;
 pub(crate) mod appliances;
 pub(crate) mod audit;
 pub(crate) mod beats;

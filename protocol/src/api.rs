@@ -17,6 +17,8 @@
 //! | `POST /v1/console/alerts/{alert}/acknowledgement` | [`Acknowledge`] | [`Alert`]; what somebody said before stays |
 //! | `POST /v1/console/alerts/{alert}/silence` | [`SilenceAlert`] | [`Alert`]; a silence that lasts longer stays |
 //! | `GET /v1/console/changes?after=N` | - | [`Changes`], at once or after up to 25 s (long poll) |
+//! | `GET /v1/console/applets?site=N` | - | [`AppletList`] |
+//! | `POST /v1/console/applets/bundles` | [`AskApplet`] | [`SealedApplet`] |
 //! | `GET /v1/console/queue?after=N` | - | [`crate::queue::Messages`], at once or after up to 25 s (long poll) |
 //! | `POST /v1/console/queue/reports` | [`crate::queue::MessageReports`] | 204 |
 //! | `POST /v1/appliances/enrol` | [`EnrolAppliance`] | [`ApplianceEnrolled`] |
@@ -30,12 +32,14 @@
 //! Errors are [`Problem`] (RFC 9457) with a stable `code`.
 
 mod alerts;
+mod applets;
 mod cbor;
 mod components;
 mod host;
 mod work;
 
 pub use alerts::{Acknowledge, Alert, AlertKind, Handling, MAX_NOTE, SilenceAlert};
+pub use applets::{AppletList, AskApplet, SealedApplet};
 pub use cbor::read_cbor;
 pub use components::{
     ComponentPlan, ComponentReport, ComponentState, MAX_COMPONENT_NAME, MAX_COMPONENT_PROBLEM, MOST_COMPONENTS,
@@ -433,6 +437,9 @@ pub struct Changes {
     pub appliances: Vec<ApplianceRecord>,
     /// Alerts that opened or closed.
     pub alerts: Vec<Alert>,
+    /// When the applets of the console's organisation last changed: a revision.
+    #[serde(default)]
+    pub applets: u64,
 }
 
 /// An appliance asks for its client certificate, after its first configuration or before the old one ends.

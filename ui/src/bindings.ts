@@ -71,6 +71,80 @@ silenced_until: number | null,
 escalated: number | null, };
 
 /**
+ * Settings to begin with.
+ */
+export type AppletTemplate = {
+/**
+ * What they are called, to be translated.
+ */
+title: string,
+/**
+ * Values of the form; secrets and the like are missing.
+ */
+values: unknown, };
+
+/**
+ * An applet of a site, in the language that was asked for.
+ */
+export type AppletView = {
+/**
+ * What it is called everywhere.
+ */
+name: string,
+/**
+ * Its version.
+ */
+version: string,
+/**
+ * Its name for people, to be translated by `texts`.
+ */
+title: string,
+/**
+ * What it is for, to be translated.
+ */
+description: string,
+/**
+ * Models of the appliances it is for; a `*` at the end stands for any rest. Empty: all.
+ */
+models: Array<string>,
+/**
+ * What its own page may ask for.
+ */
+permissions: Array<string>,
+/**
+ * The form of its settings: the part of JSON Schema that muster-applet's `form` lets through.
+ */
+form: unknown | null,
+/**
+ * The values that the form begins with.
+ */
+defaults: unknown,
+/**
+ * Settings to begin with.
+ */
+templates: Array<AppletTemplate>,
+/**
+ * Its help, plain text.
+ */
+help: string,
+/**
+ * It has a page of its own.
+ */
+hasPage: boolean,
+/**
+ * Its colour, `#1f6feb`.
+ */
+accent: string | null,
+/**
+ * Its logo, a `data:` address of a PNG.
+ */
+logo: string | null,
+/**
+ * Translations of its texts; what is missing stays as it is.
+ */
+texts: { [key in string]: string }, };
+
+/**
  * One row of the discovery grid: what was heard on the LAN and what the NOC knows, merged by UID.
  */
 export type ApplianceRow = {
@@ -134,6 +208,36 @@ values: BeatView | null,
  * The site's number, if it has one.
  */
 site: number | null, };
+
+/**
+ * What became of the values of a form.
+ */
+export type ApplicationChecked = {
+/**
+ * What is wrong, by place.
+ */
+problems: Array<ApplicationProblem>,
+/**
+ * The values as they are sent to appliances: the same values are the same text.
+ */
+text: string,
+/**
+ * Its length.
+ */
+bytes: number, };
+
+/**
+ * What is wrong with a value of a form.
+ */
+export type ApplicationProblem = {
+/**
+ * Where, as a JSON pointer.
+ */
+path: string,
+/**
+ * A sentence that names what is wrong and what to do.
+ */
+message: string, };
 
 /**
  * Reported values of one beat.

@@ -100,7 +100,7 @@ async fn publish(json: bool, args: &PublishArgs, streams: &mut Streams<'_>) -> R
         return Err(CommandError::other("not_signed", message, "Sign it with `muster applet sign`."));
     }
     let bytes = std::fs::read(&args.applet).map_err(|error| cannot(&args.applet, "read", &error))?;
-    publish::publish(args, bytes).await?;
+    publish::publish(args, &bytes).await?;
     let manifest = bundle.manifest();
     let value = json!({ "name": manifest.name, "version": manifest.version, "channel": args.channel });
     say(json, streams, &value, |out| {

@@ -2,6 +2,7 @@
 
 use super::{NocError, answer, builder};
 use crate::problem::Explain;
+use data_encoding::BASE64;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,7 +47,7 @@ impl Operators {
         let client = builder(ca).and_then(reqwest::ClientBuilder::build);
         let http = client.map_err(|_| OperatorError::Unusable)?;
         let is_host = !noc.is_empty() && !noc.contains(['/', '@', ' ']);
-        if !is_host {
+        if !is_host || !ca.contains("-----BEGIN CERTIFICATE-----") {
             return Err(OperatorError::Unusable);
         }
         Ok(Operators { http, base: format!("https://{noc}"), token: token.to_owned() })
@@ -57,11 +58,11 @@ impl Operators {
         &self,
         organisation: u64,
         channel: &str,
-        bundle: Vec<u8>,
+        bundle: &[u8],
     ) -> Result<(), OperatorError> {
-        let url = format!("{}/v1/organisations/{organisation}/applets?channel={channel}", self.base);
-        let request = self.http.post(&url).bearer_auth(&self.token).timeout(PATIENCE);
-        let request = request.header("content-type", "application/octet-stream").body(bundle);
+        let url = format!("{}/v1/organisations/{organisation}/applets", self.base);
+        let body = serde_json::json!({ "bundle": BASE64.encode(bundle), "channel": channel });
+        let request = self.http.post(&url).bearer_auth(&self.token).timeout(PATIENCE).json(&body);
         Ok(answer(&url, request).await.map(drop)?)
     }
 }

@@ -274,7 +274,8 @@ pub(super) async fn changes(
             changes_after(db, console, asked.after)
         });
         let found = found.await?;
-        if found.reset || !found.appliances.is_empty() || !found.alerts.is_empty() {
+        let is_news = found.reset || found.applets > asked.after;
+        if is_news || !found.appliances.is_empty() || !found.alerts.is_empty() {
             return Ok(Json(found));
         }
         tokio::select! {
@@ -295,7 +296,12 @@ pub(super) async fn changes(
 fn changes_after(db: &Connection, console: ConsoleId, after: u64) -> Result<Changes, ApiError> {
     let revision = store::revision(db)?;
     if after < store::restored::first_revision(db)?.max(1) || after > revision {
-        return Ok(Changes { revision, reset: true, ..Changes::default() });
+        return Ok(Changes {
+            revision,
+            reset: true,
+            applets: store::applets::number(db, console)?,
+            ..Changes::default()
+        });
     }
     let appliances = appliances::of_console(db, console, after, MAX_CHANGES)?;
     let alerts = alerts::changed(db, console, after, MAX_CHANGES)?;
@@ -311,6 +317,7 @@ fn changes_after(db: &Connection, console: ConsoleId, after: u64) -> Result<Chan
         reset: false,
         appliances: appliances.into_iter().filter(|row| row.0 <= revision).map(|row| row.1).collect(),
         alerts: alerts.into_iter().filter(|row| row.0 <= revision).map(|row| row.1).collect(),
+        applets: store::applets::number(db, console)?,
     })
 }
 

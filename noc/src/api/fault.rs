@@ -6,6 +6,7 @@ use crate::operators::access::Scope;
 use crate::operators::password::PasswordError;
 use crate::store::word;
 use muster_protocol::api::Problem;
+use muster_protocol::text::printable;
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +55,18 @@ pub(crate) enum Fault {
     ReservedAlready { what: String },
     #[error("{what} is held by appliance {by}, which the reservation is not for")]
     Held { what: String, by: String },
+    #[error("the applet is not in order: {0}")]
+    AppletFaulty(muster_applet::Faults),
+    #[error("the applet is signed by {key}, whose applets this organisation does not take")]
+    AppletAuthorUnknown { key: String },
+    #[error("applets signed with this key are taken already, as those of {}", printable(.name))]
+    AppletAuthorKnown { name: String },
+    #[error("version {version} was published before with other contents")]
+    AppletVersionTaken { version: String },
+    #[error("version {version} was withdrawn")]
+    AppletWithdrawn { version: String },
+    #[error("version {latest} is later, and nobody goes back")]
+    AppletOlder { latest: String },
     #[error("this Idempotency-Key came with another request before")]
     KeyReused,
     #[error("this request was carried out before; what it made is shown only once")]
@@ -98,6 +111,18 @@ impl AsProblem for Fault {
                 (409, "reserved_already", "Give up the other reservation first, or choose another.")
             }
             Held { .. } => (409, "held_by_another", "Choose another, or give that appliance other settings first."),
+            AppletFaulty(_) => {
+                (422, "applet_faulty", "Mend it and sign it anew: `muster applet check` shows all of it.")
+            }
+            AppletAuthorUnknown { .. } => {
+                (409, "applet_author_unknown", "Add its author first, if that is who it should be.")
+            }
+            AppletAuthorKnown { .. } => (409, "applet_author_known", "There is nothing to do."),
+            AppletVersionTaken { .. } => (409, "applet_version_taken", "Give the changed applet a new version."),
+            AppletWithdrawn { .. } => (409, "applet_withdrawn", "Publish what is mended as a new version."),
+            AppletOlder { .. } => {
+                (409, "applet_older", "Publish it under a later version, or withdraw the later one first.")
+            }
             KeyReused => (422, "idempotency_key_reused", "Use a new key for each request."),
             SecretShownOnce { .. } => {
                 (409, "secret_shown_once", "Revoke what was made, and make another with a new key.")

@@ -5,6 +5,7 @@
 //! change is recorded as is written there, too.
 
 mod alerts;
+mod applets;
 mod appliances;
 mod audit;
 mod availability;
@@ -63,6 +64,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(drafts::routes());
     routes.extend(versions::routes());
     routes.extend(people::routes());
+    routes.extend(applets::routes());
     routes.extend(appliances::routes());
     routes.extend(instructions::routes());
     routes.extend(inventory::routes());

@@ -95,7 +95,12 @@ pub struct OpenKey(pub(super) x25519_dalek::StaticSecret, SealKey);
 impl OpenKey {
     /// A new key.
     pub fn generate(rng: &mut dyn CryptoRng) -> OpenKey {
-        let secret = x25519_dalek::StaticSecret::from(super::random::<32>(rng));
+        Self::from_seed(&Zeroizing::new(super::random::<32>(rng)))
+    }
+
+    /// The key of 32 stored bytes.
+    pub fn from_seed(seed: &[u8; 32]) -> OpenKey {
+        let secret = x25519_dalek::StaticSecret::from(*seed);
         let public = SealKey(x25519_dalek::PublicKey::from(&secret).to_bytes());
         OpenKey(secret, public)
     }

@@ -20,13 +20,15 @@ type HpkeEnc = <X25519HkdfSha256 as Kem>::EncappedKey;
 const PSK_ID: &[u8] = b"muster/1 claim";
 const EXPORT: &[u8] = b"muster/1 answers";
 
-/// What is sealed; the context keeps the two uses apart.
+/// What is sealed; the context keeps the uses apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seal {
     /// A config packet, to an appliance's one-time key.
     Config,
     /// Network settings in an answer, to a ping's reply key.
     Settings,
+    /// An applet, to a console's key.
+    Applet,
 }
 
 impl Seal {
@@ -34,6 +36,7 @@ impl Seal {
         match self {
             Seal::Config => b"muster/1 config",
             Seal::Settings => b"muster/1 settings",
+            Seal::Applet => b"muster/1 applet",
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::cli::args::PublishArgs;
 use crate::noc_client::operators;
 use zeroize::Zeroizing;
 
-pub(super) async fn publish(args: &PublishArgs, bundle: Vec<u8>) -> Result<(), CommandError> {
+pub(super) async fn publish(args: &PublishArgs, bundle: &[u8]) -> Result<(), CommandError> {
     // Fails when somebody else has installed it before, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let read = |file: &std::path::Path| std::fs::read_to_string(file).map_err(|error| cannot(file, "read", &error));

@@ -33,11 +33,15 @@ async fn a_new_applet_is_in_order_as_it_is_and_can_be_packed_signed_and_looked_a
     assert!(good(&["check", &folder]).await.contains("mail-gateway 0.1.0 is in order"));
 
     let preview = good(&["preview", &folder, "--language", "de"]).await;
-    for said in ["Mein Gerät (mail-gateway 0.1.0)", "Server *  (server: hostname)", "Verschlüsseln", "Kleines Büro"] {
+    for said in ["Mein Gerät (mail-gateway 0.1.0)", "Server *  (server: hostname)", "Verschlüsseln", "Kleines Büro"]
+    {
         assert!(preview.contains(said), "{said}: {preview}");
     }
     let json: serde_json::Value = serde_json::from_str(&good(&["preview", &folder, "--json"]).await).expect("JSON");
-    assert_eq!((json["hasPage"].as_bool(), json["form"]["properties"]["port"]["default"].as_u64()), (Some(true), Some(443)));
+    assert_eq!(
+        (json["hasPage"].as_bool(), json["form"]["properties"]["port"]["default"].as_u64()),
+        (Some(true), Some(443))
+    );
 
     let made = good(&["key", &at("author.key")]).await;
     assert!(made.contains("muster-noc applet author add"), "{made}");
@@ -81,7 +85,8 @@ async fn every_error_names_what_is_wrong_and_changes_nothing() {
     std::os::unix::fs::symlink("/etc/passwd", at("Mail/more")).expect("linked");
     assert!(refused(&["pack", &at("Mail")]).await.contains("more is neither a file nor a folder"));
     let publish = |applet: &str, token: &str| {
-        let words = ["publish", applet, "--noc", "127.0.0.1:1", "--ca", token, "--token-file", token, "--organisation", "1"];
+        let words =
+            ["publish", applet, "--noc", "127.0.0.1:1", "--ca", token, "--token-file", token, "--organisation", "1"];
         words.map(str::to_owned)
     };
     good(&["new", &at("good"), "--name", "good"]).await;
