@@ -106,6 +106,15 @@ impl Releases {
     }
 }
 
+/// Whether a version is lower than a floor. What is no version is lower than any.
+pub fn is_below(version: &str, floor: &str) -> bool {
+    match (semver::Version::parse(version), semver::Version::parse(floor)) {
+        (Ok(version), Ok(floor)) => version < floor,
+        (Err(_), _) => true,
+        (Ok(_), Err(_)) => false,
+    }
+}
+
 /// SHA-256 of a signed bundle.
 pub fn hash(signed: &[u8]) -> [u8; 32] {
     Sha256::digest(signed).into()

@@ -1,9 +1,10 @@
 //! The engine behind the window and the command line: commands come in by methods, what changed goes out as events.
 //!
-//! Four tasks: [`lan`] owns the sockets and runs discovery and deliveries; [`sync`] keeps what the NOC knows up to date;
-//! [`queue`] does what the NOC has this console do; [`reports`] tells the NOC what became of configurations and messages. All share one [`state`], from which subscribers are fed.
+//! Five tasks: [`lan`] owns the sockets and runs discovery and deliveries; [`sync`] keeps what the NOC knows up to date;
+//! [`applets`] keeps the applets of sites; [`queue`] does what the NOC has this console do; [`reports`] tells the NOC what became of configurations and messages. All share one [`state`], from which subscribers are fed.
 
 mod anew;
+mod applets;
 mod commands;
 mod error;
 mod lan;
@@ -79,6 +80,8 @@ struct Inner {
     lan: mpsc::Sender<lan::Command>,
     client: watch::Sender<Option<NocClient>>,
     synced: watch::Receiver<sync::Synced>,
+    /// The NOC's number of the last change of applets; touched to have them asked for anew.
+    applets: watch::Sender<u64>,
     /// One command at a time decides what a job may contain.
     configuring: Mutex<()>,
     tasks: TaskTracker,
@@ -120,7 +123,8 @@ impl Engine {
         })
         .map_err(|source| EngineError::Sockets { source })?;
         let (synced_sender, synced) = watch::channel(sync::Synced::default());
-        let sync = sync::run(Arc::clone(&shared), client.subscribe(), synced_sender);
+        let (applets_sender, applets_wanted) = watch::channel(0);
+        let sync = sync::run(Arc::clone(&shared), client.subscribe(), synced_sender, applets_sender.clone());
         let feed = {
             let shared = Arc::clone(&shared);
             async move { shared.feed().await }
@@ -129,6 +133,8 @@ impl Engine {
         spawn(&tasks, &stop, sync);
         spawn(&tasks, &stop, feed);
         if run_jobs {
+            let applets = applets::run(Arc::clone(&shared), Arc::clone(&store), client.subscribe(), applets_wanted);
+            spawn(&tasks, &stop, applets);
             spawn(&tasks, &stop, reports::run(Arc::clone(&store), client.subscribe(), outbox_changed));
         }
         let queue =
@@ -140,6 +146,7 @@ impl Engine {
             lan,
             client,
             synced,
+            applets: applets_sender,
             configuring: Mutex::new(()),
             tasks,
             _stop_on_drop: stop.clone().drop_guard(),

@@ -9,12 +9,15 @@ pub use invite::{Invite, InviteError};
 
 use crate::identity::Identity;
 use crate::problem::Explain;
+use data_encoding::{BASE64, HEXLOWER};
 use muster_protocol::api;
-use muster_protocol::crypto::keys::PublicKey;
-use muster_protocol::id::{ConsoleId, Uid};
+use muster_protocol::crypto::keys::{OpenKey, PublicKey};
+use muster_protocol::crypto::seal::Sealed;
+use muster_protocol::id::{ConsoleId, SiteId, Uid};
 use muster_protocol::queue::{MessageNumber, MessageReports, Messages};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longer than the NOC holds a long poll (25 s).
@@ -30,6 +33,7 @@ pub struct NocClient {
     base: String,
     root: PublicKey,
     console: ConsoleId,
+    applets: Arc<OpenKey>,
 }
 
 /// Why the NOC did not do it.
@@ -109,7 +113,8 @@ impl NocClient {
             .build()
             .map_err(certificate)?;
         let base = format!("https://{}", identity.noc);
-        Ok(NocClient { http: client, base, root: identity.root, console: identity.console })
+        let applets = Arc::new(OpenKey::for_applets(&identity.key()));
+        Ok(NocClient { http: client, base, root: identity.root, console: identity.console, applets })
     }
 
     /// `https://host:port`.
@@ -125,6 +130,11 @@ impl NocClient {
     /// The number of this console there.
     pub fn console(&self) -> ConsoleId {
         self.console
+    }
+
+    /// The key that applets are sealed to.
+    pub(crate) fn applet_key(&self) -> &OpenKey {
+        &self.applets
     }
 
     /// Whether another one is the same console at the same NOC.
@@ -192,6 +202,28 @@ impl NocClient {
     /// What changed after a revision: at once, or when something does, or an empty answer after 25 s.
     pub async fn changes(&self, after: u64) -> Result<api::Changes, NocError> {
         self.get(&format!("/v1/console/changes?after={after}"), LONG_POLL).await
+    }
+
+    /// The NOC's signed word which applets there are at a site.
+    pub async fn applets(&self, site: SiteId) -> Result<Vec<u8>, NocError> {
+        let path = format!("/v1/console/applets?site={site}");
+        let list: api::AppletList = self.get(&path, ORDINARY).await?;
+        BASE64.decode(list.releases.as_bytes()).map_err(|_| self.not_base64(&path))
+    }
+
+    /// A signed bundle of a site, sealed to this console.
+    pub async fn applet_bundle(&self, site: SiteId, hash: &[u8; 32]) -> Result<Sealed, NocError> {
+        let path = "/v1/console/applets/bundles";
+        let key = BASE64.encode(&self.applets.public().0);
+        let asked = api::AskApplet { site, hash: HEXLOWER.encode(hash), key };
+        let sealed: api::SealedApplet = self.post(path, &asked).await?;
+        let read = |text: &str| BASE64.decode(text.as_bytes()).map_err(|_| self.not_base64(path));
+        let enc = read(&sealed.enc)?.try_into().map_err(|_| self.not_base64(path))?;
+        Ok(Sealed { enc, ciphertext: read(&sealed.ciphertext)? })
+    }
+
+    fn not_base64(&self, path: &str) -> NocError {
+        NocError::Answer { url: self.at(path), what: "it holds no bytes in base64".to_owned() }
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, timeout: Duration) -> Result<T, NocError> {

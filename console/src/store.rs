@@ -2,9 +2,11 @@
 //!
 //! Everything that must survive is one [`Change`]; a batch of them is one transaction, on disk when [`Store::save`] returns.
 
+mod applets;
 mod messages;
 mod rows;
 
+pub use applets::{NewList, StoredList};
 pub use messages::{MessageEnd, MessageKey, StoredMessage};
 
 use crate::files;

@@ -446,6 +446,13 @@ pub enum Event {
         /// The appliance; absent: the alerts.
         uid: Option<String>,
     },
+    /// The applets of sites changed, or were refused: ask for them anew.
+    Applets {
+        /// Counts the changes.
+        generation: u32,
+        /// Why the NOC's last word about them was not taken.
+        problem: Option<ProblemView>,
+    },
     /// The connection to the NOC changed.
     Noc {
         /// How it stands.

@@ -483,7 +483,15 @@ messages: Array<MessageRow>, } | { "kind": "navigate",
 /**
  * The appliance; absent: the alerts.
  */
-uid: string | null, } | { "kind": "noc",
+uid: string | null, } | { "kind": "applets",
+/**
+ * Counts the changes.
+ */
+generation: number,
+/**
+ * Why the NOC's last word about them was not taken.
+ */
+problem: ProblemView | null, } | { "kind": "noc",
 /**
  * How it stands.
  */

@@ -66,6 +66,12 @@ pub enum EngineError {
         /// The number asked for.
         site: SiteId,
     },
+    /// No such applet.
+    #[error("there is no applet {} at this site any more", .name.escape_debug())]
+    NoSuchApplet {
+        /// What it is called.
+        name: String,
+    },
     /// Nothing was chosen.
     #[error("no appliance was chosen")]
     NothingChosen,
@@ -107,6 +113,7 @@ impl Explain for EngineError {
             EngineError::NotJoined => "not_joined",
             EngineError::JobRunning { .. } => "job_running",
             EngineError::NoSuchSite { .. } => "no_such_site",
+            EngineError::NoSuchApplet { .. } => "no_such_applet",
             EngineError::NothingChosen => "nothing_chosen",
             EngineError::Twice { .. } => "named_twice",
             EngineError::NotHeard { .. } => "not_heard",
@@ -134,6 +141,7 @@ impl Explain for EngineError {
             }
             EngineError::JobRunning { .. } => "Wait until it has ended, or cancel it.",
             EngineError::NoSuchSite { .. } => "Choose one of its sites; ask whoever runs the NOC for others.",
+            EngineError::NoSuchApplet { .. } => "Open the wizard anew; it shows what there is now.",
             EngineError::NothingChosen => "Choose at least one appliance.",
             EngineError::Twice { .. } => "Name each appliance once.",
             EngineError::NotHeard { .. } => "Discover, check that they are powered and linked, or leave them out.",
@@ -166,6 +174,7 @@ mod tests {
             (EngineError::NotJoined, "not_joined"),
             (EngineError::JobRunning { job: 1 }, "job_running"),
             (EngineError::NoSuchSite { site: SiteId(9) }, "no_such_site"),
+            (EngineError::NoSuchApplet { name: "mail".into() }, "no_such_applet"),
             (EngineError::NothingChosen, "nothing_chosen"),
             (EngineError::Twice { uid }, "named_twice"),
             (EngineError::NotHeard { uids: vec![uid] }, "not_heard"),

@@ -1,5 +1,6 @@
 //! All the engine shows, in one place, and the feed of events that tells what changed.
 
+use super::applets::Applets;
 use super::roster::Roster;
 use crate::view::{
     AlertAppliance, AlertView, DiscoveryView, Event, JobItemView, JobView, MessageRow, NocLink, SiteView, seconds,
@@ -36,6 +37,7 @@ pub(crate) struct State {
     jobs: BTreeMap<u32, JobEntry>,
     alerts: BTreeMap<u64, Alert>,
     messages: Vec<MessageRow>,
+    applets: Applets,
     dirty: Dirty,
 }
 
@@ -46,6 +48,7 @@ struct Dirty {
     alerts: BTreeSet<u64>,
     alerts_reset: bool,
     messages: bool,
+    applets: bool,
     jobs: BTreeMap<u32, DirtyJob>,
     navigate: Vec<Option<String>>,
 }
@@ -72,6 +75,7 @@ impl Shared {
             jobs: BTreeMap::new(),
             alerts: BTreeMap::new(),
             messages: Vec::new(),
+            applets: Applets::default(),
             dirty: Dirty::default(),
         };
         let (feed, _) = broadcast::channel(MOST_BEHIND);
@@ -150,6 +154,19 @@ impl Subscription {
 }
 
 impl State {
+    pub(super) fn applets_ref(&self) -> &Applets {
+        &self.applets
+    }
+
+    /// The applets, and where to say that they changed.
+    pub(super) fn applets_mut(&mut self) -> (&mut Applets, &mut bool) {
+        (&mut self.applets, &mut self.dirty.applets)
+    }
+
+    fn applets_event(&self) -> Event {
+        Event::Applets { generation: self.applets.generation(), problem: self.applets.problem().cloned() }
+    }
+
     pub(crate) fn noc(&self) -> &NocLink {
         &self.noc
     }
@@ -276,6 +293,7 @@ impl State {
             Event::Discovery { discovery: self.discovery.clone() },
             Event::Alerts { reset: true, alerts: self.alert_views() },
             Event::Messages { messages: self.messages.clone() },
+            self.applets_event(),
         ];
         events.extend(self.jobs.values().map(|entry| Event::Job { whole: true, job: entry.view.clone() }));
         events
@@ -302,6 +320,9 @@ impl State {
         }
         if dirty.messages {
             events.push(Event::Messages { messages: self.messages.clone() });
+        }
+        if dirty.applets {
+            events.push(self.applets_event());
         }
         for (id, changed) in dirty.jobs {
             let Some(entry) = self.jobs.get(&id) else { continue };

@@ -27,6 +27,7 @@ pub(super) async fn run(
     shared: Arc<Shared>,
     mut client: watch::Receiver<Option<NocClient>>,
     synced: watch::Sender<Synced>,
+    applets: watch::Sender<u64>,
 ) {
     loop {
         // Before the client is taken: whoever replaces it waits for the next number.
@@ -34,7 +35,7 @@ pub(super) async fn run(
         let current = client.borrow_and_update().clone();
         let following = async {
             match current {
-                Some(client) => follow(&shared, &client, &synced).await,
+                Some(client) => follow(&shared, &client, &synced, &applets).await,
                 None => std::future::pending().await,
             }
         };
@@ -45,7 +46,7 @@ pub(super) async fn run(
     }
 }
 
-async fn follow(shared: &Shared, client: &NocClient, synced: &watch::Sender<Synced>) {
+async fn follow(shared: &Shared, client: &NocClient, synced: &watch::Sender<Synced>, applets: &watch::Sender<u64>) {
     // A new connection to a NOC that is lost does not make it lost since now.
     let mut lost_since = shared.read(|state| match state.noc() {
         NocLink::Lost { url, since, .. } if url == client.url() => Some(*since),
@@ -53,7 +54,7 @@ async fn follow(shared: &Shared, client: &NocClient, synced: &watch::Sender<Sync
     });
     let mut retry = FIRST_RETRY;
     loop {
-        let Err(error) = connected(shared, client, synced, &mut lost_since, &mut retry).await;
+        let Err(error) = connected(shared, client, (synced, applets), &mut lost_since, &mut retry).await;
         tracing::warn!(error = %crate::problem::chain(&error), "the connection to the NOC is lost");
         let since = *lost_since.get_or_insert_with(|| seconds(unix_now().0));
         let problem = error.problem();
@@ -68,7 +69,7 @@ async fn follow(shared: &Shared, client: &NocClient, synced: &watch::Sender<Sync
 async fn connected(
     shared: &Shared,
     client: &NocClient,
-    synced: &watch::Sender<Synced>,
+    (synced, applets): (&watch::Sender<Synced>, &watch::Sender<u64>),
     lost_since: &mut Option<u32>,
     retry: &mut Duration,
 ) -> Result<std::convert::Infallible, NocError> {
@@ -80,6 +81,8 @@ async fn connected(
         shared.change(|state| state.set_noc(NocLink::Connected { url: client.url().to_owned() }));
         synced.send_modify(|synced| synced.reached = Some(true));
         let changes = client.changes(revision).await?;
+        // The same number again says that this NOC is there: what was not fetched yet is fetched now.
+        applets.send_if_modified(|known| std::mem::replace(known, changes.applets) != changes.applets);
         if changes.reset {
             // The revision is older than what is fetched now: what falls in between comes twice and changes nothing.
             fetch_all(shared, client).await?;

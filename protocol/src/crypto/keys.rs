@@ -2,8 +2,10 @@
 
 use data_encoding::BASE64;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use hkdf::Hkdf;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
+use sha2::Sha256;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -96,6 +98,15 @@ impl OpenKey {
     /// A new key.
     pub fn generate(rng: &mut dyn CryptoRng) -> OpenKey {
         Self::from_seed(&Zeroizing::new(super::random::<32>(rng)))
+    }
+
+    /// The key that applets are sealed to, of a console that keeps `key`: HKDF-SHA256 of its seed, so that there is no second secret
+    /// to keep.
+    pub fn for_applets(key: &SecretKey) -> OpenKey {
+        let mut seed = Zeroizing::new([0; 32]);
+        let expanded = Hkdf::<Sha256>::new(None, &*key.seed()).expand(b"muster/1 applet key", &mut *seed);
+        debug_assert!(expanded.is_ok(), "32 bytes is within HKDF-SHA256's output limit");
+        Self::from_seed(&seed)
     }
 
     /// The key of 32 stored bytes.
