@@ -1,5 +1,7 @@
 """Lets requests that fit the description also meet things that are there, and notes what was answered."""
 
+import base64
+import hashlib
 import json
 import os
 import time
@@ -31,6 +33,11 @@ def before_call(context, case, kwargs):
                 case.path_parameters["message"] = message
         if case.path.startswith("/v1/organisations/{organisation}/remote-write"):
             case.path_parameters["organisation"] = KNOWN["organisation"][case.method == "POST"]
+        if "/applets/{applet}" in case.path and "channel" in case.path_parameters:
+            case.path_parameters["channel"] = ("stable", "test")[dice % 2]
+        if case.path.endswith("/applet-authors/{author}"):
+            # All that are known are of one organisation.
+            case.path_parameters["organisation"] = KNOWN["organisation"][0]
         if case.path == "/v1/sites/{site}/reservations/{reservation}":
             # All that are known are of one site; what was made up may be another one's already.
             case.path_parameters["site"] = KNOWN["site"][0]
@@ -43,6 +50,17 @@ def before_call(context, case, kwargs):
         target = {"kind": "webhook", "url": "https://127.0.0.1:1/"}
         case.body["channel"] |= {"name": f"c{dice}", "target": target, "sites": [], "kinds": [], "quiet": None}
         case.body |= {"password": None} | ({"organisation": 1} if "organisation" in case.body else {})
+    if "/applet" in case.path and isinstance(case.body, dict) and dice % 2:
+        # A signature is not made up, and nobody goes back to an earlier version.
+        if case.path.endswith("/applets"):
+            case.body = {"bundle": KNOWN["bundle"], "channel": "stable"}
+        elif case.path.endswith("/applet-authors"):
+            case.body["key"] = base64.b64encode(hashlib.sha256(str(dice).encode()).digest()).decode()
+        elif case.path.endswith("/places"):
+            case.body = {"places": [{"site": KNOWN["site"][0], "channel": "test"}]}
+            case.path_parameters["organisation"] = KNOWN["organisation"][0]
+        else:
+            case.body["version"] = KNOWN["latest"] if "channel" in case.path_parameters else KNOWN["version"][0]
     if case.path.endswith("/remote-write") and isinstance(case.body, dict):
         # Where nothing may be sent: nothing leaves this machine.
         case.body = {"target": {"url": "https://127.0.0.1:1/"}, "password": None}

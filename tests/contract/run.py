@@ -5,6 +5,7 @@ so that the test cannot pass by being refused everywhere.
 usage: run.py PATH-OF-MUSTER-NOC
 """
 
+import base64
 import json
 import os
 import ssl
@@ -16,6 +17,9 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).parent
+VERSIONS = [f"1.0.{n}" for n in range(16)]
+# The latest, which nobody withdraws.
+LATEST = "1.0.99"
 PASSWORD = "correct horse battery"
 EXAMPLES = os.environ.get("CONTRACT_EXAMPLES", "8")
 CHECKS = ",".join(
@@ -45,6 +49,7 @@ def main():
         command = lambda *words, **more: run(noc, folder, words, **more)
         command("init", "--address", "127.0.0.1:0", "--listen", "127.0.0.1:0")
         fill(command, folder)
+        applets(noc, command, folder)
         server = subprocess.Popen(
             [noc, "serve", "--dir", folder / "noc"], stdout=subprocess.PIPE, stderr=open(folder / "log", "w"), text=True
         )
@@ -61,6 +66,24 @@ def run(noc, folder, words, **more):
     if done.returncode:
         sys.exit(f"muster-noc {' '.join(words)}: {done.stderr}")
     return done.stdout
+
+
+def applets(noc, command, folder):
+    """Versions of an applet in both organisations, made by the vendor's own program; authors that nobody needs."""
+    muster = lambda *words: subprocess.run([noc.parent / "muster", "applet", *words], check=True, capture_output=True, text=True)
+    key = lambda name: muster("key", folder / name).stdout.split()[-1]
+    muster("new", folder / "mail")
+    manifest = json.loads((folder / "mail/applet.json").read_text())
+    author = key("author")
+    for organisation in ("default", "acme"):
+        command("applet", "author", "add", "--organisation", organisation, "Acme", author)
+        for n in range(16 if organisation == "default" else 0):
+            command("applet", "author", "add", "Spare", key(f"spare{n}"))
+    for version in [*VERSIONS, LATEST]:
+        (folder / "mail/applet.json").write_text(json.dumps(manifest | {"version": version}))
+        muster("sign", folder / "mail", "--key", folder / "author", "--out", folder / "mail.applet")
+        for organisation in ("default", "acme"):
+            command("applet", "publish", "--organisation", organisation, folder / "mail.applet")
 
 
 def fill(command, folder):
@@ -141,8 +164,13 @@ def contract(base, folder):
         sent = call("POST", f"/v1/consoles/{console}/messages", dict(order=dict(kind="refresh")), secret)
         return [console, sent["number"]]
 
+    bundle = base64.b64encode((folder / "mail.applet").read_bytes()).decode()
     known = {
         "organisation": [1, 2],
+        # Withdrawn and taken away on the way: there are enough of them.
+        "applet": ["mail"],
+        "version": VERSIONS,
+        "author": list(range(2, 18)),
         "site": [1, 2],
         "operator": [2, 3],
         "console": [1, 2, 3],
@@ -158,7 +186,7 @@ def contract(base, folder):
         "token": [token(secret, ["audit:read"])["token"]["id"] for _ in range(5)],
         "session": [sign_in("anna@acme")["session"]["id"] for _ in range(5)],
     }
-    (folder / "known.json").write_text(json.dumps(known | {"login": "root", "password": PASSWORD}))
+    (folder / "known.json").write_text(json.dumps(known | {"login": "root", "password": PASSWORD, "bundle": bundle, "latest": LATEST}))
     seen = folder / "seen"
     fails = 0
     others = f"{ENDING}|{LAST}|{ENDLESS}"

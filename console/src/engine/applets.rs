@@ -169,9 +169,9 @@ fn may_pass(error: &AppletsError) -> bool {
 /// Shows what was kept, so far as it is still good.
 async fn read_back(shared: &Shared, store: &Arc<Store>, client: &NocClient) {
     let (store, client) = (Arc::clone(store), client.clone());
-    let read = tokio::task::spawn_blocking(move || -> Result<Vec<_>, AppletsError> {
+    let read = tokio::task::spawn_blocking(move || -> Result<(Vec<_>, Option<ProblemView>), AppletsError> {
         let floors = store.applet_floors(client.root())?;
-        let mut sites = Vec::new();
+        let (mut sites, mut problem) = (Vec::new(), None);
         for list in store.applet_lists(client.root())? {
             let opened =
                 Releases::open(&list.signed, &client.root(), client.console(), list.site, list.number, unix_now());
@@ -185,14 +185,20 @@ async fn read_back(shared: &Shared, store: &Arc<Store>, client: &NocClient) {
             });
             match read {
                 Ok(of) => sites.push((list.site, of)),
-                Err(error) => tracing::warn!(site = list.site.0, error = %chain(&error), "kept applets are not used"),
+                Err(error) => {
+                    tracing::warn!(site = list.site.0, error = %chain(&error), "kept applets are not used");
+                    problem = Some(error.problem());
+                }
             }
         }
-        Ok(sites)
+        Ok((sites, problem))
     });
     match read.await {
-        Ok(Ok(sites)) => shared.change(|state| {
-            state.applets(|applets| sites.into_iter().for_each(|(site, of)| applets.set(site, of)));
+        Ok(Ok((sites, problem))) => shared.change(|state| {
+            state.applets(|applets| {
+                sites.into_iter().for_each(|(site, of)| applets.set(site, of));
+                applets.set_problem(problem);
+            });
         }),
         Ok(Err(error)) => tracing::warn!(error = %chain(&error), "kept applets cannot be read"),
         Err(_) => {}

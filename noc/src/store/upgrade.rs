@@ -213,6 +213,16 @@ const LATER: &[(i32, &str)] = &[
         "INSERT INTO remote_writes (organisation, url, version, cursor) VALUES (1, 'https://a/', 3, 7);
          INSERT INTO beat_outbox VALUES (8, 0, x'');",
     ),
+    (
+        29,
+        "INSERT INTO applet_authors (id, organisation, name, key, added) VALUES (2, 1, 'Acme', zeroblob(32), 5);
+         INSERT INTO applets (id, organisation, name, version, title, author, hash, bundle, published)
+            VALUES (3, 1, 'mail', '1.0.0', 'Mail', zeroblob(32), zeroblob(32), x'00', 5);
+         INSERT INTO applet_channels VALUES (1, 'mail', 'stable', '1.0.0', NULL, 100, 5);
+         INSERT INTO applet_floors VALUES (1, 'mail', '1.0.0');
+         INSERT INTO applet_places (organisation, name, site, channel) VALUES (1, 'mail', 3, 'test');
+         INSERT INTO applet_numbers VALUES (1, 41);",
+    ),
 ];
 
 /// Every row of every table, by the columns that are named.

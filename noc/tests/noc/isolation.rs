@@ -1,6 +1,7 @@
 //! Every route of the interface, with everybody: nothing of one organisation is there for another, and a role is enough for what
 //! it is meant for and for nothing above.
 
+mod applet_entries;
 mod entries;
 
 use crate::api::{Api, PASSWORD, role, sign_in};
@@ -130,6 +131,7 @@ impl Scene {
         let written = json!({ "url": "https://127.0.0.1:1/", "user": MARK });
         let written = serde_json::from_value(written).expect("a store");
         noc.set_remote_write(marked, written, Some("p".to_owned().into())).expect("set");
+        applet_entries::fill(noc, marked);
         noc.acknowledge_alert(1, MARK.to_owned()).expect("acknowledged");
         let written = "INSERT INTO standings (site, appliance, since, until, standing)
             SELECT ?1, id, 1, unixepoch() - 9, 'silent' FROM appliances";
@@ -274,6 +276,15 @@ async fn nothing_of_one_organisation_is_there_for_another_on_any_route_and_a_rol
                 "PUT /v1/organisations/{organisation}/remote-write",
                 "POST /v1/organisations/{organisation}/remote-write/test",
                 "DELETE /v1/organisations/{organisation}/remote-write",
+                "GET /v1/organisations/{organisation}/applets",
+                "POST /v1/organisations/{organisation}/applets",
+                "PUT /v1/organisations/{organisation}/applets/{applet}/channels/{channel}",
+                "PUT /v1/organisations/{organisation}/applets/{applet}/places",
+                "PUT /v1/organisations/{organisation}/applets/{applet}/floor",
+                "DELETE /v1/organisations/{organisation}/applets/{applet}/versions/{version}",
+                "GET /v1/organisations/{organisation}/applet-authors",
+                "POST /v1/organisations/{organisation}/applet-authors",
+                "DELETE /v1/organisations/{organisation}/applet-authors/{author}",
                 "POST /v1/sites",
                 "GET /v1/sites.csv",
                 "POST /v1/sites/import",

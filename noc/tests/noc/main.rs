@@ -1,6 +1,7 @@
 //! The NOC over real TLS and a real database: every client here has the keys and certificates a real one has.
 
 mod api;
+mod applets;
 mod audit;
 mod availability;
 mod backup;

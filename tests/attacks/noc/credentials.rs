@@ -36,6 +36,8 @@ fn routes() -> Vec<(Method, &'static str, For, Value)> {
         (Method::GET, "/console/alerts", For::Consoles, Value::Null),
         (Method::POST, "/console/alerts/{alert}/acknowledgement", For::Consoles, json!({ "note": "" })),
         (Method::POST, "/console/alerts/{alert}/silence", For::Consoles, json!({ "seconds": 3600 })),
+        (Method::GET, "/console/applets", For::Consoles, Value::Null),
+        (Method::POST, "/console/applets/bundles", For::Consoles, json!({ "site": 1, "hash": "", "key": "" })),
         (Method::GET, "/console/changes", For::Consoles, Value::Null),
         (Method::GET, "/console/queue", For::Consoles, Value::Null),
         (Method::POST, "/console/queue/reports", For::Consoles, json!({ "items": [] })),

@@ -17,7 +17,7 @@ impl Scene {
         // Where nobody listens: what is tested is who may try.
         let hook = json!({ "kind": "webhook", "url": "https://127.0.0.1:1/" });
         let whole = json!([{ "organisation": marked, "role": "viewer" }]);
-        let list: Vec<(&str, String, Option<Value>, Who, Hidden)> = vec![
+        let mut list: Vec<(&str, String, Option<Value>, Who, Hidden)> = vec![
             ("GET /v1/session", "/v1/session".into(), None, Viewer, Without),
             (
                 "POST /v1/session/password",
@@ -408,6 +408,7 @@ impl Scene {
             ("DELETE /v1/tokens/{token}", format!("/v1/tokens/{token}"), None, Administrator, NotFound),
             ("DELETE /v1/sessions/{session}", format!("/v1/sessions/{session}"), None, Administrator, NotFound),
         ];
+        list.extend(self.applet_entries());
         let mut entries: BTreeMap<String, Entry> = list
             .into_iter()
             .map(|(route, path, body, who, hidden)| (route.to_owned(), Entry { path, body, who, hidden }))
