@@ -10,6 +10,8 @@ const COMMANDS: &[&str] = &[
     "discover",
     "stop_discovery",
     "plan",
+    "applets",
+    "check_application",
     "check",
     "configure",
     "cancel_job",

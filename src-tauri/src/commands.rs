@@ -5,7 +5,7 @@ use crate::summary;
 use muster_console::engine::EngineError;
 use muster_console::problem::Explain;
 use muster_console::view::{
-    BeatView, CellError, CheckedView, Chosen, DoNotDisturb, EditedRow, Event, ImportReport, NotificationSettings,
+    AppletView, ApplicationChecked, BeatView, CellError, CheckedView, Chosen, DoNotDisturb, EditedRow, Event, ImportReport, NotificationSettings,
     NotificationState, PlanView, PracticeKnobs, ProblemView, SiteSetup, StartView,
 };
 use tauri::ipc::Channel;
@@ -52,6 +52,21 @@ pub(crate) async fn discover(app: App<'_>) -> Answer<()> {
 #[tauri::command]
 pub(crate) async fn stop_discovery(app: App<'_>) -> Answer<()> {
     told(app.engine().await?.stop_discovery().await)
+}
+
+#[tauri::command]
+pub(crate) async fn applets(app: App<'_>, site: u32, language: String) -> Answer<Vec<AppletView>> {
+    told(app.engine().await?.applets(site, &language).await)
+}
+
+#[tauri::command]
+pub(crate) async fn check_application(
+    app: App<'_>,
+    site: u32,
+    applet: String,
+    values: serde_json::Value,
+) -> Answer<ApplicationChecked> {
+    told(app.engine().await?.check_application(site, &applet, &values).await)
 }
 
 #[tauri::command]

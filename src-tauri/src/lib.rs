@@ -69,6 +69,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             commands::discover,
             commands::stop_discovery,
             commands::plan,
+            commands::applets,
+            commands::check_application,
             commands::check,
             commands::configure,
             commands::acknowledge,

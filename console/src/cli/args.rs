@@ -183,7 +183,7 @@ pub(super) struct PublishArgs {
     /// The file of the NOC's CA certificate, PEM
     #[arg(long, value_name = "FILE")]
     pub(super) ca: PathBuf,
-    /// A file that holds an API token with the scope write:organisations
+    /// A file that holds an API token with the scope organisations:write
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: PathBuf,
     /// The number of the organisation at the NOC
