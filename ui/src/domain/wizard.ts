@@ -11,6 +11,17 @@ export function withPlan(plan: PlanView, edited: readonly EditedRow[]): EditedRo
     .map((row) => known.get(row.uid) ?? { uid: row.uid, settings: { ...row.settings } })
 }
 
+/** The rows as they are sent: with the document of the application where there is one. */
+export function withDocuments(
+  rows: readonly EditedRow[],
+  documents: ReadonlyMap<string, string>,
+): (EditedRow & { application?: string })[] {
+  return rows.map((row) => {
+    const application = documents.get(row.uid)
+    return application === undefined ? row : { ...row, application }
+  })
+}
+
 /**
  * The findings that hold for the sheet as it is now: the local ones, and those of the last check whose cell was not
  * changed since. The same finding from both is shown once.
