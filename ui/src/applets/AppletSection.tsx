@@ -37,7 +37,7 @@ const LISTED = 200
 export function AppletSection(props: Props) {
   const { site, applet, appliances, settings, answered, factsOf, showAll, onChange } = props
   const { t } = useLingui()
-  const scheme = useComputedColorScheme('light')
+  const scheme = useComputedColorScheme('light', { getInitialValueInEffect: false })
   const [uid, setUid] = useState<string | null>(null)
   const [before, setBefore] = useState<Values | null>(null)
   const [proposals, setProposals] = useState<ReadonlyMap<string, Values>>(new Map())

@@ -53,6 +53,9 @@ export function AppletFrame(props: Props) {
   return <Running key={`${run} ${props.src}`} {...props} onEnd={setEnded} />
 }
 
+/** Pixels of a page beside its form; what is longer scrolls. */
+const TALLEST = 330
+
 function Running({
   applet,
   src,
@@ -61,8 +64,8 @@ function Running({
   revision,
   onEnd,
 }: Props & { onEnd: (ended: Ended) => void }) {
-  const { t, i18n } = useLingui()
-  const scheme = useComputedColorScheme('light')
+  const { t } = useLingui()
+  const scheme = useComputedColorScheme('light', { getInitialValueInEffect: false })
   const frame = useRef<HTMLIFrameElement>(null)
   const link = useRef<AppletLink | null>(null)
   const [height, setHeight] = useState(120)
@@ -70,7 +73,10 @@ function Running({
   // What the link asks for is always that of the newest rendering.
   const current = useRef({ answers, onEnd })
   current.current = { answers, onEnd }
-  const hello = useRef({ language: i18n.locale, texts: Object.entries(applet.texts), scheme, accent })
+  // The language that its texts were asked for in.
+  const hello = { language: navigator.language, texts: Object.entries(applet.texts), scheme, accent }
+  const greeting = useRef(hello)
+  greeting.current = hello
 
   // Before anything can be painted, so that no `load` is missed.
   useLayoutEffect(() => {
@@ -107,7 +113,7 @@ function Running({
       channel.port1.onmessage = ({ data }) => made.receive(data, now())
       // An opaque origin has no name. The port is all that it is given.
       element.contentWindow?.postMessage('muster', '*', [channel.port2])
-      made.hello(hello.current)
+      made.hello(greeting.current)
     }
     element.addEventListener('load', onLoad)
     const ticking = setInterval(() => made.tick(now()), 1000)
@@ -133,7 +139,7 @@ function Running({
       referrerPolicy="no-referrer"
       data-testid="applet-frame"
       data-started={started}
-      style={{ height }}
+      style={{ height: Math.min(height, TALLEST) }}
     />
   )
 }
