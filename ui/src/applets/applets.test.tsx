@@ -1,6 +1,7 @@
 import { screen, waitFor, within } from '@testing-library/react'
 import { afterEach, expect, test, vi } from 'vitest'
 import { exampleApplet } from '../backend/fakeApplets.ts'
+import type { RowWithApplication } from '../domain/wizard.ts'
 import { openAt, REFUSED } from '../pages/testing.tsx'
 import { readForm } from './form/schema.ts'
 import { documents, fits, fitting, type Question, takeProposals } from './settings.ts'
@@ -57,13 +58,13 @@ test('an applet adds its form to the wizard; what is missing keeps it there, and
   expect((await byId('review-application')).textContent).toMatch(/appliances get application settings/)
   await user.click(await byId('wizard-apply'))
   await byId('wizard-progress')
-  const rows = (sent.mock.calls[0]?.[1] ?? []) as { uid: string; application?: string }[]
+  const rows = (sent.mock.calls[0]?.[1] ?? []) as RowWithApplication[]
   expect(rows).toHaveLength(12)
-  const texts = new Set(rows.flatMap(({ application }) => (application ? [application] : [])))
+  const texts = new Set(rows.flatMap(({ settings }) => settings.application ?? []))
   expect(texts.size).toBe(2)
   expect([...texts].some((text) => text.includes('ABCDE-12345-FGHIJ-67890'))).toBe(true)
   // The model that no applet is for gets none.
-  expect(rows.some(({ application }) => application === undefined)).toBe(true)
+  expect(rows.some(({ settings }) => settings.application === undefined)).toBe(true)
 })
 
 test('one appliance has values of its own, and is like all again', async () => {
