@@ -1,13 +1,13 @@
 import { Trans, useLingui } from '@lingui/react/macro'
 import { IconMessage } from '@tabler/icons-react'
 import { useMemo, useState } from 'react'
+import type { AppletView } from '../bindings.ts'
 import { useSession } from '../store/context.tsx'
 import classes from './AppletsPanel.module.css'
 import { AppletFrame } from './host/AppletFrame.tsx'
 import type { Answers } from './host/link.ts'
 import type { ChosenAppliance } from './settings.ts'
 import type { Values } from './values.ts'
-import type { AppletView } from './view.ts'
 
 /** What an applet with the permission `parameters` reads of an appliance. */
 export interface ApplianceFacts {

@@ -2,6 +2,7 @@ import { Plural, Trans, useLingui } from '@lingui/react/macro'
 import { Button, Menu, Select, Switch, useComputedColorScheme } from '@mantine/core'
 import { IconChevronDown, IconTemplate } from '@tabler/icons-react'
 import { useCallback, useMemo, useState } from 'react'
+import type { AppletView } from '../bindings.ts'
 import { AppletPage, type ApplianceFacts } from './AppletPage.tsx'
 import classes from './AppletsPanel.module.css'
 import { logoOf, readableAccent } from './branding.ts'
@@ -17,7 +18,6 @@ import {
   withValuesFor,
 } from './settings.ts'
 import { NotValues, toValues, type Values } from './values.ts'
-import type { AppletView } from './view.ts'
 
 interface Props {
   site: number

@@ -119,6 +119,14 @@ test('without an applet, or when they cannot be read, the wizard is as it always
   await stepIs(2)
 })
 
+test('applets that were refused are told, and the wizard goes on', async () => {
+  const { backend, user } = await plan()
+  backend.inject({ kind: 'applets', generation: 7, problem: REFUSED })
+  expect((await byId('problem')).textContent).toContain(REFUSED.remedy)
+  await user.click(await byId('applet-on'))
+  expect(await byId('applets-panel')).toBeTruthy()
+})
+
 test('settings that are not sent are not asked for', async () => {
   const { backend, user } = await plan({}, ({ backend }) =>
     backend.vendor.publish([{ ...exampleApplet('mail-gateway'), hasPage: false }]),

@@ -1,8 +1,8 @@
 // What the administrator has filled in for the appliances of one configuration: pure, kept with the wizard's draft.
 
+import type { AppletView, ApplicationChecked } from '../bindings.ts'
 import { over, presets, readForm } from './form/schema.ts'
 import { noValues, sameValues, type Values } from './values.ts'
-import type { AppletView, CheckedApplication } from './view.ts'
 
 /** What one applet's form holds. */
 export interface AppletSettings {
@@ -124,7 +124,7 @@ export function questions(groups: readonly Fitting[], draft: ApplicationDraft): 
 /** A question with the engine's answer. */
 export interface Answered {
   question: Question
-  checked: CheckedApplication
+  checked: ApplicationChecked
 }
 
 /** The document of each appliance whose values are in order. */

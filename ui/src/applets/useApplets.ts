@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { toProblem } from '../backend/backend.ts'
-import type { ProblemView } from '../bindings.ts'
-import { useSession } from '../store/context.tsx'
+import type { AppletView, ProblemView } from '../bindings.ts'
+import { useFleet, useSession } from '../store/context.tsx'
 import {
   type Answered,
   type ApplicationDraft,
@@ -11,7 +11,6 @@ import {
   fitting,
   questions,
 } from './settings.ts'
-import type { AppletView } from './view.ts'
 
 const DEBOUNCE_MS = 200
 
@@ -19,6 +18,8 @@ const DEBOUNCE_MS = 200
 export function useApplets(site: number | null): KnownApplets {
   const { backend } = useSession()
   const [known, setKnown] = useState(NONE)
+  const generation = useFleet((snapshot) => snapshot.applets)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another generation is what there is to ask for
   useEffect(() => {
     if (site === null) {
       setKnown(NONE)
@@ -35,17 +36,13 @@ export function useApplets(site: number | null): KnownApplets {
         (reason: unknown) => take({ applets: [], problem: toProblem(reason) }),
       )
     void ask()
-    // A new version is there within seconds, also while the wizard is open.
-    const asking = setInterval(() => void ask(), ASK_EVERY_MS)
     return () => {
       isCurrent = false
-      clearInterval(asking)
     }
-  }, [backend, site])
+  }, [backend, site, generation])
   return known
 }
 
-const ASK_EVERY_MS = 4000
 const NONE: KnownApplets = { applets: [], problem: null }
 
 export interface KnownApplets {

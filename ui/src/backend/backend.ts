@@ -1,8 +1,9 @@
 // The one interface between the screens and whatever does the work: the engine of the desktop app, or a
 // simulation. It speaks of the domain, never of an operating system.
 
-import type { AppletView, CheckedApplication } from '../applets/view.ts'
 import type {
+  AppletView,
+  ApplicationChecked,
   BeatView,
   CellError,
   Chosen,
@@ -44,7 +45,7 @@ export interface Backend {
   /** The applets of a site, with their texts in a language, as `de-AT`; English where they have none. */
   applets(site: number, language: string): Promise<AppletView[]>
   /** What is wrong with values of an applet's form, and the document that a grant would carry. */
-  checkApplication(site: number, applet: string, values: unknown): Promise<CheckedApplication>
+  checkApplication(site: number, applet: string, values: unknown): Promise<ApplicationChecked>
   /** Where the page of an applet is, for a frame. */
   appletPage(site: number, name: string, version: string): string
   getPreference(key: string): Promise<string | null>

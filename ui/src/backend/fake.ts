@@ -83,7 +83,9 @@ export class Fake implements Backend {
 
   constructor(options: Partial<FakeOptions> = {}) {
     this.options = { ...DEFAULTS, ...options }
-    this.vendor = new FakeApplets(this.options)
+    this.vendor = new FakeApplets(this.options, (generation) =>
+      this.emit([{ kind: 'applets', generation, problem: null }]),
+    )
     this.beatInterval = 5 / this.options.speed
     this.world = makeWorld({ ...this.options, beatInterval: 5 }, now())
     if (this.options.awkward) makeAwkward(this.world)

@@ -2,7 +2,7 @@
 // checked for what is missing and of the wrong type; the engine's own check is the real one.
 
 import { documentOf } from '../applets/host/page.ts'
-import type { AppletView, CheckedApplication, ValueProblem } from '../applets/view.ts'
+import type { AppletView, ApplicationChecked, ApplicationProblem } from '../bindings.ts'
 import { problem } from './fakeWords.ts'
 import { HOSTILE } from './hostile.ts'
 
@@ -50,13 +50,20 @@ export class FakeApplets {
   /** Forms of what was shown, by name. */
   private readonly shown = new Map<string, unknown>()
 
-  constructor(options: Options) {
+  private generation = 0
+  private readonly tell: (generation: number) => void
+
+  /** `tell` is called when there are others. */
+  constructor(options: Options, tell: (generation: number) => void) {
     this.options = options
+    this.tell = tell
   }
 
   /** Publishes other applets, as the NOC would; for tests. */
   publish(applets: AppletView[]): void {
     this.all = applets
+    this.generation += 1
+    this.tell(this.generation)
   }
 
   async views(language: string): Promise<AppletView[]> {
@@ -91,7 +98,7 @@ export class FakeApplets {
     return this.options.pages ? `${this.options.pages}/1/${name}/` : (this.made.get(name) ?? 'about:blank')
   }
 
-  check(name: string, values: unknown): CheckedApplication {
+  check(name: string, values: unknown): ApplicationChecked {
     const form = this.shown.get(name)
     if (form === undefined)
       throw problem('unknown_applet', `The site has no applet “${name}”.`, 'Look at the site again.')
@@ -116,6 +123,7 @@ const EMPTY: AppletView = {
   models: [],
   permissions: [],
   form: null,
+  defaults: {},
   templates: [],
   help: '',
   hasPage: false,
@@ -182,11 +190,11 @@ function hostileApplet(): AppletView {
   }
 }
 
-function check(schema: unknown, value: unknown, at: string): ValueProblem[] {
+function check(schema: unknown, value: unknown, at: string): ApplicationProblem[] {
   if (typeof schema !== 'object' || schema === null) return []
   const own = (name: string): unknown => (Object.hasOwn(schema, name) ? Reflect.get(schema, name) : undefined)
   const type = own('type')
-  const wrong = (message: string): ValueProblem[] => [{ path: at, message }]
+  const wrong = (message: string): ApplicationProblem[] => [{ path: at, message }]
   if (type === 'object') {
     if (typeof value !== 'object' || value === null) return wrong('it must be of type object')
     const required = Array.isArray(own('required')) ? (own('required') as unknown[]) : []

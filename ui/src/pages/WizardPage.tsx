@@ -77,6 +77,7 @@ function Wizard({ first }: { first: Draft }) {
   const { applets } = useApplets(draft.site)
   const application = useApplication(draft.site, applets, planned, draft.application)
   const [showAll, setShowAll] = useState(false)
+  const refusedApplets = useFleet((s) => s.appletProblem)
   const lacksApplication = application.problems > 0 || application.failure !== null
 
   const run = async (work: () => Promise<void>) => {
@@ -204,6 +205,11 @@ function Wizard({ first }: { first: Draft }) {
           <ReviewStep draft={draft} plan={draft.plan} application={application} />
         ) : null}
       </div>
+      {refusedApplets && draft.step === 1 ? (
+        <div className={classes.problem}>
+          <ProblemAlert problem={refusedApplets} />
+        </div>
+      ) : null}
       {problem ? (
         <div className={classes.problem}>
           <ProblemAlert problem={problem} />

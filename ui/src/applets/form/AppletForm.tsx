@@ -1,8 +1,8 @@
 import { useLingui } from '@lingui/react/macro'
 import { useId, useMemo, useState } from 'react'
+import type { ApplicationProblem } from '../../bindings.ts'
 import type { Value, Values } from '../values.ts'
 import { withValue } from '../values.ts'
-import type { ValueProblem } from '../view.ts'
 import classes from './Fields.module.css'
 import { Fields } from './Fields.tsx'
 import { type ObjectField, placed, pointers } from './schema.ts'
@@ -10,7 +10,7 @@ import { type ObjectField, placed, pointers } from './schema.ts'
 interface Props {
   form: ObjectField
   values: Values
-  problems: readonly ValueProblem[]
+  problems: readonly ApplicationProblem[]
   /** Problems also of fields that nobody has touched yet. */
   showAll: boolean
   /** A text of the vendor in the administrator's language. */

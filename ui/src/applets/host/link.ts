@@ -1,8 +1,8 @@
 // The window's end of the line to one applet: reads, checks permissions and rates, answers, and ends the applet that does not
 // keep to the rules or does not answer any more. Without a frame of its own, so that every rule is tested without one.
 
+import type { ApplicationProblem } from '../../bindings.ts'
 import type { Values } from '../values.ts'
-import type { ValueProblem } from '../view.ts'
 import { type Ask, type EndReason, Meter, readMessage } from './messages.ts'
 
 const PING_EVERY_MS = 1000
@@ -20,7 +20,7 @@ export interface Answers {
   parameters(uid: string): unknown
   /** False when it is not one of those chosen. */
   propose(uid: string, values: Values): boolean
-  validate(values: Values): Promise<ValueProblem[]>
+  validate(values: Values): Promise<ApplicationProblem[]>
   say(text: string): void
 }
 
