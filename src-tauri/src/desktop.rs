@@ -244,9 +244,13 @@ impl Desktop {
         }
     }
 
-    /// The own page of an applet, from a folder that the command line names.
+    /// The own page of an applet: of one in a folder that the command line names, else of one that the site has.
     pub(crate) async fn applet_page(&self, asked: &Asked) -> Option<Page> {
-        self.applets.iter().find_map(|folder| applet_page::preview(folder, asked))
+        if let Some(page) = self.applets.iter().find_map(|folder| applet_page::preview(folder, asked)) {
+            return Some(page);
+        }
+        let files = self.engine().await.ok()?.applet_page(asked.site, &asked.name, &asked.version)?;
+        Some(Page { html: files.html, css: files.css, logic: files.logic })
     }
 
     /// What is set about notifications.
