@@ -150,6 +150,29 @@ test('a new version is there within seconds, and what was filled in stays', asyn
   expect((within(panel).getByLabelText(/^Licence key/) as HTMLInputElement).value).toBe('ABCDE')
 })
 
+test('a new version that wants more stops what was about to be sent, and leads back', async () => {
+  const applet = {
+    ...exampleApplet('mail-gateway'),
+    form: { type: 'object', properties: { a: { type: 'string', title: 'Plant' } } },
+  }
+  const { backend, user } = await plan({}, ({ backend }) =>
+    backend.vendor.publish([{ ...applet, hasPage: false }]),
+  )
+  for (const step of [2, 3]) {
+    await waitFor(() => expect(screen.getByTestId('wizard-next').hasAttribute('disabled')).toBe(false))
+    await user.click(await byId('wizard-next'))
+    await stepIs(step)
+  }
+  await waitFor(() => expect(screen.getByTestId('wizard-apply').hasAttribute('disabled')).toBe(false))
+  const form = { ...applet.form, required: ['a'] }
+  backend.vendor.publish([{ ...applet, version: '2.0.0', form, hasPage: false }])
+  await user.click(within(await byId('application-lacks')).getByRole('button'))
+  await stepIs(1)
+  expect(screen.queryByTestId('wizard-apply')).toBeNull()
+  await user.type(within(await byId('applets-panel')).getByLabelText(/^Plant/), 'x')
+  await waitFor(() => expect(screen.getByTestId('applet-status').textContent).toMatch(/in order/))
+})
+
 test('the engine that cannot check is said, and nothing goes on', async () => {
   const { user } = await plan({}, ({ backend }) => {
     backend.checkApplication = () => Promise.reject(REFUSED)

@@ -1,7 +1,13 @@
 import { plural } from '@lingui/core/macro'
 import { Plural, Trans, useLingui } from '@lingui/react/macro'
 import { Button } from '@mantine/core'
-import { IconArrowLeft, IconArrowRight, IconListCheck, IconPlayerPlay } from '@tabler/icons-react'
+import {
+  IconAlertTriangle,
+  IconArrowLeft,
+  IconArrowRight,
+  IconListCheck,
+  IconPlayerPlay,
+} from '@tabler/icons-react'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { Link, useLocation, useNavigate } from 'react-router'
 import { AppletsPanel } from '../applets/AppletsPanel.tsx'
@@ -128,7 +134,7 @@ function Wizard({ first }: { first: Draft }) {
         document.querySelector<HTMLElement>('[data-testid=applets-panel] [aria-invalid=true]')?.focus(),
       )
     }
-    if (draft.step === 2) {
+    if (draft.step === 2 && !lacksApplication) {
       if (remote && !isStale && errors.length === 0) change({ step: 3 })
       else return check(draft.rows, true)
     }
@@ -210,6 +216,19 @@ function Wizard({ first }: { first: Draft }) {
           <ProblemAlert problem={refusedApplets} />
         </div>
       ) : null}
+      {draft.step > 1 && lacksApplication ? (
+        <div className={classes.notice} role="alert" data-testid="application-lacks">
+          <IconAlertTriangle size={16} aria-hidden />
+          <div>
+            <Trans>
+              Settings of an applet are not in order, perhaps because there is a new version of it.
+            </Trans>{' '}
+            <Button size="compact-xs" ml={6} onClick={() => change({ step: 1 })}>
+              <Trans>Look at them</Trans>
+            </Button>
+          </div>
+        </div>
+      ) : null}
       {problem ? (
         <div className={classes.problem}>
           <ProblemAlert problem={problem} />
@@ -244,6 +263,8 @@ function Wizard({ first }: { first: Draft }) {
           <Button
             data-testid="wizard-apply"
             loading={busy}
+            // Never without the settings that were seen.
+            disabled={application.checking || lacksApplication}
             leftSection={<IconPlayerPlay size={15} aria-hidden />}
             onClick={() => void apply()}
           >
