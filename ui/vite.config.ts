@@ -24,7 +24,8 @@ export default defineConfig(({ mode }) => {
         ? { outDir: 'dist-noc/face', emptyOutDir: true, rolldownOptions: { input: 'noc.html' } }
         : {}),
     },
-    server: { host: '127.0.0.1', port: 1420, strictPort: true },
+    // The simulated site reads the example applets.
+    server: { host: '127.0.0.1', port: 1420, strictPort: true, fs: { allow: ['..'] } },
     preview: { host: '127.0.0.1', port: 4178, strictPort: true },
     test: {
       environment: 'happy-dom',

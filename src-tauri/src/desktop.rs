@@ -2,6 +2,7 @@
 //!
 //! Everything starts when it is first needed. What failed to start is tried again when the window asks again.
 
+use crate::applet_page::{self, Asked, Page};
 use crate::error::{PracticeError, SetupError};
 use crate::events::Feed;
 use crate::local_noc::{self, LocalNoc};
@@ -44,6 +45,8 @@ pub(crate) struct Desktop {
     folder: PathBuf,
     /// The size of the fleet when the whole app is practice.
     practice: Option<u16>,
+    /// Folders of applets that their vendor works on.
+    applets: Vec<PathBuf>,
     engine: OnceCell<Engine>,
     local: Mutex<Local>,
     feed: Feed,
@@ -69,6 +72,7 @@ impl Desktop {
             settings: Settings::open(&folder),
             folder,
             practice: options.practice,
+            applets: options.applet.clone(),
             engine: OnceCell::new(),
             local: Mutex::default(),
             feed: Feed::default(),
@@ -238,6 +242,15 @@ impl Desktop {
             Some(fleet) => fleet.turn(knobs).await.map_err(|error| error.problem()),
             None => Err(PracticeError::NotRunning.problem()),
         }
+    }
+
+    /// The own page of an applet: of one in a folder that the command line names, else of one that the site has.
+    pub(crate) async fn applet_page(&self, asked: &Asked) -> Option<Page> {
+        if let Some(page) = self.applets.iter().find_map(|folder| applet_page::preview(folder, asked)) {
+            return Some(page);
+        }
+        let files = self.engine().await.ok()?.applet_page(asked.site, &asked.name, &asked.version)?;
+        Some(Page { html: files.html, css: files.css, logic: files.logic })
     }
 
     /// What is set about notifications.

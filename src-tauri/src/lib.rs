@@ -3,7 +3,7 @@
 //! # Map
 //! - `options`: the command line. `desktop`: engine, local NOC and practice fleet, started and stopped together.
 //! - `commands`: what the window may ask; `events`: what is pushed to it. `window`, `export`: the system's side of it.
-//! - `summary`: the tray's pop-up.
+//! - `applet_page`: the frames of applets' own pages. `summary`: the tray's pop-up.
 //! - `watch`: tray and notifications while nobody looks; `tray`, `notify` and their files for each kind of system.
 //! - `action`: what is asked for in tray and notifications; `settings`, `quiet`: which alerts are told, and when.
 //! - `sleep`: that this computer slept, so that all that is known is old.
@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod applet_page;
 mod attention;
 mod commands;
 mod desktop;
@@ -47,7 +48,7 @@ use tauri_plugin_window_state::StateFlags;
 /// When there is no display, or the window's system libraries do not work.
 pub fn run(options: Options) -> anyhow::Result<()> {
     let instance = options.instance();
-    let app = tauri::Builder::default()
+    let app = applet_page::register(tauri::Builder::default())
         // First, so that a second start ends before it touches anything.
         .plugin(
             tauri_plugin_single_instance::Builder::new()

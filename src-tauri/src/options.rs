@@ -15,6 +15,10 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
+    /// Show the own page of the applet in this folder as it is now, for the vendor who works on it
+    #[arg(long, value_name = "DIR")]
+    pub applet: Vec<PathBuf>,
+
     /// Start in the tray, without the window
     #[arg(long)]
     pub hidden: bool,

@@ -1,5 +1,6 @@
 //! The window.
 
+use crate::applet_page;
 use crate::desktop::Desktop;
 use crate::texts;
 use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent};
@@ -21,6 +22,8 @@ pub(crate) fn open(app: &AppHandle, hidden: bool) -> tauri::Result<()> {
         .min_inner_size(900.0, 600.0)
         .visible(!hidden)
         .initialization_script(LANGUAGE)
+        // Also of frames: what an applet's page knows leaves by no address.
+        .on_navigation(|url| applet_page::may_go(url.scheme(), url.host_str()))
         .build()?;
     let closing = window.clone();
     window.on_window_event(move |event| {

@@ -92,6 +92,29 @@ const SCREENS: [name: string, path: string, ...visits: Visit[]][] = [
     },
   ],
   ['wizard, review', '?heard=1&unclaimed=0', wizardTo(3), see('wizard-apply')],
+  ['wizard, applets', '?heard=1&unclaimed=0&configured=1&applets=1&appliances=12', wizardWithPage],
+  [
+    'wizard, applets, problems',
+    '?heard=1&unclaimed=0&configured=1&applets=1&appliances=12',
+    wizardWithPage,
+    click('wizard-next'),
+    (page) => page.locator('[data-testid=applets-panel] [aria-invalid=true]').first().waitFor(),
+  ],
+  [
+    'wizard, applets, proposals',
+    '?heard=1&unclaimed=0&configured=1&applets=1&appliances=12',
+    wizardWithPage,
+    (page) => page.frameLocator('[data-testid=applet-frame]').locator('#usual').click(),
+    see('applet-proposals'),
+    see('applet-said'),
+  ],
+  [
+    'wizard, applet that failed',
+    '?heard=1&unclaimed=0&attack=broken&appliances=6',
+    wizardTo(1),
+    see('applet-ended'),
+  ],
+  ['appliance, applet', '?heard=1&configured=1&applets=1', openGateway, see('application-card')],
   ['wizard, plan with IPv6', '?heard=1&unclaimed=0&ipv6=1', wizardTo(1), see('plan-sheet')],
   ['wizard, review with IPv6', '?heard=1&unclaimed=0&ipv6=1', wizardTo(3), see('wizard-apply')],
   ['appliance with IPv6', '?heard=1&configured=1&ipv6=1', openFirst, see('beat-charts')],
@@ -152,6 +175,7 @@ const SCREENS: [name: string, path: string, ...visits: Visit[]][] = [
 let stage: Stage
 before(async () => {
   stage = await Stage.open()
+  stage.applets.set('broken', { logic: "throw new Error('no licence')" })
 })
 after(() => stage.close())
 
@@ -182,6 +206,16 @@ for (const scheme of ['light', 'dark'] satisfies Scheme[])
         await page.close()
       }
     })
+
+async function wizardWithPage(page: Page): Promise<void> {
+  await wizardTo(1)(page)
+  await page.frameLocator('[data-testid=applet-frame]').locator('svg.chart').first().waitFor()
+}
+
+async function openGateway(page: Page): Promise<void> {
+  await page.locator('.ag-row', { hasText: 'MX-' }).first().locator('[col-id=mac]').dblclick()
+  await page.getByTestId('appliance-page').waitFor()
+}
 
 async function openFirst(page: Page): Promise<void> {
   await page.locator('.ag-row [col-id=mac]').first().dblclick()

@@ -2,6 +2,8 @@
 // simulation. It speaks of the domain, never of an operating system.
 
 import type {
+  AppletView,
+  ApplicationChecked,
   BeatView,
   CellError,
   Chosen,
@@ -40,6 +42,12 @@ export interface Backend {
   beats(uid: string, since: number): Promise<BeatView[]>
   importManifest(csv: string): Promise<ImportReport>
   setKnobs(knobs: PracticeKnobs): Promise<void>
+  /** The applets of a site, with their texts in a language, as `de-AT`; English where they have none. */
+  applets(site: number, language: string): Promise<AppletView[]>
+  /** What is wrong with values of an applet's form, and the document that a grant would carry. */
+  checkApplication(site: number, applet: string, values: unknown): Promise<ApplicationChecked>
+  /** Where the page of an applet is, for a frame. */
+  appletPage(site: number, name: string, version: string): string
   getPreference(key: string): Promise<string | null>
   setPreference(key: string, value: string): Promise<void>
   /** What only a desktop has. */

@@ -1,7 +1,7 @@
 // The desktop app's adapter: commands and one long-lived channel of the Tauri shell. Nothing else in the
 // UI imports from @tauri-apps.
 
-import { Channel, invoke } from '@tauri-apps/api/core'
+import { Channel, convertFileSrc, invoke } from '@tauri-apps/api/core'
 import type { Event } from '../bindings.ts'
 import type { Backend } from './backend.ts'
 
@@ -34,6 +34,10 @@ export function connect(): Backend {
     beats: (uid, since) => invoke('beats', { uid, since }),
     importManifest: (csv) => invoke('import_manifest', { csv }),
     setKnobs: (knobs) => invoke('set_knobs', { knobs }),
+    applets: (site, language) => invoke('applets', { site, language }),
+    checkApplication: (site, applet, values) => invoke('check_application', { site, applet, values }),
+    // The scheme has another form on each system; Tauri knows which.
+    appletPage: (site, name, version) => `${convertFileSrc('', 'applet')}${site}/${name}/${version}/`,
     getPreference: (key) => invoke('get_preference', { key }),
     setPreference: (key, value) => invoke('set_preference', { key, value }),
     desk: {

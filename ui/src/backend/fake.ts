@@ -16,10 +16,11 @@ import { parseTable } from '../domain/csv.ts'
 import { isCode } from '../domain/labels.ts'
 import { checkSheet, NO_SETTINGS } from '../domain/settings.ts'
 import type { Backend } from './backend.ts'
+import { FakeApplets } from './fakeApplets.ts'
 import { FakeDesk } from './fakeDesk.ts'
 import { makeMessages } from './fakeMessages.ts'
 import { DEFAULTS, type FakeOptions, HOLD, optionsOf } from './fakeOptions.ts'
-import { problem, SITES } from './fakeWords.ts'
+import { problem, SETUP, SITES } from './fakeWords.ts'
 import { HOSTILE } from './hostile.ts'
 import {
   beatAt,
@@ -50,6 +51,8 @@ interface Run {
 export class Fake implements Backend {
   readonly desk = new FakeDesk((id, until) => this.change(id, { silenced_until: until }))
   private readonly options: FakeOptions
+  /** The site's applets; tests change them. */
+  readonly vendor: FakeApplets
   private readonly world: Simulated[]
   private readonly byUid: Map<string, Simulated>
   private readonly random: () => number
@@ -80,6 +83,9 @@ export class Fake implements Backend {
 
   constructor(options: Partial<FakeOptions> = {}) {
     this.options = { ...DEFAULTS, ...options }
+    this.vendor = new FakeApplets(this.options, (generation) =>
+      this.emit([{ kind: 'applets', generation, problem: null }]),
+    )
     this.beatInterval = 5 / this.options.speed
     this.world = makeWorld({ ...this.options, beatInterval: 5 }, now())
     if (this.options.awkward) makeAwkward(this.world)
@@ -130,20 +136,7 @@ export class Fake implements Backend {
   }
 
   async localSetupDefaults() {
-    return {
-      name: 'Main office',
-      pool: '192.0.2.10-192.0.2.99',
-      netmask: '255.255.255.0',
-      gateway: '192.0.2.1',
-      domain: 'office.example.net',
-      dns1: '192.0.2.1',
-      dns2: '',
-      pool6: '',
-      gateway6: '',
-      host_name: '{model}-{n:03}',
-      noc_address: '192.0.2.5:8443',
-      practice: true,
-    }
+    return { ...SETUP }
   }
 
   async chooseThisComputer(setup: { name: string; pool: string }) {
@@ -359,6 +352,18 @@ export class Fake implements Backend {
     this.knobs = { ...knobs, silent: [...knobs.silent] }
   }
 
+  async applets(_site: number, language: string) {
+    return this.vendor.views(language)
+  }
+
+  async checkApplication(_site: number, applet: string, values: unknown) {
+    return this.vendor.check(applet, values)
+  }
+
+  appletPage(_site: number, name: string) {
+    return this.vendor.page(name)
+  }
+
   async getPreference(key: string) {
     return this.preferences.get(key) ?? null
   }
@@ -532,7 +537,7 @@ export class Fake implements Backend {
           ...one.row,
           health: wasSilent ? 'recovering' : 'well',
           last_beat: now(),
-          values: beatAt(one.row.uid, now(), now()),
+          values: beatAt(one.row.uid, now(), now(), this.options.applets && one.row.model.startsWith('MX-')),
         }
         changed.add(one)
         const open = [...this.alerts.values()].find(

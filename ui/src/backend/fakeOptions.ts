@@ -26,6 +26,14 @@ export interface FakeOptions {
   ipv6: boolean
   /** Texts that would act if they were taken for more than texts. */
   hostile: boolean
+  /** The site has the applets that ship as examples. */
+  applets: boolean
+  /** Where their pages are served, as `http://127.0.0.1:4180`; empty: from this page's own memory. */
+  pages: string
+  /** An applet that attacks in a way: the name of a file in e2e/applets, without its ending. */
+  attack: string
+  /** What the attacking applet may ask for, separated by commas. */
+  may: string
 }
 
 export const DEFAULTS: FakeOptions = {
@@ -43,6 +51,10 @@ export const DEFAULTS: FakeOptions = {
   awkward: false,
   hostile: false,
   ipv6: false,
+  applets: false,
+  pages: '',
+  attack: '',
+  may: '',
 }
 
 /** The options of an address, as `?appliances=10000&heard=1`. */
@@ -66,5 +78,9 @@ export function optionsOf(search: string): FakeOptions {
     awkward: flag('awkward', DEFAULTS.awkward),
     hostile: flag('hostile', DEFAULTS.hostile),
     ipv6: flag('ipv6', DEFAULTS.ipv6),
+    applets: flag('applets', DEFAULTS.applets),
+    pages: query.get('pages') ?? DEFAULTS.pages,
+    attack: query.get('attack') ?? DEFAULTS.attack,
+    may: query.get('may') ?? DEFAULTS.may,
   }
 }

@@ -25,6 +25,8 @@ export interface WorldOptions {
   unvouched?: number
   /** The site has an IPv6 pool. */
   ipv6?: boolean
+  /** Mail gateways count mails day by day. */
+  applets?: boolean
   /** Seconds between beats. */
   beatInterval: number
 }
@@ -94,7 +96,9 @@ export function makeWorld(options: WorldOptions, now: number): Simulated[] {
       conflicts: [],
       health: isConfigured ? 'well' : 'not_expected',
       last_beat: isConfigured ? now - Math.floor(next() * options.beatInterval) : null,
-      values: isConfigured ? beatAt(uid, now, now) : null,
+      values: isConfigured
+        ? beatAt(uid, now, now, options.applets === true && model.startsWith('MX-'))
+        : null,
       site: isConfigured ? 1 : null,
     }
     return { row, nextBeat: now + next() * options.beatInterval, inJob: false }
@@ -167,7 +171,7 @@ export function settingsFor(n: number, model: string, ipv6 = false): Settings {
 }
 
 /** A smooth, repeatable beat for an appliance at a time. */
-export function beatAt(uid: string, at: number, now: number): BeatView {
+export function beatAt(uid: string, at: number, now: number, countsMail = false): BeatView {
   const phase = (uid.charCodeAt(0) * 7 + uid.charCodeAt(3) * 13) % 100
   const hour = at / 3600
   const wave = (period: number) => Math.sin(((hour + phase) * 2 * Math.PI) / period)
@@ -181,6 +185,7 @@ export function beatAt(uid: string, at: number, now: number): BeatView {
     counters: {
       mails: Math.max(0, Math.round((at % 86_400) / 30 + 40 * noise)),
       queue: Math.round(8 * noise),
+      ...(countsMail ? mailDays(phase) : {}),
     },
     drift: [],
     address_conflict: null,
@@ -197,6 +202,19 @@ export function beatAt(uid: string, at: number, now: number): BeatView {
       clock_offset_s: 0,
     },
   }
+}
+
+/** The counters of the last seven days that examples/applets/mail-gateway draws. */
+function mailDays(phase: number): Record<string, number> {
+  const next = random(phase)
+  const days = Array.from({ length: 7 }, (_, i): [string, number][] => {
+    const mails = Math.round(2000 + 9000 * next())
+    return [
+      [`mails_day_${i + 1}`, mails],
+      [`quarantined_day_${i + 1}`, Math.round(mails * 0.12 * next())],
+    ]
+  })
+  return Object.fromEntries(days.flat())
 }
 
 /** The steps of one configuration, with how long each takes in seconds. */

@@ -11,6 +11,22 @@ export function withPlan(plan: PlanView, edited: readonly EditedRow[]): EditedRo
     .map((row) => known.get(row.uid) ?? { uid: row.uid, settings: { ...row.settings } })
 }
 
+/** A row whose settings have the document of the application. */
+export type RowWithApplication = Omit<EditedRow, 'settings'> & {
+  settings: EditedRow['settings'] & { application?: string }
+}
+
+/** The rows as they are sent: with the document of the application where there is one. */
+export function withDocuments(
+  rows: readonly EditedRow[],
+  documents: ReadonlyMap<string, string>,
+): RowWithApplication[] {
+  return rows.map((row) => {
+    const application = documents.get(row.uid)
+    return application === undefined ? row : { ...row, settings: { ...row.settings, application } }
+  })
+}
+
 /**
  * The findings that hold for the sheet as it is now: the local ones, and those of the last check whose cell was not
  * changed since. The same finding from both is shown once.

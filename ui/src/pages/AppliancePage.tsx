@@ -21,6 +21,7 @@ import { When } from '../components/When.tsx'
 import { span } from '../domain/time.ts'
 import { useFleet, useSession } from '../store/context.tsx'
 import classes from './AppliancePage.module.css'
+import { ApplicationCard } from './ApplicationCard.tsx'
 import { BeatHistory } from './BeatHistory.tsx'
 import page from './page.module.css'
 
@@ -221,6 +222,7 @@ function Details({ row }: { row: ApplianceRow }) {
           )}
         </Card>
       </div>
+      <ApplicationCard row={row} />
       {isConfigured ? <BeatHistory load={beats} lastBeat={row.last_beat} /> : null}
     </>
   )

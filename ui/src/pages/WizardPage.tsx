@@ -1,8 +1,19 @@
+import { plural } from '@lingui/core/macro'
 import { Plural, Trans, useLingui } from '@lingui/react/macro'
 import { Button } from '@mantine/core'
-import { IconArrowLeft, IconArrowRight, IconListCheck, IconPlayerPlay } from '@tabler/icons-react'
+import {
+  IconAlertTriangle,
+  IconArrowLeft,
+  IconArrowRight,
+  IconListCheck,
+  IconPlayerPlay,
+} from '@tabler/icons-react'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { Link, useLocation, useNavigate } from 'react-router'
+import { AppletsPanel } from '../applets/AppletsPanel.tsx'
+import { factsOf } from '../applets/facts.ts'
+import type { ChosenAppliance } from '../applets/settings.ts'
+import { useApplets, useApplication } from '../applets/useApplets.ts'
 import { toProblem } from '../backend/backend.ts'
 import type { ApplianceRow, CellError, EditedRow, PlanView, ProblemView } from '../bindings.ts'
 import { useAnnounce } from '../components/Announcer.tsx'
@@ -11,7 +22,7 @@ import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { stepNames } from '../components/steps.ts'
 import { WizardSteps } from '../components/WizardSteps.tsx'
 import { checkSheet } from '../domain/settings.ts'
-import { mergeErrors, takenBy, withPlan } from '../domain/wizard.ts'
+import { mergeErrors, takenBy, withDocuments, withPlan } from '../domain/wizard.ts'
 import { useFleet, useSession } from '../store/context.tsx'
 import type { Draft } from '../store/view.ts'
 import classes from './WizardPage.module.css'
@@ -29,7 +40,15 @@ export function WizardPage() {
   if (!view.draft) {
     const uids = uidsOf(location.state)
     if (uids.length === 0 || !site) return <NothingChosen noSite={!site && uids.length > 0} />
-    view.draft = { site: site.id, uids, codes: new Map(), plan: null, rows: [], step: 0 }
+    view.draft = {
+      site: site.id,
+      uids,
+      codes: new Map(),
+      plan: null,
+      rows: [],
+      application: new Map(),
+      step: 0,
+    }
   }
   return <Wizard first={view.draft} />
 }
@@ -41,6 +60,7 @@ function Wizard({ first }: { first: Draft }) {
   const [draft, setDraft] = useState(first)
   const [problem, setProblem] = useState<ProblemView | null>(null)
   const [busy, setBusy] = useState(false)
+  const announce = useAnnounce()
   const [remote, setRemote] = useState<{ errors: CellError[]; rows: EditedRow[] } | null>(null)
 
   const change = (part: Partial<Draft>) => {
@@ -58,6 +78,13 @@ function Wizard({ first }: { first: Draft }) {
   const local = useMemo(() => checkSheet(draft.rows, takenBy(fleet.appliances())), [draft.rows, fleet])
   const errors = mergeErrors(local, remote?.errors ?? [], remote?.rows ?? [], draft.rows)
   const isStale = remote !== null && remote.rows !== draft.rows
+
+  const planned = useMemo(() => plannedOf(draft), [draft])
+  const { applets } = useApplets(draft.site)
+  const application = useApplication(draft.site, applets, planned, draft.application)
+  const [showAll, setShowAll] = useState(false)
+  const refusedApplets = useFleet((s) => s.appletProblem)
+  const lacksApplication = application.problems > 0 || application.failure !== null
 
   const run = async (work: () => Promise<void>) => {
     setBusy(true)
@@ -83,22 +110,31 @@ function Wizard({ first }: { first: Draft }) {
     run(async () => {
       setRemote(null)
       change({ step: 2 })
-      const found = await backend.check(draft.site, rows)
+      const found = await backend.check(draft.site, withDocuments(rows, application.documents))
       setRemote({ errors: found, rows })
       const all = mergeErrors(local, found, rows, rows)
       if (goOn && all.length === 0) change({ step: 3 })
     })
   const apply = () =>
     run(async () => {
-      const id = await backend.configure(draft.site, draft.rows)
+      const id = await backend.configure(draft.site, withDocuments(draft.rows, application.documents))
       view.draft = null
       view.selection = new Set()
       await navigate(`/jobs/${id}`, { replace: true })
     })
   const next = () => {
     if (draft.step === 0) return plan(1)
-    if (draft.step === 1) return check(draft.rows, false)
-    if (draft.step === 2) {
+    if (draft.step === 1) {
+      if (!lacksApplication) return check(draft.rows, false)
+      setShowAll(true)
+      const { problems } = application
+      announce(plural(problems, { one: '# problem to solve', other: '# problems to solve' }))
+      // Once the fields say so, at the first of them.
+      setTimeout(() =>
+        document.querySelector<HTMLElement>('[data-testid=applets-panel] [aria-invalid=true]')?.focus(),
+      )
+    }
+    if (draft.step === 2 && !lacksApplication) {
       if (remote && !isStale && errors.length === 0) change({ step: 3 })
       else return check(draft.rows, true)
     }
@@ -106,14 +142,16 @@ function Wizard({ first }: { first: Draft }) {
   }
   const count = draft.step === 0 ? draft.uids.length : draft.rows.length
   const canGoOn =
-    !busy && count > 0 && !(draft.step === 2 && errors.length > 0 && !isStale && remote !== null)
+    !busy &&
+    count > 0 &&
+    !(draft.step > 0 && application.checking) &&
+    !(draft.step === 2 && errors.length > 0 && !isStale && remote !== null)
 
   const advance = useRef(() => {})
   advance.current = () => {
     // Applying asks for the button itself: nothing is sent by a key held too long.
     if (draft.step < 3 && canGoOn) void next()
   }
-  const announce = useAnnounce()
   useEffect(() => {
     const position = draft.step + 1
     const name = stepNames()[draft.step]
@@ -149,6 +187,16 @@ function Wizard({ first }: { first: Draft }) {
             busy={busy}
           />
         ) : null}
+        {draft.step === 1 && draft.plan ? (
+          <AppletsPanel
+            site={draft.site}
+            application={application}
+            draft={draft.application}
+            factsOf={(uid) => factsOf(fleet.appliance(uid))}
+            showAll={showAll}
+            onChange={(next) => change({ application: next })}
+          />
+        ) : null}
         {draft.step === 2 && draft.plan ? (
           <CheckStep
             draft={draft}
@@ -159,8 +207,28 @@ function Wizard({ first }: { first: Draft }) {
             onChange={change}
           />
         ) : null}
-        {draft.step === 3 && draft.plan ? <ReviewStep draft={draft} plan={draft.plan} /> : null}
+        {draft.step === 3 && draft.plan ? (
+          <ReviewStep draft={draft} plan={draft.plan} application={application} />
+        ) : null}
       </div>
+      {refusedApplets && draft.step === 1 ? (
+        <div className={classes.problem}>
+          <ProblemAlert problem={refusedApplets} />
+        </div>
+      ) : null}
+      {draft.step > 1 && lacksApplication ? (
+        <div className={classes.notice} role="alert" data-testid="application-lacks">
+          <IconAlertTriangle size={16} aria-hidden />
+          <div>
+            <Trans>
+              Settings of an applet are not in order, perhaps because there is a new version of it.
+            </Trans>{' '}
+            <Button size="compact-xs" ml={6} onClick={() => change({ step: 1 })}>
+              <Trans>Look at them</Trans>
+            </Button>
+          </div>
+        </div>
+      ) : null}
       {problem ? (
         <div className={classes.problem}>
           <ProblemAlert problem={problem} />
@@ -195,6 +263,8 @@ function Wizard({ first }: { first: Draft }) {
           <Button
             data-testid="wizard-apply"
             loading={busy}
+            // Never without the settings that were seen.
+            disabled={application.checking || lacksApplication}
             leftSection={<IconPlayerPlay size={15} aria-hidden />}
             onClick={() => void apply()}
           >
@@ -204,6 +274,15 @@ function Wizard({ first }: { first: Draft }) {
       </footer>
     </div>
   )
+}
+
+/** The appliances that are configured, with the names that they get. */
+function plannedOf({ plan, rows }: Draft): ChosenAppliance[] {
+  const known = new Map(plan?.rows.map((row) => [row.uid, row]))
+  return rows.flatMap(({ uid, settings }) => {
+    const row = known.get(uid)
+    return row ? [{ uid, mac: row.mac, model: row.model, host_name: settings.host_name }] : []
+  })
 }
 
 function NothingChosen({ noSite }: { noSite: boolean }) {

@@ -10,6 +10,7 @@ import type {
   JobView,
   MessageRow,
   NocLink,
+  ProblemView,
   SiteView,
 } from '../bindings.ts'
 
@@ -37,6 +38,10 @@ export interface Snapshot {
   alerts: readonly AlertView[]
   /** What the NOC had this console do, newest first. */
   messages: readonly MessageRow[]
+  /** Counts the changes of the sites' applets. */
+  applets: number
+  /** Why the NOC's last word about applets was not taken. */
+  appletProblem: ProblemView | null
   jobs: readonly Job[]
   noc: NocLink
   sites: readonly SiteView[]
@@ -123,6 +128,10 @@ export class Fleet {
         return
       case 'messages':
         next.messages = event.messages
+        return
+      case 'applets':
+        next.applets = event.generation
+        next.appletProblem = event.problem
         return
       case 'noc':
         next.noc = event.noc
@@ -233,6 +242,8 @@ const EMPTY: Snapshot = {
   },
   alerts: [],
   messages: [],
+  applets: 0,
+  appletProblem: null,
   jobs: [],
   noc: { kind: 'not_joined' },
   sites: [],

@@ -1,3 +1,4 @@
+import type { ApplicationDraft } from '../applets/settings.ts'
 import type { EditedRow, PlanView } from '../bindings.ts'
 import type { StateGroup } from './fleet.ts'
 
@@ -9,6 +10,8 @@ export interface Draft {
   codes: ReadonlyMap<string, string>
   plan: PlanView | null
   rows: EditedRow[]
+  /** Settings of the site's applets. */
+  application: ApplicationDraft
   step: number
 }
 

@@ -1,6 +1,7 @@
 import { Plural, useLingui } from '@lingui/react/macro'
 import type { ColDef } from 'ag-grid-community'
 import { useMemo } from 'react'
+import type { Application } from '../../applets/useApplets.ts'
 import type { PlanView, Settings } from '../../bindings.ts'
 import { fieldName } from '../../components/fields.ts'
 import { changeCell } from '../../components/grid/changeCell.ts'
@@ -20,8 +21,14 @@ interface Change {
 
 const WIDE: ReadonlySet<Field> = new Set(['host_name', 'domain', 'address6', 'gateway6'])
 
+interface Props {
+  draft: Draft
+  plan: PlanView
+  application: Application
+}
+
 /** What will be different, appliance by appliance, before anything is sent. */
-export function ReviewStep({ draft, plan }: { draft: Draft; plan: PlanView }) {
+export function ReviewStep({ draft, plan, application }: Props) {
   const { t } = useLingui()
   const sites = useFleet((s) => s.sites)
   const changes = useMemo(() => {
@@ -81,6 +88,15 @@ export function ReviewStep({ draft, plan }: { draft: Draft; plan: PlanView }) {
         {left > 0 ? (
           <b className="warn">
             <Plural value={left} one="# is left out" other="# are left out" />
+          </b>
+        ) : null}
+        {application.documents.size > 0 ? (
+          <b data-testid="review-application">
+            <Plural
+              value={application.documents.size}
+              one="# appliance gets application settings"
+              other="# appliances get application settings"
+            />
           </b>
         ) : null}
         <span className="quiet">
