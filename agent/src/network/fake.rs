@@ -166,4 +166,22 @@ mod tests {
         knobs.set_fail_percent(200);
         assert!((0..1000).all(|_| knobs.fails()));
     }
+
+    #[tokio::test]
+    async fn application_settings_are_kept_or_go_back_with_the_rest() {
+        let network = FakeNetwork::new(Arc::default());
+        let parsed = |text| ApplicationSettings::parse(text).expect("settings");
+        let (old, new) = (parsed("{\"a\":1}"), parsed("{\"a\":2}"));
+        let apply = |settings: &ApplicationSettings, former: Option<&ApplicationSettings>| {
+            network.hand_over(ApplicationTask::Apply { settings: Some(settings.clone()), former: former.cloned() })
+        };
+        apply(&old, None).await.expect("applied");
+        network.commit().await.expect("committed");
+        apply(&new, Some(&old)).await.expect("applied");
+        assert!(network.is_provisional());
+        network.roll_back().await.expect("rolled back");
+        assert_eq!((network.application(), network.is_provisional()), (Some(old), false));
+        network.hand_over(ApplicationTask::Forget).await.expect("forgotten");
+        assert_eq!(network.application(), None);
+    }
 }

@@ -50,7 +50,10 @@ export function ApplianceSettings({ row, mayChange }: { row: Appliance; mayChang
         <Form path={path} tag={begun.tag} known={known} onDone={() => setBegun(null)} />
       ) : settings ? (
         <Facts
-          facts={[...FIELDS, 'application' as const].map((field) => [fieldName(field), settings[field] ?? ''])}
+          facts={[...FIELDS, 'application' as const].map((field) => [
+            fieldName(field),
+            settings[field] ?? '',
+          ])}
         />
       ) : (
         <span className="quiet">

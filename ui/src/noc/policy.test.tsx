@@ -65,7 +65,10 @@ describe('what an organisation says', () => {
     await user.paste('{"relay": "mx.acme.example"}')
     const why = 'the application settings are no JSON at character 1'
     const faults = [{ field: 'application', code: 'application_not_json', message: why }]
-    noc.refusals.set('PUT /v1/organisations/1/policy', refusal(422, 'site_invalid', 'It does not fit.', faults))
+    noc.refusals.set(
+      'PUT /v1/organisations/1/policy',
+      refusal(422, 'site_invalid', 'It does not fit.', faults),
+    )
     await user.click(screen.getByTestId('organisation-save'))
     expect((await screen.findByTestId('faults')).textContent).toContain('at character 1')
     const [put] = sent(noc, 'PUT', '/v1/organisations/1/policy')
