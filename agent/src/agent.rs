@@ -23,6 +23,7 @@ use crate::storage::{Document, Storage, StorageError};
 use crate::system::System;
 use muster_protocol::api::{self, BeatAnswer, BeatValues};
 use muster_protocol::appliance::{Appliance, Enrolment, Event, Input, LoadError, Output, Profile};
+use muster_protocol::application::ApplicationSettings;
 use muster_protocol::beat::{self, Beat};
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::crypto::random;
@@ -339,6 +340,11 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         self.appliance.settings()
     }
 
+    /// The final application settings.
+    pub fn application(&self) -> Option<&ApplicationSettings> {
+        self.appliance.application()
+    }
+
     /// The highest grant it accepted.
     pub fn seq(&self) -> Seq {
         self.appliance.seq()
@@ -401,7 +407,11 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                 self.appliance.handle_input(now, input);
             }
             Output::Transmit { peer, bytes } => self.outbox.push_back((peer, bytes)),
-            Output::Apply { settings } => self.changes.push_back(Change::Apply(settings)),
+            Output::Apply { settings, application } => {
+                let former = self.appliance.application().cloned();
+                let application = change::Application { settings: application, former };
+                self.changes.push_back(Change::Apply(settings, application));
+            }
             Output::RollBack { .. } => self.changes.push_back(Change::RollBack),
             Output::Commit { .. } => self.commit(),
             Output::StartBeats { enrolment } => self.report_to(now, enrolment),
@@ -469,6 +479,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         let mut beat = api::Beat { boot: self.boot, counter, seq: enrolment.seq, values, work, earlier };
         // What could not be brought into force was not changed by hand.
         let settings = self.settings_at_rest().filter(|_| !self.resume.is_failing());
+        let application = self.appliance.application().cloned();
         let network = self.network.clone();
         let (noc, work, connections) = (self.noc.clone(), self.work.clone(), self.connections.clone());
         let (uid, epoch) = (self.uid(), self.epoch);
@@ -476,7 +487,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         let beside = self.beside(now);
         tokio::spawn(async move {
             let permit = connections.acquire_owned().await;
-            if let Some(drift) = drift::look(&*network, settings.as_ref()).await {
+            if let Some(drift) = drift::look(&*network, settings.as_ref(), application.as_ref()).await {
                 let told = put_back.iter().chain(&drift).copied().collect();
                 beat.values.drift = drift::words(&told);
                 let _ = work.send(Done { uid, work: Work::Drift(drift) });

@@ -1,5 +1,6 @@
 //! What the image and the command line decide: `agent.toml`, overridden by options.
 
+use crate::network::application::ApplicationPlace;
 use crate::network::arp::Timing;
 use crate::network::back_end::{BackEnd, BackEndName};
 use crate::network::links::{Choice, ChoiceError};
@@ -10,6 +11,8 @@ use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub mod application;
 
 /// The agent's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub struct Config {
     pub reboot: Vec<String>,
     /// Who sets the network; found out at start if absent.
     pub network: Option<BackEnd>,
+    /// Where application settings go; none: the appliance takes none.
+    pub application: Option<ApplicationPlace>,
 }
 
 impl Config {
@@ -84,6 +89,8 @@ pub struct ImageConfig {
     pub network: Option<BackEndName>,
     /// The vendor's program for `network = "exec"`.
     pub network_program: Option<PathBuf>,
+    /// Where application settings go.
+    pub application: Option<application::Section>,
 }
 
 /// A way to probe for address conflicts.
@@ -173,6 +180,9 @@ pub enum ConfigError {
         "with a root other than / no network daemon can be used. Leave --root out, or name the network back end `bare`"
     )]
     NetworkRoot,
+    /// What `[application]` says cannot be meant.
+    #[error("[application] in agent.toml: {0}")]
+    Application(#[from] application::SectionError),
     /// The proof is a voucher, and nobody says by whom.
     #[error(
         "the proof is `voucher`, and agent.toml names no `vendor_key`. Put there what `muster-noc voucher new-key` printed"
@@ -194,6 +204,7 @@ impl ConfigError {
             ConfigError::NetworkProgramRelative { .. } => "config_network_program_relative",
             ConfigError::NetworkProgramUnused => "config_network_program_unused",
             ConfigError::NetworkRoot => "config_network_root",
+            ConfigError::Application(error) => error.code(),
             ConfigError::NoVendorKey => "vendor_key_missing",
             ConfigError::UnusedVendorKey => "vendor_key_unused",
         }

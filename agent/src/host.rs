@@ -1,5 +1,6 @@
 //! What the daemon needs rights for, and where it runs.
 
+use crate::network::application::ApplicationPlace;
 use crate::network::arp::Timing;
 use crate::network::back_end::BackEndChoice;
 use crate::network::live::LiveNetwork;
@@ -70,6 +71,8 @@ pub struct Here {
     pub storage: FileStorage,
     /// Who sets the network.
     pub network: BackEndChoice,
+    /// Where application settings go.
+    pub application: Option<ApplicationPlace>,
     /// What the NOC may give instructions to.
     pub system: HostSystem,
 }
@@ -84,7 +87,8 @@ impl Host for Here {
 
     fn network(&self, interface: &str) -> LiveNetwork<FileStorage> {
         let (root, storage) = (self.root.clone(), self.storage.clone());
-        LiveNetwork::new(interface.to_owned(), root, self.probe, storage, self.network.clone())
+        let network = LiveNetwork::new(interface.to_owned(), root, self.probe, storage, self.network.clone());
+        LiveNetwork { application: self.application.clone(), ..network }
     }
 
     fn system(&self) -> Arc<dyn System> {

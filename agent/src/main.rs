@@ -141,6 +141,7 @@ async fn carry_out(Cli { command, options }: Cli, log: RecentLog) -> anyhow::Res
     let (proof, vendor) = image.ownership(chosen)?;
     let of_options = (options.network, options.network_program);
     let network = config::back_end(of_options, (image.network, image.network_program), &options.root)?;
+    let application = image.application.map(|section| section.place()).transpose().map_err(ConfigError::from)?;
     let mut config = Config {
         state_dir: options.state_dir,
         root: options.root,
@@ -156,6 +157,7 @@ async fn carry_out(Cli { command, options }: Cli, log: RecentLog) -> anyhow::Res
         drift: image.drift.unwrap_or_default(),
         reboot: image.reboot.unwrap_or_default(),
         network,
+        application,
     };
     match command {
         Command::Run { user, .. } => {

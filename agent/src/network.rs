@@ -1,8 +1,9 @@
 //! Network settings, applied provisionally and made final (`design.md` §4, commit-confirmed).
 //!
 //! A back end remembers the former state on disk before it changes anything. Until [`Network::commit`] that state can be
-//! restored exactly, also after a power cut.
+//! restored exactly, also after a power cut. The settings of the vendor's application go the same way ([`application`]).
 
+pub mod application;
 pub mod arp;
 pub mod back_end;
 pub mod conformance;
@@ -27,8 +28,10 @@ pub mod watch;
 pub use links::{Choice, Link, find_link, set_up};
 
 use crate::storage::StorageError;
+use application::{ApplicationFault, ApplicationTask};
 use drift::Setting;
 use muster_protocol::appliance::Failure;
+use muster_protocol::application::ApplicationSettings;
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::wire::result::{MAX_DETAIL, Reason, Stage};
 use std::future::Future;
@@ -49,7 +52,7 @@ pub trait Network: Send + Sync + 'static {
         settings: &NetworkSettings,
         report: &dyn Report,
     ) -> impl Future<Output = Result<(), NetworkError>> + Send;
-    /// Restores the former state exactly. Nothing to restore is fine.
+    /// Restores the former state exactly, also of the application. Nothing to restore is fine.
     fn roll_back(&self) -> impl Future<Output = Result<(), NetworkError>> + Send;
     /// Forgets the former state: what is applied is final.
     fn commit(&self) -> impl Future<Output = Result<(), NetworkError>> + Send;
@@ -67,6 +70,19 @@ pub trait Network: Send + Sync + 'static {
     }
     /// Leaves nothing of `settings`, which are final: the network of an appliance that has no owner. Doing it twice is fine.
     fn forget(&self, settings: &NetworkSettings) -> impl Future<Output = Result<(), NetworkError>> + Send;
+    /// Whether application settings go anywhere on this host.
+    fn takes_application(&self) -> bool;
+    /// Does something about the application's settings. After an error of [`ApplicationTask::Apply`] the caller rolls back, as after
+    /// one of [`Network::apply`].
+    fn hand_over(&self, task: ApplicationTask) -> impl Future<Output = Result<(), NetworkError>> + Send;
+    /// Whether somebody changed final application settings by hand. A host that cannot tell says no.
+    fn application_drifted(
+        &self,
+        settings: &ApplicationSettings,
+    ) -> impl Future<Output = Result<bool, NetworkError>> + Send {
+        let _ = settings;
+        std::future::ready(Ok(false))
+    }
     /// True while there is a former state to go back to.
     fn is_provisional(&self) -> bool;
     /// Which of the final settings somebody changed by hand. A network that cannot tell says none.
@@ -242,6 +258,9 @@ pub enum NetworkError {
         /// What is wrong with the answer.
         why: String,
     },
+    /// The application does not have its settings.
+    #[error(transparent)]
+    Application(#[from] ApplicationFault),
     /// The practice fleet was told to fail.
     #[error("{text}")]
     Practice {
@@ -273,6 +292,7 @@ impl NetworkError {
             NetworkError::ProgramFailed { .. } => "network_program_failed",
             NetworkError::ProgramRefused { .. } => "network_program_refused",
             NetworkError::ProgramAnswer { .. } => "network_program_answer",
+            NetworkError::Application(fault) => fault.code(),
             NetworkError::Practice { .. } => "practice",
         }
     }
@@ -285,6 +305,7 @@ impl NetworkError {
             NetworkError::Keeper { reason, .. } => *reason,
             NetworkError::File { source, .. } if is_of_the_disk(source.kind()) => Reason::Storage,
             NetworkError::ProgramRefused { refusal: "storage", .. } => Reason::Storage,
+            NetworkError::Application(fault) => fault.reason(),
             _ => Reason::ApplyFailed,
         };
         let mut detail = chain(self);

@@ -7,12 +7,12 @@
 use crate::config::Config;
 use crate::interfaces;
 use crate::lock::{LockError, holder, lock};
+use crate::network::application::ApplicationTask;
 use crate::network::back_end::BackEndChoice;
 use crate::network::live::LiveNetwork;
 use crate::network::{Network, NetworkError, chain, find_link, rp_filter};
 use crate::saved::Saved;
 use crate::storage::{Document, FileStorage, Storage, StorageError};
-use muster_protocol::parameters::NetworkSettings;
 use nix::sys::signal::{Signal, kill};
 use std::time::Duration;
 
@@ -92,8 +92,15 @@ pub async fn finish(config: &Config, storage: &FileStorage) -> Result<(), Storag
         // Whoever resets an appliance may have taken its card out. It must not keep its owner for that.
         tracing::warn!(code = error.code(), error = %chain(&error), "not all settings could be taken off the network");
     }
-    for document in [Document::Appliance, Document::Noc, Document::FormerNetwork, Document::Beats, Document::Interface]
-    {
+    let of_owner = [
+        Document::Appliance,
+        Document::Noc,
+        Document::FormerNetwork,
+        Document::FormerApplication,
+        Document::Beats,
+        Document::Interface,
+    ];
+    for document in of_owner {
         storage.remove(document)?;
     }
     storage.remove(Document::Reset)?;
@@ -102,20 +109,20 @@ pub async fn finish(config: &Config, storage: &FileStorage) -> Result<(), Storag
 }
 
 async fn forget_network(config: &Config, storage: &FileStorage) -> Result<(), NetworkError> {
-    let settings = settings(config, storage);
+    // None if they cannot be read, which a reset must not fail for.
+    let appliance = Saved::load(config, storage).ok().map(|saved| saved.appliance);
+    let has_application = appliance.as_ref().is_some_and(|appliance| appliance.application().is_some());
+    let settings = appliance.and_then(|appliance| appliance.settings().cloned());
     let link = find_link(&interfaces::chosen(&config.interface, storage)?).await?;
     let choice = BackEndChoice::new(config.network.clone());
     let network = LiveNetwork::new(link.name.clone(), config.root.clone(), config.probe, storage.clone(), choice);
+    let network = LiveNetwork { application: config.application.clone(), ..network };
     // Provisional settings first: beneath them may be final ones.
     let rolled_back = network.roll_back().await;
+    let handed_over = if has_application { network.hand_over(ApplicationTask::Forget).await } else { Ok(()) };
     match settings {
         Some(settings) => network.forget(&settings).await?,
         None => drop(network.remove_files().await?),
     }
-    rolled_back
-}
-
-/// The final settings; none if they cannot be read, which a reset must not fail for.
-fn settings(config: &Config, storage: &FileStorage) -> Option<NetworkSettings> {
-    Saved::load(config, storage).ok()?.appliance.settings().cloned()
+    rolled_back.and(handed_over)
 }

@@ -81,7 +81,8 @@ async fn run_here(config: Config, log: RecentLog) -> anyhow::Result<()> {
     };
     let system = HostSystem { reboot: config.reboot, log };
     let network = BackEndChoice::new(config.network);
-    let here = Here { root: config.root, probe: config.probe, storage: storage.clone(), network, system };
+    let application = config.application;
+    let here = Here { root: config.root, probe: config.probe, storage: storage.clone(), network, application, system };
     tokio::select! {
         result = daemon(here, identity, place) => result,
         () = end.asked() => Ok(()),

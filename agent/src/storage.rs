@@ -28,6 +28,8 @@ pub enum Document {
     Noc,
     /// The network's state before provisional settings.
     FormerNetwork,
+    /// The application's settings before provisional ones.
+    FormerApplication,
     /// The kernel's reverse-path filters before the agent opened them.
     FormerFilters,
     /// Beats that wait for the NOC: the journal.
@@ -45,6 +47,7 @@ impl Document {
             Document::Appliance => "appliance",
             Document::Noc => "noc",
             Document::FormerNetwork => "former-network",
+            Document::FormerApplication => "former-application",
             Document::FormerFilters => "former-filters",
             Document::Beats => "beats",
             Document::Interface => "interface",

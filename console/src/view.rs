@@ -41,19 +41,26 @@ pub struct Settings {
     pub address6: String,
     /// IPv6 default gateway, or empty.
     pub gateway6: String,
+    /// Application settings as JSON; absent for what the policy gives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub application: Option<String>,
 }
 
 impl From<RawSettings> for Settings {
     fn from(r: RawSettings) -> Self {
-        let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = r;
-        Self { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 }
+        let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application } =
+            r;
+        let application = Some(application).filter(|settings| !settings.is_empty());
+        Self { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application }
     }
 }
 
 impl From<Settings> for RawSettings {
     fn from(s: Settings) -> Self {
-        let Settings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = s;
-        Self { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 }
+        let Settings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application } = s;
+        let application = application.unwrap_or_default();
+        Self { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application }
     }
 }
 

@@ -18,7 +18,8 @@ local STAGES = { [0] = "probing the address", "network", "components", "first be
 local REASONS = {
     [0] = "key_unknown", "not_opened", "wrong_root", "wrong_console", "wrong_appliance", "old_sequence", "expired",
     "request_reused", "busy", "address_taken", "apply_failed", "storage", "no_kick_start", "no_beat", "interrupted",
-    "too_many_attempts", "install_failed", "voucher_refused",
+    "too_many_attempts", "install_failed", "voucher_refused", "application_not_supported",
+    "application_failed",
 }
 
 local f = {

@@ -9,6 +9,7 @@ mod channel;
 mod doctor;
 mod draft;
 mod handover;
+mod json_arg;
 mod logs;
 mod maintenance;
 mod monitoring;
@@ -34,9 +35,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use doctor::DoctorArgs;
 use draft::DraftCommand;
 use handover::HandoverCommand;
+use json_arg::JsonArg;
 use maintenance::MaintenanceCommand;
 use monitoring::MonitoringCommand;
-use muster_noc::{LogFormat, Noc, Options, Origin, Setting, Settings, SiteSpec};
+use muster_noc::{LogFormat, Noc, Options, Origin, Setting, Settings};
 use muster_protocol::id::{ConsoleId, Uid};
 use muster_protocol::text::printable;
 use operator::OperatorCommand;
@@ -269,6 +271,9 @@ struct SiteArgs {
     /// What appliances do about settings that are changed by hand.
     #[arg(long, value_enum, default_value_t = DriftArg::Image)]
     drift: DriftArg,
+    /// Application settings as JSON, or @FILE.
+    #[arg(long, value_name = "JSON")]
+    application: Option<JsonArg>,
     /// Addresses inside the pools that are not given out, as 192.0.2.20-192.0.2.29,2001:db8::5.
     #[arg(long, default_value = "")]
     exclude: String,
@@ -421,29 +426,6 @@ impl Muster {
             Command::Audit(command) => command.run(),
         };
         done.map(|()| ExitCode::SUCCESS)
-    }
-}
-
-impl From<SiteArgs> for SiteSpec {
-    fn from(args: SiteArgs) -> Self {
-        SiteSpec {
-            name: args.name,
-            pool: args.pool,
-            netmask: args.netmask,
-            gateway: args.gateway,
-            domain: args.domain,
-            dns1: args.dns1,
-            dns2: args.dns2,
-            pool6: args.pool6,
-            gateway6: args.gateway6,
-            host_name: args.host_name,
-            beat_interval_s: args.beat_interval,
-            confirm: args.confirm.into(),
-            window_s: args.window,
-            drift: args.drift.into(),
-            exclude: args.exclude,
-            inherit: args.inherit.unwrap_or_default().0,
-        }
     }
 }
 

@@ -507,7 +507,8 @@ fn row_for(
 }
 
 fn value(settings: &RawSettings, column: &str) -> String {
-    let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = settings;
+    let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application } =
+        settings;
     let found = match column {
         "host_name" => host_name,
         "domain" => domain,
@@ -517,7 +518,8 @@ fn value(settings: &RawSettings, column: &str) -> String {
         "dns1" => dns1,
         "dns2" => dns2,
         "address6" => address6,
-        _ => gateway6,
+        "gateway6" => gateway6,
+        _ => application,
     };
     found.clone()
 }

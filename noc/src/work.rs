@@ -40,12 +40,15 @@ pub struct Edit {
     pub address6: Option<String>,
     /// IPv6 default gateway; empty for none.
     pub gateway6: Option<String>,
+    /// Application settings, the text of one JSON object; `{}` for none, empty for what the policy gives.
+    pub application: Option<String>,
 }
 
 impl Edit {
     /// Everything as in these settings.
     pub(crate) fn all(settings: RawSettings) -> Edit {
-        let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = settings;
+        let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application } =
+            settings;
         Edit {
             host_name: Some(host_name),
             domain: Some(domain),
@@ -56,6 +59,7 @@ impl Edit {
             dns2: Some(dns2),
             address6: Some(address6),
             gateway6: Some(gateway6),
+            application: Some(application),
         }
     }
 
@@ -72,6 +76,7 @@ impl Edit {
             dns2: pick(self.dns2, &settings.dns2),
             address6: pick(self.address6, &settings.address6),
             gateway6: pick(self.gateway6, &settings.gateway6),
+            application: pick(self.application, &settings.application),
         }
     }
 }

@@ -36,6 +36,7 @@ mod applets;
 mod cbor;
 mod components;
 mod host;
+mod inherit;
 mod work;
 
 pub use alerts::{Acknowledge, Alert, AlertKind, Handling, MAX_NOTE, SilenceAlert};
@@ -46,6 +47,7 @@ pub use components::{
     RequiredComponent,
 };
 pub use host::{Disk, HostValues, InterfaceErrors, MAX_MOUNT, MOST_DISKS};
+pub use inherit::Inheritable;
 pub use work::{
     Farewell, FarewellTaken, GivenGrant, GivenHandover, GrantFailure, HandoverReport, InstructionReport, LogBundle,
     LogTaken, MAX_LOG, Work, WorkReport,
@@ -138,62 +140,15 @@ pub struct Site {
     /// What appliances do about settings that are changed by hand; absent: what the image of each says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftPolicy>,
+    /// Application settings as JSON ([`crate::application::ApplicationSettings`]), or empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub application: String,
     /// Addresses inside the pools that are not given out, IPv4 and IPv6, as the pool is written, or empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub exclude: String,
     /// Which of the values above are not the site's own but its organisation's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherit: Vec<Inheritable>,
-}
-
-/// A value that a site can have from its organisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Inheritable {
-    /// [`Site::domain`]
-    Domain,
-    /// [`Site::dns1`]
-    Dns1,
-    /// [`Site::dns2`]
-    Dns2,
-    /// [`Site::host_name`]
-    HostName,
-    /// [`Site::beat_interval_s`]
-    BeatIntervalS,
-    /// [`Site::confirm`]
-    Confirm,
-    /// [`Site::window_s`]
-    WindowS,
-    /// [`Site::drift`]
-    Drift,
-}
-
-impl Inheritable {
-    /// Every one.
-    pub const ALL: [Inheritable; 8] = [
-        Inheritable::Domain,
-        Inheritable::Dns1,
-        Inheritable::Dns2,
-        Inheritable::HostName,
-        Inheritable::BeatIntervalS,
-        Inheritable::Confirm,
-        Inheritable::WindowS,
-        Inheritable::Drift,
-    ];
-
-    /// Its name in JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            Inheritable::Domain => "domain",
-            Inheritable::Dns1 => "dns1",
-            Inheritable::Dns2 => "dns2",
-            Inheritable::HostName => "host_name",
-            Inheritable::BeatIntervalS => "beat_interval_s",
-            Inheritable::Confirm => "confirm",
-            Inheritable::WindowS => "window_s",
-            Inheritable::Drift => "drift",
-        }
-    }
 }
 
 /// What the NOC knows of one appliance.

@@ -30,11 +30,12 @@ pub use fork::Fingerprint;
 pub use saved::LoadError;
 
 use crate::Token;
+use crate::application::ApplicationSettings;
 use crate::crypto::Entropy;
 use crate::crypto::keys::PublicKey;
 use crate::grant::Grant;
 use crate::id::{RequestId, Seq, Uid};
-use crate::parameters::{Confirm, DriftPolicy, NetworkSettings};
+use crate::parameters::{Confirm, DriftPolicy, NetworkSettings, Parameters};
 use crate::time::{Millis, UnixTime};
 use crate::voucher;
 use crate::wire::config::{ConfigPacket, OpenError, PacketHash};
@@ -214,6 +215,11 @@ impl Appliance {
         self.saved.committed.as_ref().map(|grant| &grant.parameters.network)
     }
 
+    /// The final application settings; none: the application has none by Muster.
+    pub fn application(&self) -> Option<&ApplicationSettings> {
+        self.saved.committed.as_ref().and_then(|grant| grant.parameters.application.as_ref())
+    }
+
     /// What its NOC wants done about settings that are changed by hand; none: what the image says.
     pub fn drift(&self) -> Option<DriftPolicy> {
         match &self.phase {
@@ -333,7 +339,8 @@ impl Appliance {
         }
         match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Accepting { grant } => {
-                self.outputs.push_back(Output::Apply { settings: grant.parameters.network.clone() });
+                let Parameters { network, application, .. } = grant.parameters.clone();
+                self.outputs.push_back(Output::Apply { settings: network, application });
                 self.phase = Phase::Applying { grant, stage: Stage::Network, percent: 0, tell_at: now + TELL_AFTER_MS };
             }
             Phase::Committing { grant, .. } => {

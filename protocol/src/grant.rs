@@ -2,6 +2,7 @@
 //!
 //! Bodies are deterministic CBOR maps with integer keys. [`crate::crypto::sign`] wraps them into COSE_Sign1.
 
+use crate::application::ApplicationSettings;
 use crate::crypto::keys::PublicKey;
 use crate::id::{ConsoleId, Mac, Seq, SiteId, Uid};
 use crate::parameters::{Confirm, DriftPolicy, Network6, Parameters, RawSettings};
@@ -167,6 +168,8 @@ struct GrantBody {
     gateway6: Option<ByteArray<16>>,
     #[n(30)]
     drift: Option<DriftPolicy>,
+    #[n(31)]
+    application: Option<String>,
 }
 
 /// A name server: a number for IPv4, bytes for IPv6.
@@ -229,6 +232,7 @@ impl<C> Encode<C> for Grant {
             prefix6: n.ipv6().map(|ipv6| ipv6.prefix()),
             gateway6: n.ipv6().and_then(|ipv6| ipv6.gateway()).map(|gateway| gateway.octets().into()),
             drift: self.parameters.drift,
+            application: self.parameters.application.as_ref().map(|settings| settings.as_str().to_owned()),
         };
         body.encode(e, ctx)
     }
@@ -255,6 +259,7 @@ impl<'b, C> Decode<'b, C> for Grant {
             dns2: server(body.dns2),
             address6,
             gateway6: body.gateway6.map_or_else(String::new, |gateway| ip6(gateway).to_string()),
+            application: String::new(),
         };
         let network = raw.validate().map_err(|_| minicbor::decode::Error::message("settings do not fit together"))?;
         if body.noc.len() > MAX_NOC || !crate::parameters::WINDOW_S.contains(&body.window_s) {
@@ -263,12 +268,21 @@ impl<'b, C> Decode<'b, C> for Grant {
         if !crate::parameters::BEAT_INTERVAL_S.contains(&body.beat_interval_s) {
             return Err(minicbor::decode::Error::message("beat interval out of range"));
         }
+        // What holds nothing is left out.
+        let application = match body.application.as_deref().map(ApplicationSettings::from_canonical) {
+            None => None,
+            Some(Some(settings)) if !settings.is_empty() => Some(settings),
+            Some(_) => {
+                return Err(minicbor::decode::Error::message("application settings not in their canonical form"));
+            }
+        };
         let parameters = Parameters {
             network,
             confirm: body.confirm,
             window_s: body.window_s,
             beat_interval_s: body.beat_interval_s,
             drift: body.drift,
+            application,
         };
         Ok(Grant {
             uid: body.uid,

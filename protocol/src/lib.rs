@@ -5,7 +5,7 @@
 //!
 //! # Map
 //! - [`id`], [`time`]: the names of things, and time as a number.
-//! - [`parameters`]: validated network settings and terms (seed, FIGURE 6).
+//! - [`parameters`]: validated network settings and terms (seed, FIGURE 6). [`application`]: what goes on to a vendor's application.
 //! - [`wire`]: the datagrams on UDP port 6878, their limits and versions.
 //! - [`crypto`]: keys, COSE signatures, HPKE sealing, claim codes.
 //! - [`grant`]: what the NOC signs: grants and console credentials. [`instruction`]: what it has a configured appliance do.
@@ -25,6 +25,7 @@
 
 pub mod api;
 pub mod appliance;
+pub mod application;
 pub mod beat;
 pub mod beat_watch;
 pub mod component;

@@ -3,6 +3,7 @@
 //! [`RawSettings`] is what a person typed or a file said; [`NetworkSettings`] can only be made from it by
 //! [`RawSettings::validate`], or decoded from CBOR by way of the same checks.
 
+use crate::application::ApplicationSettings;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -78,6 +79,7 @@ impl NetworkSettings {
             dns2: text(self.dns[1]),
             address6: text(self.ipv6),
             gateway6: text(self.ipv6.and_then(|ipv6| ipv6.gateway())),
+            application: String::new(),
         }
     }
 }
@@ -106,6 +108,10 @@ pub struct RawSettings {
     /// IPv6 default gateway, or empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub gateway6: String,
+    /// Application settings as JSON ([`ApplicationSettings`]); `{}` for none. Empty: what the policy gives. They are no network
+    /// settings: [`Self::validate`] checks them and leaves them out, [`Self::application`] reads them.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub application: String,
 }
 
 /// One of the settings; the stable name of a column.
@@ -130,6 +136,8 @@ pub enum Field {
     Address6,
     /// IPv6 default gateway.
     Gateway6,
+    /// Application settings.
+    Application,
 }
 
 impl Field {
@@ -145,6 +153,7 @@ impl Field {
             Field::Dns2 => "dns2",
             Field::Address6 => "address6",
             Field::Gateway6 => "gateway6",
+            Field::Application => "application",
         }
     }
 }
@@ -225,6 +234,9 @@ impl RawSettings {
             errors.push(FieldError::new(Field::Dns2, "dns2_without_dns1", message));
         }
         let ipv6 = ipv6::settings(self, &mut errors);
+        if let Err(error) = self.application() {
+            errors.push(error);
+        }
         if let (Some(address), Some(prefix)) = (address, prefix) {
             check_network(&mut errors, address, prefix, gateway.flatten());
         }
@@ -235,6 +247,21 @@ impl RawSettings {
             }
             _ => Err(InvalidSettings(errors)),
         }
+    }
+
+    /// The same as it is kept: every value in its one form. What is not valid stays as it is.
+    pub fn tidied(&self) -> RawSettings {
+        let (Ok(network), Ok(application)) = (self.validate(), self.application()) else { return self.clone() };
+        RawSettings { application: application.map_or_else(String::new, String::from), ..network.to_raw() }
+    }
+
+    /// The application settings among them; none if nothing is said of them here.
+    pub fn application(&self) -> Result<Option<ApplicationSettings>, FieldError> {
+        if self.application.trim().is_empty() {
+            return Ok(None);
+        }
+        let parsed = ApplicationSettings::parse(&self.application);
+        parsed.map(Some).map_err(|error| FieldError::new(Field::Application, error.code(), error.to_string()))
     }
 }
 
@@ -293,6 +320,9 @@ pub struct Parameters {
     /// What is done about settings that are changed by hand; absent: what the appliance's image says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftPolicy>,
+    /// What the vendor's application on it shall have; absent: it has no settings by Muster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<ApplicationSettings>,
 }
 
 /// `24` to `255.255.255.0`; lengths above 32 count as 32.

@@ -90,6 +90,13 @@ fn every_message_of_the_vectors_fits_the_cddl_of_the_document() {
             _ => holds("signed-order", &bytes(&vector["hpke"]["plaintext"]), &vector["name"]),
         }
     }
+    for vector in vectors("application.json") {
+        match vector["part"].as_str() {
+            Some("grant") => holds("grant", &bytes(&vector["cose"]["payload"]), &vector["name"]),
+            Some("packet") => holds("order", &bytes(&vector["order"]), &vector["name"]),
+            _ => {}
+        }
+    }
     for vector in vectors("instruction.json").iter().filter(|vector| vector["part"] == "statement") {
         holds("instruction", &bytes(&vector["cose"]["payload"]), &vector["name"]);
     }

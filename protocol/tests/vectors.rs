@@ -134,6 +134,7 @@ fn todays_code_reads_every_message() {
     read::instructions(&vectors("instruction.json"));
     read::drift(&vectors("drift.json"));
     read::ipv6(&vectors("ipv6.json"));
+    read::applications(&vectors("application.json"));
 }
 
 #[test]

@@ -146,6 +146,7 @@ fn spec(setup: &SiteSetup, beat_interval_s: u32) -> SiteSpec {
         confirm,
         window_s: WINDOW_S,
         drift: None,
+        application: String::new(),
         exclude: String::new(),
         inherit: Vec::new(),
     }

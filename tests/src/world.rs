@@ -61,6 +61,7 @@ impl World {
             confirm: Confirm::KickStart,
             window_s: 60,
             drift: None,
+            application: String::new(),
             exclude: String::new(),
             inherit: Vec::new(),
         };

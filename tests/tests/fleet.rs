@@ -45,6 +45,7 @@ impl World {
             confirm,
             window_s: 30,
             drift: None,
+            application: String::new(),
             exclude: String::new(),
             inherit: Vec::new(),
         };

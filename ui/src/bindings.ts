@@ -920,7 +920,11 @@ address6: string,
 /**
  * IPv6 default gateway, or empty.
  */
-gateway6: string, };
+gateway6: string,
+/**
+ * Application settings as JSON; absent for what the policy gives.
+ */
+application?: string, };
 
 /**
  * The one form of *use this computer*: the first site's simple policy. All text, checked by the NOC.

@@ -1,11 +1,13 @@
-//! Changes of the network: one at a time, in a task of its own.
+//! Changes of the network, and of the application's settings: one at a time, in a task of its own.
 
 use super::work::forget;
 use super::{Done, Work};
-use crate::network::{Network, NetworkError, chain};
+use crate::network::application::{ApplicationFault, ApplicationTask};
+use crate::network::{Network, NetworkError, Report, chain};
 use crate::noc_client::NocClient;
 use crate::storage::Storage;
 use muster_protocol::appliance::Failure;
+use muster_protocol::application::ApplicationSettings;
 use muster_protocol::id::Uid;
 use muster_protocol::parameters::NetworkSettings;
 use std::time::Duration;
@@ -14,14 +16,23 @@ use tokio::sync::{Mutex, mpsc};
 /// What is to be done.
 #[derive(Debug)]
 pub(super) enum Change {
-    Apply(NetworkSettings),
+    Apply(NetworkSettings, Application),
     RollBack,
     Commit,
     Resume(NetworkSettings),
     /// What was lost with an interface that had been away, too, if so.
     PutBack(NetworkSettings, bool),
-    Restore(NetworkSettings),
-    Forget(NetworkSettings),
+    /// What the application shall have, too.
+    Restore(NetworkSettings, Option<ApplicationSettings>),
+    /// And whether the application has settings.
+    Forget(NetworkSettings, bool),
+}
+
+/// What the application shall have, and what it has.
+#[derive(Debug)]
+pub(super) struct Application {
+    pub(super) settings: Option<ApplicationSettings>,
+    pub(super) former: Option<ApplicationSettings>,
 }
 
 /// What was done.
@@ -51,11 +62,11 @@ pub(super) async fn make<S: Storage, N: Network>(
     uid: Uid,
 ) -> Changed {
     match change {
-        Change::Apply(settings) => {
+        Change::Apply(settings, application) => {
             let report = |stage, percent| {
                 let _ = work.send(Done { uid, work: Work::Progress(stage, percent) });
             };
-            let applied = network.apply(&settings, &report).await;
+            let applied = apply(network, &settings, application, &report).await;
             if let Err(error) = &applied {
                 tracing::warn!(uid = %uid.short(), code = error.code(), "settings could not be applied");
                 tracing::debug!(error = %chain(error), "why");
@@ -76,8 +87,12 @@ pub(super) async fn make<S: Storage, N: Network>(
         Change::Resume(settings) => {
             Changed::Resumed { restored: false, result: told(network.resume(&settings).await, uid) }
         }
-        Change::Restore(settings) => {
-            Changed::Resumed { restored: true, result: told(network.restore(&settings).await, uid) }
+        Change::Restore(settings, application) => {
+            let mut result = network.restore(&settings).await;
+            if let Some(application) = application.filter(|_| network.takes_application()) {
+                result = result.and(network.hand_over(ApplicationTask::Restore(application)).await);
+            }
+            Changed::Resumed { restored: true, result: told(result, uid) }
         }
         Change::PutBack(settings, returned) => {
             // Not insisted on: as long as they are missing, it is asked for again.
@@ -86,11 +101,26 @@ pub(super) async fn make<S: Storage, N: Network>(
             }
             Changed::Settled
         }
-        Change::Forget(settings) => {
-            insist("forget the owner", || forget(network, noc, &settings)).await;
+        Change::Forget(settings, has_application) => {
+            insist("forget the owner", || forget(network, noc, (&settings, has_application))).await;
             Changed::Forgotten
         }
     }
+}
+
+/// All or nothing, for the caller rolls back after an error.
+async fn apply<N: Network>(
+    network: &N,
+    settings: &NetworkSettings,
+    Application { settings: application, former }: Application,
+    report: &dyn Report,
+) -> Result<(), NetworkError> {
+    // Before anything is changed.
+    if application.is_some() && !network.takes_application() {
+        return Err(ApplicationFault::NotSupported.into());
+    }
+    network.apply(settings, report).await?;
+    network.hand_over(ApplicationTask::Apply { settings: application, former }).await
 }
 
 /// The code of an error, for the agent, which tries again.

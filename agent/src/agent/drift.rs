@@ -5,6 +5,7 @@ use crate::health::Health;
 use crate::network::drift::Setting;
 use crate::network::{Network, chain};
 use crate::storage::Storage;
+use muster_protocol::application::ApplicationSettings;
 use muster_protocol::parameters::{DriftPolicy, NetworkSettings};
 use muster_protocol::wire::here::State;
 use std::collections::BTreeSet;
@@ -49,8 +50,22 @@ pub(super) fn words(settings: &BTreeSet<Setting>) -> Vec<String> {
 }
 
 /// Compares what is there with the final settings, if there are any; None when that cannot be told.
-pub(super) async fn look<N: Network>(network: &N, settings: Option<&NetworkSettings>) -> Option<Vec<Setting>> {
-    match network.drift(settings?).await {
+pub(super) async fn look<N: Network>(
+    network: &N,
+    settings: Option<&NetworkSettings>,
+    application: Option<&ApplicationSettings>,
+) -> Option<Vec<Setting>> {
+    let found = async {
+        let mut drift = network.drift(settings?).await;
+        if let (Ok(drift), Some(application)) = (&mut drift, application) {
+            match network.application_drifted(application).await {
+                Ok(is_changed) => drift.extend(is_changed.then_some(Setting::Application)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        Some(drift)
+    };
+    match found.await? {
         Ok(drift) => Some(drift),
         Err(error) => {
             tracing::debug!(code = error.code(), error = %chain(&error), "cannot tell whether settings were changed");
@@ -104,7 +119,8 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         }
         if self.restores_drift() && !found.is_empty() {
             tracing::info!(uid = %self.uid().short(), "restoring what was configured");
-            self.changes.push_back(Change::Restore(settings));
+            let application = self.appliance.application().cloned();
+            self.changes.push_back(Change::Restore(settings, application));
         }
         self.drift.found = found;
     }

@@ -93,8 +93,13 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             && let Some(settings) = self.appliance.settings().cloned()
         {
             self.resume.again_at = None;
-            let change = if self.resume.restores { Change::Restore } else { Change::Resume };
-            self.changes.push_back(change(settings));
+            let application = self.appliance.application().cloned();
+            let restores = self.resume.restores;
+            self.changes.push_back(if restores {
+                Change::Restore(settings, application)
+            } else {
+                Change::Resume(settings)
+            });
         }
     }
 }

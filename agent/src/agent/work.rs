@@ -3,6 +3,7 @@
 use super::handover::HandingOver;
 use super::{Agent, Change, Done, Work};
 use crate::health::Health;
+use crate::network::application::ApplicationTask;
 use crate::network::{Network, NetworkError, chain};
 use crate::noc_client::{NocClient, NocError};
 use crate::storage::Storage;
@@ -127,7 +128,8 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         self.history.forget(self.boot);
         self.drift.forget();
         self.resume.ended();
-        self.changes.push_back(Change::Forget(settings));
+        let has_application = self.appliance.application().is_some();
+        self.changes.push_back(Change::Forget(settings, has_application));
     }
 }
 
@@ -135,10 +137,11 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
 pub(super) async fn forget<S: Storage, N: Network>(
     network: &N,
     noc: &Mutex<NocClient<S>>,
-    settings: &NetworkSettings,
+    (settings, has_application): (&NetworkSettings, bool),
 ) -> Result<(), NetworkError> {
     noc.lock().await.forget()?;
-    network.forget(settings).await
+    network.forget(settings).await?;
+    if has_application { network.hand_over(ApplicationTask::Forget).await } else { Ok(()) }
 }
 
 /// The end of a text, from the start of a line, as far as a bundle may hold it.

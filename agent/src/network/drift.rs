@@ -27,6 +27,8 @@ pub enum Setting {
     Resolver,
     /// The file from which the network comes up at boot.
     NetworkFile,
+    /// The file with the application's settings.
+    Application,
 }
 
 impl Setting {
@@ -40,6 +42,7 @@ impl Setting {
             Setting::Hosts => "hosts",
             Setting::Resolver => "resolver",
             Setting::NetworkFile => "network_file",
+            Setting::Application => "application",
         }
     }
 }

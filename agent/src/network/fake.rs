@@ -1,6 +1,8 @@
 //! A network in memory: the practice fleet's.
 
+use super::application::ApplicationTask;
 use super::{Network, NetworkError, Report};
+use muster_protocol::application::ApplicationSettings;
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::wire::result::Stage;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -51,6 +53,8 @@ pub struct FakeNetwork {
 struct Held {
     current: Option<NetworkSettings>,
     former: Option<Option<NetworkSettings>>,
+    application: Option<ApplicationSettings>,
+    former_application: Option<Option<ApplicationSettings>>,
 }
 
 impl FakeNetwork {
@@ -62,6 +66,11 @@ impl FakeNetwork {
     /// The settings in force.
     pub fn current(&self) -> Option<NetworkSettings> {
         self.held().current.clone()
+    }
+
+    /// The application settings that the practice appliance keeps.
+    pub fn application(&self) -> Option<ApplicationSettings> {
+        self.held().application.clone()
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {
@@ -96,11 +105,15 @@ impl Network for FakeNetwork {
         if let Some(former) = held.former.take() {
             held.current = former;
         }
+        if let Some(former) = held.former_application.take() {
+            held.application = former;
+        }
         Ok(())
     }
 
     async fn commit(&self) -> Result<(), NetworkError> {
-        self.held().former = None;
+        let mut held = self.held();
+        (held.former, held.former_application) = (None, None);
         Ok(())
     }
 
@@ -114,8 +127,28 @@ impl Network for FakeNetwork {
         Ok(())
     }
 
+    fn takes_application(&self) -> bool {
+        true
+    }
+
+    async fn hand_over(&self, task: ApplicationTask) -> Result<(), NetworkError> {
+        let mut held = self.held();
+        match task {
+            ApplicationTask::Apply { settings, .. } => {
+                if held.former_application.is_none() {
+                    held.former_application = Some(held.application.take());
+                }
+                held.application = settings;
+            }
+            ApplicationTask::Restore(settings) => held.application = Some(settings),
+            ApplicationTask::Forget => (held.application, held.former_application) = (None, None),
+        }
+        Ok(())
+    }
+
     fn is_provisional(&self) -> bool {
-        self.held().former.is_some()
+        let held = self.held();
+        held.former.is_some() || held.former_application.is_some()
     }
 }
 
@@ -132,5 +165,23 @@ mod tests {
         assert!((250..350).contains(&failed), "{failed} of 1000");
         knobs.set_fail_percent(200);
         assert!((0..1000).all(|_| knobs.fails()));
+    }
+
+    #[tokio::test]
+    async fn application_settings_are_kept_or_go_back_with_the_rest() {
+        let network = FakeNetwork::new(Arc::default());
+        let parsed = |text| ApplicationSettings::parse(text).expect("settings");
+        let (old, new) = (parsed("{\"a\":1}"), parsed("{\"a\":2}"));
+        let apply = |settings: &ApplicationSettings, former: Option<&ApplicationSettings>| {
+            network.hand_over(ApplicationTask::Apply { settings: Some(settings.clone()), former: former.cloned() })
+        };
+        apply(&old, None).await.expect("applied");
+        network.commit().await.expect("committed");
+        apply(&new, Some(&old)).await.expect("applied");
+        assert!(network.is_provisional());
+        network.roll_back().await.expect("rolled back");
+        assert_eq!((network.application(), network.is_provisional()), (Some(old), false));
+        network.hand_over(ApplicationTask::Forget).await.expect("forgotten");
+        assert_eq!(network.application(), None);
     }
 }

@@ -1,5 +1,6 @@
 //! The real thing: a back end for what is in force and what lasts, netlink to look after it.
 
+use super::application::{self, ApplicationFault, ApplicationPlace, ApplicationTask};
 use super::arp::{self, Timing};
 use super::back_end::{self, BackEnd, BackEndChoice, Files, Place};
 use super::drift::{self, InForce, Setting};
@@ -11,6 +12,7 @@ use super::netlink::{Detection, Netlink, Snapshot, Static6};
 use super::resolver::{self, Owner};
 use super::{Network, NetworkError, Report, host_name};
 use crate::storage::{Document, Storage};
+use muster_protocol::application::ApplicationSettings;
 use muster_protocol::parameters::{Ipv6Settings, NetworkSettings};
 use muster_protocol::wire::result::Stage;
 use std::path::PathBuf;
@@ -42,6 +44,8 @@ pub struct LiveNetwork<S> {
     pub patience: Duration,
     /// How long a vendor's program may take for one operation; [`exec::PATIENCE`].
     pub program_patience: Duration,
+    /// Where application settings go; none: nowhere.
+    pub application: Option<ApplicationPlace>,
 }
 
 impl<S: Storage> Network for LiveNetwork<S> {
@@ -65,7 +69,7 @@ impl<S: Storage> Network for LiveNetwork<S> {
             return Err(NetworkError::Ipv6Off { interface: self.interface.clone() });
         }
         // A new attempt on top of an uncommitted one goes back to where that one began.
-        if !self.is_provisional() {
+        if !self.has_former_network() {
             self.remember(&back_end, &netlink, link.index, settings).await?;
         }
         if let Some(ipv6) = ipv6 {
@@ -79,28 +83,16 @@ impl<S: Storage> Network for LiveNetwork<S> {
     }
 
     async fn roll_back(&self) -> Result<(), NetworkError> {
-        let mut turn = TURN.lock().await;
-        *turn += 1;
-        let Some(bytes) = self.storage.load(Document::FormerNetwork)? else { return Ok(()) };
-        let former: Former = serde_json::from_slice(&bytes).map_err(|_| NetworkError::Former)?;
-        match (&former.back_end, &former.exec) {
-            (BackEnd::Exec(program), Some(state)) => {
-                let exec = Exec { program, interface: &former.interface, patience: self.program_patience };
-                exec.restore(state).await?;
-            }
-            _ => self.go_back(&former, *turn).await?,
-        }
-        Ok(self.storage.remove(Document::FormerNetwork)?)
+        self.roll_network_back().await?;
+        application::roll_back(self.application.as_ref(), &self.root, &self.storage).await
     }
 
     async fn commit(&self) -> Result<(), NetworkError> {
-        let _turn = TURN.lock().await;
-        if self.is_provisional()
-            && let Some(exec) = self.exec(&self.back_end().await)
-        {
-            exec.ask_for(Operation::Commit, None).await?;
+        self.commit_network().await?;
+        match &self.application {
+            Some(application) => application.commit(&self.root, &self.storage).await,
+            None => Ok(self.storage.remove(Document::FormerApplication)?),
         }
-        Ok(self.storage.remove(Document::FormerNetwork)?)
     }
 
     async fn resume(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
@@ -174,8 +166,24 @@ impl<S: Storage> Network for LiveNetwork<S> {
         Ok(self.storage.remove(Document::FormerNetwork)?)
     }
 
+    fn takes_application(&self) -> bool {
+        self.application.is_some()
+    }
+
+    async fn hand_over(&self, task: ApplicationTask) -> Result<(), NetworkError> {
+        match (&self.application, &task) {
+            (Some(application), _) => application.carry_out(&self.root, &self.storage, task).await,
+            (None, ApplicationTask::Apply { settings: None, .. } | ApplicationTask::Forget) => Ok(()),
+            (None, _) => Err(ApplicationFault::NotSupported.into()),
+        }
+    }
+
+    async fn application_drifted(&self, settings: &ApplicationSettings) -> Result<bool, NetworkError> {
+        self.application.as_ref().map_or(Ok(false), |application| application.is_changed(&self.root, settings))
+    }
+
     fn is_provisional(&self) -> bool {
-        matches!(self.storage.load(Document::FormerNetwork), Ok(Some(_)))
+        self.has_former_network() || application::is_provisional(&self.storage)
     }
 
     async fn drift(&self, settings: &NetworkSettings) -> Result<Vec<Setting>, NetworkError> {
@@ -212,10 +220,10 @@ impl<S: Storage> Network for LiveNetwork<S> {
 }
 
 impl<S> LiveNetwork<S> {
-    /// With the usual patience.
+    /// With the usual patience, and no application.
     pub fn new(interface: String, root: PathBuf, probe: Timing, storage: S, choice: BackEndChoice) -> LiveNetwork<S> {
         let (patience, program_patience) = (PATIENCE, exec::PATIENCE);
-        LiveNetwork { interface, root, probe, storage, choice, patience, program_patience }
+        LiveNetwork { interface, root, probe, storage, choice, patience, program_patience, application: None }
     }
 }
 
@@ -228,6 +236,35 @@ impl<S: Storage> LiveNetwork<S> {
         let ours = files::ours(back_end::candidates(&self.root, &self.interface));
         files::remove(&ours)?;
         Ok(ours)
+    }
+
+    async fn roll_network_back(&self) -> Result<(), NetworkError> {
+        let mut turn = TURN.lock().await;
+        *turn += 1;
+        let Some(bytes) = self.storage.load(Document::FormerNetwork)? else { return Ok(()) };
+        let former: Former = serde_json::from_slice(&bytes).map_err(|_| NetworkError::Former)?;
+        match (&former.back_end, &former.exec) {
+            (BackEnd::Exec(program), Some(state)) => {
+                let exec = Exec { program, interface: &former.interface, patience: self.program_patience };
+                exec.restore(state).await?;
+            }
+            _ => self.go_back(&former, *turn).await?,
+        }
+        Ok(self.storage.remove(Document::FormerNetwork)?)
+    }
+
+    async fn commit_network(&self) -> Result<(), NetworkError> {
+        let _turn = TURN.lock().await;
+        if self.has_former_network()
+            && let Some(exec) = self.exec(&self.back_end().await)
+        {
+            exec.ask_for(Operation::Commit, None).await?;
+        }
+        Ok(self.storage.remove(Document::FormerNetwork)?)
+    }
+
+    fn has_former_network(&self) -> bool {
+        matches!(self.storage.load(Document::FormerNetwork), Ok(Some(_)))
     }
 
     async fn back_end(&self) -> BackEnd {

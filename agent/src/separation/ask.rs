@@ -1,10 +1,12 @@
 //! What the worker may ask of the keeper, and how it is sent: a length of four bytes, then JSON.
 
+use crate::network::application::ApplicationTask;
 use crate::network::drift::Setting;
 use crate::network::links::Choice;
 use crate::status::Status;
 use crate::storage::{Document, StorageError};
 use data_encoding::BASE64;
+use muster_protocol::application::ApplicationSettings;
 use muster_protocol::parameters::{DriftPolicy, RawSettings};
 use muster_protocol::wire::here::Proof;
 use muster_protocol::wire::result::Stage;
@@ -34,7 +36,7 @@ pub(super) enum Ask {
     Append(Vec<Bytes>),
     /// Replace all of them.
     Rewrite(Vec<Bytes>),
-    /// Whether there is a former network to go back to.
+    /// Whether there is a former state to go back to.
     IsProvisional,
     /// Bring an interface up.
     SetUp(String),
@@ -72,6 +74,7 @@ pub(super) struct Begin {
     pub(super) state_dir: PathBuf,
     pub(super) drift: DriftPolicy,
     pub(super) puts_back: bool,
+    pub(super) takes_application: bool,
     pub(super) system_call_filter: bool,
 }
 
@@ -93,6 +96,8 @@ pub(super) enum Change {
     Drift(String, RawSettings),
     Restore(String, RawSettings),
     Forget(String, RawSettings),
+    HandOver(String, ApplicationTask),
+    ApplicationDrift(String, ApplicationSettings),
 }
 
 /// How a [`Change`] goes on and ends.

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::identity::Identity;
 use crate::interfaces;
 use crate::lock::lock_patiently;
+use crate::network::application;
 use crate::network::back_end::BackEndChoice;
 use crate::network::drift::Setting;
 use crate::network::live::LiveNetwork;
@@ -128,6 +129,7 @@ impl Keeper {
                 state_dir: self.config.state_dir.clone(),
                 drift: self.config.drift,
                 puts_back: self.config.sets_kernel(),
+                takes_application: self.config.application.is_some(),
                 system_call_filter: self.config.system_call_filter,
             })),
             Ask::Load(document) if access(document) != Access::Never => {
@@ -147,7 +149,10 @@ impl Keeper {
             }
             Ask::Append(records) => self.storage.append(&decoded(&records)).map(|()| Answer::Done),
             Ask::Rewrite(records) => self.storage.rewrite(&decoded(&records)).map(|()| Answer::Done),
-            Ask::IsProvisional => Ok(Answer::Is(matches!(self.storage.load(Document::FormerNetwork), Ok(Some(_))))),
+            Ask::IsProvisional => {
+                let has_former_network = matches!(self.storage.load(Document::FormerNetwork), Ok(Some(_)));
+                Ok(Answer::Is(has_former_network || application::is_provisional(&self.storage)))
+            }
             Ask::SetUp(interface) => {
                 self.set_up(&interface);
                 Ok(Answer::Done)
@@ -192,7 +197,7 @@ impl Keeper {
         let mut changes = tokio::net::UnixStream::from_std(changes)?;
         while let Some(change) = ask::receive::<Change>(&mut changes).await? {
             let (report, mut reports) = mpsc::unbounded_channel();
-            let is_a_look = matches!(change, Change::Drift(..));
+            let is_a_look = matches!(change, Change::Drift(..) | Change::ApplicationDrift(..));
             let carried_out = self.carry_out(change, report);
             tokio::pin!(carried_out);
             let result = loop {
@@ -242,6 +247,12 @@ impl Keeper {
                 self.network(interface).await?.put_back(&valid(&raw)?, returned).await
             }
             Change::Forget(interface, raw) => self.network(interface).await?.forget(&valid(&raw)?).await,
+            // Settings were checked as they were read.
+            Change::HandOver(interface, task) => self.network(interface).await?.hand_over(task).await,
+            Change::ApplicationDrift(interface, settings) => {
+                let is_changed = self.network(interface).await?.application_drifted(&settings).await?;
+                return Ok(is_changed.then_some(Setting::Application).into_iter().collect());
+            }
         };
         changed.map(|()| Vec::new())
     }
@@ -259,7 +270,9 @@ impl Keeper {
             }
         }
         let (root, storage) = (self.config.root.clone(), self.storage.clone());
-        Ok(LiveNetwork::new(interface, root, self.config.probe, storage, self.network.clone()))
+        let application = self.config.application.clone();
+        let network = LiveNetwork::new(interface, root, self.config.probe, storage, self.network.clone());
+        Ok(LiveNetwork { application, ..network })
     }
 }
 
@@ -276,7 +289,11 @@ fn access(document: Document) -> Access {
         Document::Identity => Access::Read,
         Document::Appliance | Document::Noc | Document::Interface => Access::Write,
         // The journal has questions of its own.
-        Document::FormerNetwork | Document::FormerFilters | Document::Beats | Document::Reset => Access::Never,
+        Document::FormerNetwork
+        | Document::FormerApplication
+        | Document::FormerFilters
+        | Document::Beats
+        | Document::Reset => Access::Never,
     }
 }
 
@@ -322,6 +339,7 @@ mod tests {
             user: None,
             system_call_filter: true,
             drift: DriftPolicy::Report,
+            application: None,
         };
         let account = Account { uid: nix::unistd::Uid::from_raw(64078), gid: nix::unistd::Gid::from_raw(64078) };
         let (storage, network) = (FileStorage::open(folder).expect("opens"), BackEndChoice::default());

@@ -4,6 +4,7 @@ use super::ask::{self, Answer, Ask, Begin, Bytes, Change, Progress};
 use super::{SeparationError, system_calls};
 use crate::host::{Host, Place};
 use crate::identity::Identity;
+use crate::network::application::ApplicationTask;
 use crate::network::drift::Setting;
 use crate::network::{Network, NetworkError, Report};
 use crate::recent_log::RecentLog;
@@ -12,6 +13,7 @@ use crate::status::Status;
 use crate::storage::{Document, Storage, StorageError};
 use crate::system::{System, SystemError};
 use caps::{CapSet, Capability};
+use muster_protocol::application::ApplicationSettings;
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::wire::result::Reason;
@@ -40,7 +42,8 @@ pub fn work(log: RecentLog) -> anyhow::Result<()> {
         let changes = UnixStream::from(changes);
         changes.set_nonblocking(true).map_err(SeparationError::Start)?;
         let changes = tokio::net::UnixStream::from_std(changes).map_err(SeparationError::Start)?;
-        let host = Separated { keeper, changes: Arc::new(tokio::sync::Mutex::new(changes)), log };
+        let changes = Arc::new(tokio::sync::Mutex::new(changes));
+        let host = Separated { keeper, changes, log, takes_application: begin.takes_application };
         let identity = Identity::load_or_make(&host.storage(), None)?;
         let place = Place {
             interface: begin.interface,
@@ -156,6 +159,7 @@ pub struct Separated {
     keeper: Keeper,
     changes: Arc<tokio::sync::Mutex<tokio::net::UnixStream>>,
     log: RecentLog,
+    takes_application: bool,
 }
 
 impl System for Separated {
@@ -277,6 +281,19 @@ impl Network for RemoteNetwork {
 
     async fn forget(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
         self.ask(Change::Forget(self.interface.clone(), settings.to_raw()), None).await
+    }
+
+    fn takes_application(&self) -> bool {
+        self.host.takes_application
+    }
+
+    async fn hand_over(&self, task: ApplicationTask) -> Result<(), NetworkError> {
+        self.ask(Change::HandOver(self.interface.clone(), task), None).await
+    }
+
+    async fn application_drifted(&self, settings: &ApplicationSettings) -> Result<bool, NetworkError> {
+        let change = Change::ApplicationDrift(self.interface.clone(), settings.clone());
+        Ok(!self.question(change, None).await?.is_empty())
     }
 
     fn is_provisional(&self) -> bool {

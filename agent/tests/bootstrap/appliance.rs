@@ -1,7 +1,7 @@
 //! A real agent at the other end of the cable, and a console for it.
 
 use crate::namespaces::{peer, run};
-use crate::owner::Owner;
+use crate::owner::{Owner, Packet};
 use muster_agent::entropy::OsEntropy;
 use muster_protocol::crypto::random;
 use muster_protocol::crypto::seal::ExportedKey;
@@ -54,7 +54,7 @@ pub(crate) fn there(command: &str) -> String {
 pub(crate) struct Appliance {
     pub(crate) folder: TempDir,
     agent: Option<Running>,
-    owner: Owner,
+    pub(crate) owner: Owner,
     seq: u64,
 }
 
@@ -136,6 +136,16 @@ impl Appliance {
 
     /// Configures it from an interface of the test; why it failed.
     pub(crate) fn configure(&mut self, interface: &str, settings: &RawSettings) -> Result<(), Reason> {
+        let (heard, packet) = self.try_out(interface, settings)?;
+        let is_end = |status: &Status| matches!(status, Status::Success { committed: true } | Status::Failed { .. });
+        let end = heard.deliver(&packet.kick, &packet.exported, is_end);
+        assert!(matches!(end, Status::Success { .. }), "{end:?}");
+        self.shows("final settings", |status| status["state"] == "configured");
+        Ok(())
+    }
+
+    /// Has it take settings that nobody confirms; why it did not.
+    pub(crate) fn try_out(&mut self, interface: &str, settings: &RawSettings) -> Result<(Heard, Packet), Reason> {
         let heard = self.ask(interface);
         self.seq += 1;
         let seq = Seq(self.seq);
@@ -144,11 +154,7 @@ impl Appliance {
             Status::Failed { reason, .. } => return Err(reason),
             status => assert!(matches!(status, Status::Success { committed: false }), "{status:?}"),
         }
-        let is_end = |status: &Status| matches!(status, Status::Success { committed: true } | Status::Failed { .. });
-        let end = heard.deliver(&packet.kick, &packet.exported, is_end);
-        assert!(matches!(end, Status::Success { .. }), "{end:?}");
-        self.shows("final settings", |status| status["state"] == "configured");
-        Ok(())
+        Ok((heard, packet))
     }
 }
 

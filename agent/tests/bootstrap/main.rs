@@ -2,6 +2,7 @@
 //! other end of its cables. Needs root, as CI has.
 
 mod appliance;
+mod application;
 mod conflict;
 mod dhcp;
 mod diagnose;

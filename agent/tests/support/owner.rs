@@ -1,6 +1,7 @@
 //! The NOC root and the console of a test, and what they send an appliance.
 
 use muster_agent::entropy::OsEntropy;
+use muster_protocol::application::ApplicationSettings;
 use muster_protocol::crypto::claim::ClaimKey;
 use muster_protocol::crypto::keys::SecretKey;
 use muster_protocol::crypto::random;
@@ -19,6 +20,8 @@ use muster_protocol::wire::to_cbor;
 pub(crate) struct Owner {
     root: SecretKey,
     console: SecretKey,
+    /// What the application shall have, too.
+    pub(crate) application: Option<ApplicationSettings>,
 }
 
 /// A config packet, and what goes with it.
@@ -32,7 +35,7 @@ pub(crate) struct Packet {
 impl Owner {
     pub(crate) fn new() -> Owner {
         let [root, console] = [(); 2].map(|()| SecretKey::generate(&mut OsEntropy));
-        Owner { root, console }
+        Owner { root, console, application: None }
     }
 
     /// For the appliance that answered so: confirmed by its kick-start, within half a minute. No NOC is where it says.
@@ -49,6 +52,7 @@ impl Owner {
                 window_s: 30,
                 beat_interval_s: 86_400,
                 drift: None,
+                application: self.application.clone(),
             },
             console: self.console.public(),
             root: self.root.public(),

@@ -40,6 +40,7 @@ pub(super) fn plan_to_csv(plan: &PlanView) -> String {
         "dns2",
         "address6",
         "gateway6",
+        "application",
         "problem",
     ];
     let rows = plan.rows.iter().map(|row| {
@@ -59,6 +60,7 @@ pub(super) fn plan_to_csv(plan: &PlanView) -> String {
             s.dns2,
             s.address6,
             s.gateway6,
+            s.application.unwrap_or_default(),
             problem.unwrap_or_default(),
         ]
     });
@@ -68,8 +70,10 @@ pub(super) fn plan_to_csv(plan: &PlanView) -> String {
 /// The rows of an edited plan. Rows without any settings (those that cannot be configured) are left out.
 pub(super) fn plan_of_csv(path: &Path) -> Result<Vec<EditedRow>, CommandError> {
     let rows = read(path, table::settings)?.into_iter().map(|(uid, cells)| {
-        let [host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6] = cells;
-        let settings = Settings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 };
+        let [host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application] = cells;
+        let application = Some(application).filter(|settings| !settings.is_empty());
+        let settings =
+            Settings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application };
         EditedRow { uid: uid.to_string(), settings }
     });
     Ok(rows.filter(|row| row.settings != Settings::default()).collect())

@@ -304,7 +304,7 @@ impl Engine {
                         mac: heard.mac,
                         device_key: heard.device_key,
                         // Checked before, so this is what the appliance will have.
-                        settings: settings.validate().map_or_else(|_| settings.clone(), |valid| valid.to_raw()),
+                        settings: settings.tidied(),
                         grant: None,
                         saved: None,
                         step: JobStep::Waiting,

@@ -7,7 +7,7 @@ use muster_protocol::api::{ApplianceRecord, BeatValues, Health, InterfaceErrors,
 use muster_protocol::delivery::Wants;
 use muster_protocol::discovery::Heard;
 use muster_protocol::id::{Mac, Uid};
-use muster_protocol::parameters::NetworkSettings;
+use muster_protocol::parameters::{NetworkSettings, RawSettings};
 use muster_protocol::wire::Peer;
 use muster_protocol::wire::here::State;
 use std::collections::{BTreeMap, BTreeSet};
@@ -184,7 +184,11 @@ impl Roster {
                 .heard
                 .settings
                 .as_ref()
-                .map(NetworkSettings::to_raw)
+                .map(|network| {
+                    // What is for the application no appliance tells a ping.
+                    let application = record().map_or_else(String::new, |known| known.application);
+                    RawSettings { application, ..network.to_raw() }
+                })
                 .or_else(record)
                 .map(Into::into)
                 .unwrap_or_default(),

@@ -260,6 +260,7 @@ impl World {
                     window_s: 90,
                     beat_interval_s: 60,
                     drift: None,
+                    application: None,
                 },
                 console: self.console.public(),
                 root: self.root.public(),

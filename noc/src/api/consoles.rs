@@ -94,9 +94,10 @@ pub(super) async fn plan(
         let claim = one.claim.filter(|code| !code.trim().is_empty()).map(|code| code.parse::<ClaimSecret>());
         asked.push(plans::Asked { uid: Uid::of(&key), mac: one.mac, claim, wants_voucher: one.wants_voucher });
     }
+    let issuer = Issuer { root: app.noc.signer.root(), noc: app.noc.public_address(), ca_pin: app.noc.authority.pin() };
     let plan = app.noc.store.write(move |db| {
         let console = authorise(db, console)?;
-        plans::plan(db, clock::now(), &console, request.site, &asked)
+        plans::plan(db, clock::now(), (&console, &issuer), request.site, &asked)
     });
     plan.await.map(Json)
 }

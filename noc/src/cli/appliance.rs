@@ -1,5 +1,6 @@
 //! `muster-noc appliance`: changes and instructions that go out with beats.
 
+use super::json_arg::JsonArg;
 use super::{FolderArg, Output, answer};
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -131,12 +132,17 @@ pub(super) struct EditArgs {
     /// IPv6 default gateway; "" for none.
     #[arg(long)]
     gateway6: Option<String>,
+    /// Application settings as JSON, or @FILE; {} for none, "" for what the policy gives.
+    #[arg(long, value_name = "JSON")]
+    application: Option<JsonArg>,
 }
 
 impl From<EditArgs> for Edit {
     fn from(args: EditArgs) -> Edit {
-        let EditArgs { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = args;
-        Edit { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 }
+        let EditArgs { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application } =
+            args;
+        let application = application.map(|text| text.0);
+        Edit { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `muster-noc policy`: what organisations say to their sites, what is said of single models, and what it comes to.
 
+use super::json_arg::JsonArg;
 use super::site::DriftArg;
 use super::{ConfirmArg, FolderArg, Output, answer, operator, site};
 use anyhow::bail;
@@ -103,7 +104,11 @@ struct Values {
     /// What appliances do about settings that are changed by hand.
     #[arg(long, value_enum)]
     drift: Option<DriftArg>,
-    /// Say nothing of these any more: pool, pool6, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s, drift.
+    /// Application settings as JSON, or @FILE; empty for none. Appliances have them at their next configuration.
+    #[arg(long, value_name = "JSON")]
+    application: Option<JsonArg>,
+    /// Say nothing of these any more: pool, pool6, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s, drift,
+    /// application.
     #[arg(long, value_delimiter = ',', value_name = "VALUE")]
     unset: Vec<String>,
 }
@@ -122,8 +127,9 @@ impl Values {
                 "confirm" => to.confirm = None,
                 "window_s" => to.window_s = None,
                 "drift" => to.drift = None,
+                "application" => to.application = None,
                 _ => bail!(
-                    "`{name}` is no value of a policy: pool, pool6, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s or drift"
+                    "`{name}` is no value of a policy: pool, pool6, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s, drift or application"
                 ),
             }
         }
@@ -143,6 +149,7 @@ impl Values {
             confirm,
             window_s,
             drift: rule,
+            application,
         } = to;
         over(pool, self.pool);
         over(pool6, self.pool6);
@@ -154,6 +161,7 @@ impl Values {
         over(confirm, self.confirm.map(Into::into));
         over(window_s, self.window);
         over(rule, self.drift.map(drift));
+        over(application, self.application.map(|text| text.0));
         Ok(())
     }
 }

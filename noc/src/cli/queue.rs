@@ -151,6 +151,7 @@ impl QueueCommand {
                     dns2: dns2.unwrap_or_default(),
                     address6: address6.unwrap_or_default(),
                     gateway6: gateway6.unwrap_or_default(),
+                    application: String::new(),
                 });
                 to.send(NewOrder::Config { mac, site: site.map(SiteId), settings }, None)
             }

@@ -1,7 +1,8 @@
 //! `muster-noc site set`.
 
+use super::json_arg::JsonArg;
 use super::policy::InheritArg;
-use super::{ConfirmArg, FolderArg, Output, answer};
+use super::{ConfirmArg, FolderArg, Output, SiteArgs, answer};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use muster_noc::{Noc, OrganisationId, SiteSpec, TableError};
@@ -52,6 +53,30 @@ pub(super) fn print(site: &Site) {
         printable(&site.host_name),
         drift_word(site.drift)
     );
+}
+
+impl From<SiteArgs> for SiteSpec {
+    fn from(args: SiteArgs) -> Self {
+        SiteSpec {
+            name: args.name,
+            pool: args.pool,
+            netmask: args.netmask,
+            gateway: args.gateway,
+            domain: args.domain,
+            dns1: args.dns1,
+            dns2: args.dns2,
+            pool6: args.pool6,
+            gateway6: args.gateway6,
+            host_name: args.host_name,
+            beat_interval_s: args.beat_interval,
+            confirm: args.confirm.into(),
+            window_s: args.window,
+            drift: args.drift.into(),
+            application: args.application.map_or_else(String::new, |text| text.0),
+            exclude: args.exclude,
+            inherit: args.inherit.unwrap_or_default().0,
+        }
+    }
 }
 
 impl From<ConfirmArg> for Confirm {
@@ -121,6 +146,9 @@ struct Values {
     /// What appliances do about settings that are changed by hand. They hear of it with the answers to their beats.
     #[arg(long, value_enum)]
     drift: Option<DriftArg>,
+    /// Application settings as JSON, or @FILE; empty for none. Appliances have them at their next configuration.
+    #[arg(long, value_name = "JSON")]
+    application: Option<JsonArg>,
     /// Addresses inside the pools that are not given out; empty for none.
     #[arg(long)]
     exclude: Option<String>,
@@ -141,6 +169,7 @@ impl Values {
             (Inheritable::Confirm, self.confirm.is_some()),
             (Inheritable::WindowS, self.window.is_some()),
             (Inheritable::Drift, self.drift.is_some()),
+            (Inheritable::Application, self.application.is_some()),
         ];
         let mut inherit = self.inherit.map_or(site.inherit, |inherit| inherit.0);
         inherit.retain(|value| !said.contains(&(*value, true)));
@@ -159,6 +188,7 @@ impl Values {
             confirm: self.confirm.map_or(site.confirm, Confirm::from),
             window_s: self.window.unwrap_or(site.window_s),
             drift: self.drift.map_or(site.drift, Into::into),
+            application: self.application.map_or(site.application, |text| text.0),
             exclude: self.exclude.unwrap_or(site.exclude),
             inherit,
         }

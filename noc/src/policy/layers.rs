@@ -147,6 +147,7 @@ pub(crate) fn check_organisation(policy: &OrganisationPolicy) -> Result<(), Site
             confirm: Confirm::KickStart,
             window_s: 90,
             drift: None,
+            application: String::new(),
             exclude: String::new(),
             inherit: Vec::new(),
         };
@@ -262,6 +263,7 @@ mod tests {
             confirm: Some(Confirm::FirstBeat),
             window_s: Some(120),
             drift: Some(DriftRule::Restore),
+            application: Some("{\"relay\":\"mx.acme.example\"}".into()),
         };
         let organisation = OrganisationPolicy { values: values.clone(), profiles: vec![] };
         let all = layers(Inheritable::ALL.to_vec(), organisation, vec![]).policies().expect("fits");
@@ -277,6 +279,7 @@ mod tests {
             confirm: Some(site.confirm),
             window_s: Some(site.window_s),
             drift: site.drift.map(|_| DriftRule::Restore),
+            application: Some(site.application.clone()),
         };
         assert_eq!(got, values);
         assert!(all.plain().sources.values().all(|source| *source == Source::Organisation));

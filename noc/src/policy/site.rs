@@ -51,11 +51,14 @@ pub struct SiteSpec {
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^(report|restore)$")]
     pub drift: Option<DriftPolicy>,
+    /// Application settings, the text of one JSON object, which appliances hand to the vendor's application; empty or `{}` for none.
+    #[serde(default)]
+    pub application: String,
     /// Addresses inside the pools that are not given out, IPv4 and IPv6: `192.0.2.20-192.0.2.29, 2001:db8::5`, or empty.
     #[serde(default)]
     pub exclude: String,
     /// Which of the values the site has from its organisation: `domain`, `dns1`, `dns2`, `host_name`, `beat_interval_s`,
-    /// `confirm`, `window_s`, `drift`. What is said here of those does not count.
+    /// `confirm`, `window_s`, `drift`, `application`. What is said here of those does not count.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub inherit: Vec<Inheritable>,
@@ -78,6 +81,7 @@ impl From<Site> for SiteSpec {
             confirm: site.confirm,
             window_s: site.window_s,
             drift: site.drift,
+            application: site.application,
             exclude: site.exclude,
             inherit: site.inherit,
         }
@@ -106,6 +110,7 @@ impl SiteSpec {
             confirm: self.confirm,
             window_s: self.window_s,
             drift: self.drift,
+            application: self.application.trim().to_owned(),
             exclude: self.exclude.trim().to_owned(),
             inherit,
         }
@@ -260,7 +265,7 @@ impl Policy {
             }
         }
         sample.address = Ipv4Addr::from(first.unwrap_or(0x0a00_0001)).to_string();
-        let checked = sample.validate();
+        let (checked, application) = (sample.validate(), sample.application().ok().flatten());
         if let Err(invalid) = &checked {
             for error in &invalid.0 {
                 let field = match error.field {
@@ -269,9 +274,13 @@ impl Policy {
                     Field::Address | Field::Gateway if first.is_none() => continue,
                     Field::Address => "pool",
                     Field::Address6 => "pool6",
-                    Field::Domain | Field::Netmask | Field::Gateway | Field::Dns1 | Field::Dns2 | Field::Gateway6 => {
-                        error.field.word()
-                    }
+                    Field::Domain
+                    | Field::Netmask
+                    | Field::Gateway
+                    | Field::Dns1
+                    | Field::Dns2
+                    | Field::Gateway6
+                    | Field::Application => error.field.word(),
                 };
                 fault(field, &error.code, error.message.clone());
             }
@@ -286,6 +295,9 @@ impl Policy {
                 }
                 let (gateway, prefix, dns) = (sample.gateway(), sample.prefix(), sample.dns());
                 let gateway6 = sample.ipv6().and_then(|ipv6| ipv6.gateway());
+                // What holds nothing is none.
+                let application = application.filter(|settings| !settings.is_empty());
+                let site = Site { application: application.map_or_else(String::new, String::from), ..site };
                 Ok(Policy { pool, template, gateway, dns, prefix, pool6, gateway6, site, sources: Sources::new() })
             }
             _ => Err(SiteError::Invalid(faults)),
@@ -369,6 +381,7 @@ fn settings(site: &Site, host_name: String, address: Ipv4Addr, address6: String)
         // An appliance of a site without a pool has no use for the gateway.
         gateway6: if address6.is_empty() { String::new() } else { site.gateway6.clone() },
         address6,
+        application: site.application.clone(),
     }
 }
 
@@ -392,6 +405,7 @@ pub(crate) mod tests {
             confirm: Confirm::KickStart,
             window_s: 90,
             drift: None,
+            application: String::new(),
             exclude: String::new(),
             inherit: Vec::new(),
         }
@@ -435,7 +449,7 @@ pub(crate) mod tests {
 
     #[test]
     fn every_fault_of_a_site_is_named_at_its_value() {
-        let cases: [(fn(&mut SiteSpec), &str, &str); 12] = [
+        let cases: [(fn(&mut SiteSpec), &str, &str); 14] = [
             (|s| s.name = " ".into(), "name", "bad_name"),
             (|s| s.pool = "192.0.2.10".to_owned() + "-x", "pool", "bad_pool"),
             (|s| s.pool = "192.0.2.1".into(), "pool", "bad_pool"),
@@ -448,6 +462,8 @@ pub(crate) mod tests {
             (|s| s.host_name = "same".into(), "host_name", "bad_template"),
             (|s| s.beat_interval_s = 1, "beat_interval_s", "bad_beat_interval"),
             (|s| s.window_s = 1, "window_s", "bad_window"),
+            (|s| s.application = "[]".into(), "application", "application_not_object"),
+            (|s| s.application = "{\"a\":1,\"a\":2}".into(), "application", "application_duplicate_name"),
         ];
         for (spoil, field, code) in cases {
             let mut spec = spec();

@@ -43,6 +43,10 @@ pub struct PolicyValues {
     /// What appliances do about settings that are changed by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftRule>,
+    /// Application settings, the text of one JSON object; empty or `{}` for none. The whole object counts: objects of several
+    /// places are not merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
 }
 
 /// What appliances do about settings that are changed by hand.
@@ -150,6 +154,7 @@ impl PolicyValues {
             Inheritable::Confirm => set_number(&mut site.confirm, self.confirm),
             Inheritable::WindowS => set_number(&mut site.window_s, self.window_s),
             Inheritable::Drift => set_number(&mut site.drift, self.drift.map(Into::into)),
+            Inheritable::Application => set(&mut site.application, self.application.as_deref()),
         }
     }
 
@@ -163,6 +168,7 @@ impl PolicyValues {
             confirm: Some(Confirm::KickStart),
             window_s: Some(90),
             drift: Some(DriftRule::Image),
+            application: Some(String::new()),
             ..PolicyValues::default()
         }
     }

@@ -1,6 +1,7 @@
 //! Grants: reviewed settings, checked against each other and against everybody else's, numbered and held in one transaction.
 
 use super::appliances::{self, Appliance, json};
+use super::application::{self, Chosen};
 use super::consoles::Console;
 use super::holdings::{self, Holdings, Wish};
 use super::plans::applicant;
@@ -15,6 +16,7 @@ use crate::policy::layers::Policies;
 use crate::policy::reservation::{Reservations, Whose};
 use crate::policy::site::Policy;
 use muster_protocol::api::Provisioning;
+use muster_protocol::application::ApplicationSettings;
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::grant::Grant;
 use muster_protocol::id::{ConsoleId, Seq, SiteId, Uid};
@@ -129,7 +131,13 @@ pub(crate) fn decide_for(
     let mut errors: Vec<Vec<FieldError>> = vec![Vec::new(); items.len()];
     let mut wanted: Vec<Option<Wanted>> = Vec::with_capacity(items.len());
     for (item, errors) in items.iter().zip(&mut errors) {
-        wanted.push(want(db, site, &policies, item, errors)?);
+        let want = want(db, site, &policies, item, errors)?;
+        if let Some(want) = &want {
+            let policy = policies.of(&want.appliance.record.model);
+            let of_appliance = (&want.settings, &want.application);
+            errors.extend(application::fits(now, bearer, issuer, policy, &want.appliance, of_appliance).err());
+        }
+        wanted.push(want);
     }
     let batch: BTreeMap<i64, usize> =
         wanted.iter().enumerate().filter_map(|(i, w)| w.as_ref().map(|w| (w.appliance.id, i))).collect();
@@ -158,6 +166,7 @@ pub(crate) fn decide_for(
 struct Wanted {
     appliance: Appliance,
     settings: NetworkSettings,
+    application: Chosen,
 }
 
 impl Wanted {
@@ -208,6 +217,13 @@ fn want(
             return Ok(None);
         }
     };
+    let application = match application::choose(&item.settings, policy) {
+        Ok(application) => application,
+        Err(error) => {
+            errors.push(error);
+            return Ok(None);
+        }
+    };
     let address = settings.address();
     if !policy.is_inside(address.into()) {
         let message = format!(
@@ -225,7 +241,7 @@ fn want(
     if let Some(ipv6) = settings.ipv6() {
         check_ipv6(policy, ipv6, errors);
     }
-    Ok(Some(Wanted { appliance, settings }))
+    Ok(Some(Wanted { appliance, settings, application }))
 }
 
 fn check_ipv6(policy: &Policy, ipv6: Ipv6Settings, errors: &mut Vec<FieldError>) {
@@ -380,7 +396,8 @@ fn grant(
     want: Wanted,
 ) -> Result<Unsigned, StoreError> {
     let address6 = want.address6();
-    let Wanted { appliance, settings } = want;
+    let Wanted { appliance, settings, application } = want;
+    let raw = RawSettings { application: application.text, ..settings.to_raw() };
     let policy = policies.of(&appliance.record.model);
     let site = &policy.site;
     let (address, host_name) = (u32::from(settings.address()), settings.host_name().to_owned());
@@ -399,7 +416,7 @@ fn grant(
         seq.0,
         site.id.0,
         bearer.console().map(|console| console.0),
-        json(&settings.to_raw()),
+        json(&raw),
         site.beat_interval_s,
         now,
         expires
@@ -407,7 +424,6 @@ fn grant(
     let revision = super::next_revision(db)?;
     db.prepare_cached("UPDATE appliances SET seq = ?2, provisioning = ?3, revision = ?4 WHERE id = ?1")?
         .execute(params![appliance.id, seq.0, word(&Provisioning::Granted), revision])?;
-    let raw = settings.to_raw();
     let (actor, why) = (bearer.by().actor.as_str(), bearer.why());
     versions::add(db, now, &Signed { appliance: appliance.id, seq, site: site.id, settings: &raw, actor, why })?;
     let detail = serde_json::json!({ "seq": seq, "settings": raw, "expires": expires, "why": why });
@@ -418,18 +434,19 @@ fn grant(
     Ok(Unsigned {
         claim: unpinned.then_some(appliance.claim),
         voucher: appliance.voucher,
-        grant: unsigned(now, seq, bearer, issuer, policy, &appliance.record, settings),
+        grant: unsigned(now, seq, bearer, issuer, policy, &appliance.record, (settings, application.settings)),
     })
 }
 
-fn unsigned(
+/// The grant, without a signature.
+pub(crate) fn unsigned(
     now: u64,
     seq: Seq,
     bearer: Bearer<'_>,
     issuer: &Issuer,
     policy: &Policy,
     appliance: &muster_protocol::api::ApplianceRecord,
-    network: NetworkSettings,
+    (network, application): (NetworkSettings, Option<ApplicationSettings>),
 ) -> Grant {
     let site = &policy.site;
     Grant {
@@ -443,6 +460,7 @@ fn unsigned(
             window_s: site.window_s,
             beat_interval_s: site.beat_interval_s,
             drift: site.drift,
+            application,
         },
         console: bearer.key(issuer),
         root: issuer.root,

@@ -1,11 +1,14 @@
 //! Plans: what each appliance of a batch would get, allocated in one transaction.
 
 use super::appliances::{self, Appliance, NewAppliance, from_json};
+use super::application;
 use super::consoles::Console;
+use super::grants::{Bearer, Issuer};
 use super::holdings::{self, Holdings};
 use super::retirement;
 use super::{fleet, organisations, policies};
 use crate::api::ApiError;
+use crate::audit::By;
 use crate::error::{StoreError, problem};
 use crate::policy::allocation::{Allocation, AllocationError, Applicant};
 use crate::policy::layers::Policies;
@@ -36,12 +39,12 @@ pub(crate) struct Asked {
 pub(crate) fn plan(
     db: &Connection,
     now: u64,
-    console: &Console,
+    (console, issuer): (&Console, &Issuer),
     site: SiteId,
     asked: &[Asked],
 ) -> Result<Plan, ApiError> {
     console.may_use(site)?;
-    let policies = policies::of_site(db, site)?;
+    let (policies, by) = (policies::of_site(db, site)?, By::console(console.id));
     holdings::expire(db, now)?;
     let mut holdings = holdings::load(db, site)?;
     let expires = now + LEASE_S;
@@ -52,13 +55,47 @@ pub(crate) fn plan(
         if let Some(appliance) = appliance {
             let policy = policies.of(&appliance.record.model);
             match settle(db, &policies, &mut holdings, &appliance, expires)? {
-                Ok((settings, rules)) => (row.settings, row.rules) = (Some(settings), rules),
+                Ok((mut settings, mut rules)) => {
+                    if settings.application.is_empty() && !policy.site.application.is_empty() {
+                        settings.application.clone_from(&policy.site.application);
+                        rules.insert("application".to_owned(), rule_of_application(policy));
+                    }
+                    let bearer = Bearer::Console(console, &by);
+                    row.problem = unfit(now, bearer, issuer, policy, &appliance, &settings);
+                    row.rules = rules;
+                    row.settings = Some(settings);
+                }
                 Err(error) => row.problem = Some(explain(policy, &error)),
             }
         }
         rows.push(row);
     }
     Ok(Plan { site, expires, rows })
+}
+
+/// Why application settings cannot go to an appliance; the others have been checked, or are checked when a grant is asked for.
+fn unfit(
+    now: u64,
+    bearer: Bearer<'_>,
+    issuer: &Issuer,
+    policy: &Policy,
+    appliance: &Appliance,
+    settings: &RawSettings,
+) -> Option<Problem> {
+    let network = settings.validate().ok()?;
+    let chosen = application::choose(settings, policy);
+    let fits = chosen.and_then(|chosen| application::fits(now, bearer, issuer, policy, appliance, (&network, &chosen)));
+    let error = fits.err()?;
+    Some(problem(
+        422,
+        &error.code,
+        &error.message,
+        "Shorten the application settings in the policy or for this appliance.",
+    ))
+}
+
+fn rule_of_application(policy: &Policy) -> String {
+    format!("{} application settings", policy.source("application"))
 }
 
 type Owned = (Ownership, Option<Appliance>, Option<Problem>);
@@ -281,6 +318,9 @@ pub(crate) fn rules_of(policy: &Policy, reserved: Option<&Reservation>) -> BTree
             rules.insert(column.to_owned(), from(column, column));
         }
     }
+    if !site.application.is_empty() {
+        rules.insert("application".to_owned(), rule_of_application(policy));
+    }
     if let Some(reserved) = reserved {
         let columns = [
             ("address", reserved.address.is_some()),
@@ -297,7 +337,9 @@ pub(crate) fn rules_of(policy: &Policy, reserved: Option<&Reservation>) -> BTree
 fn same_rule(settings: RawSettings, rule: &str) -> Settled {
     let columns = ["host_name", "domain", "address", "netmask", "gateway", "dns1", "dns2"];
     let ipv6 = ["address6", "gateway6"].into_iter().filter(|_| !settings.address6.is_empty());
-    let rules = columns.into_iter().chain(ipv6).map(|column| (column.to_owned(), rule.to_owned())).collect();
+    let application = Some("application").filter(|_| !settings.application.is_empty());
+    let rules =
+        columns.into_iter().chain(ipv6).chain(application).map(|column| (column.to_owned(), rule.to_owned())).collect();
     (settings, rules)
 }
 

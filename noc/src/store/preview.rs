@@ -118,7 +118,14 @@ fn one(
 
 /// The columns in which two settings differ, by what they mean: a netmask may be written in two ways.
 pub(crate) fn differences(a: &RawSettings, b: &RawSettings) -> Vec<&'static str> {
-    let meant = |settings: &RawSettings| settings.validate().map_or_else(|_| settings.clone(), |valid| valid.to_raw());
+    let meant = |settings: &RawSettings| {
+        let mut meant = settings.tidied();
+        // There are none, whether somebody said so or nobody said anything.
+        if meant.application == "{}" {
+            meant.application.clear();
+        }
+        meant
+    };
     let (a, b) = (meant(a), meant(b));
     let columns = [
         ("host_name", &a.host_name, &b.host_name),
@@ -130,6 +137,7 @@ pub(crate) fn differences(a: &RawSettings, b: &RawSettings) -> Vec<&'static str>
         ("dns2", &a.dns2, &b.dns2),
         ("address6", &a.address6, &b.address6),
         ("gateway6", &a.gateway6, &b.gateway6),
+        ("application", &a.application, &b.application),
     ];
     columns.into_iter().filter(|(_, a, b)| a != b).map(|(name, _, _)| name).collect()
 }

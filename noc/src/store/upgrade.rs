@@ -213,6 +213,7 @@ const LATER: &[(i32, &str)] = &[
         "INSERT INTO remote_writes (organisation, url, version, cursor) VALUES (1, 'https://a/', 3, 7);
          INSERT INTO beat_outbox VALUES (8, 0, x'');",
     ),
+    (28, "UPDATE sites SET application = '{\"a\":1}' WHERE id = 3;"),
     (
         29,
         "INSERT INTO applet_authors (id, organisation, name, key, added) VALUES (2, 1, 'Acme', zeroblob(32), 5);

@@ -105,6 +105,7 @@ mod tests {
             confirm: Confirm::KickStart,
             window_s: 90,
             drift: None,
+            application: String::new(),
             exclude: String::new(),
             inherit: Vec::new(),
         };

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// The columns, in the order in which they are written; those that are absent are empty.
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 17] = [
     "name",
     "pool",
     "exclude",
@@ -32,6 +32,7 @@ const COLUMNS: [&str; 16] = [
     "confirm",
     "window_s",
     "drift",
+    "application",
     "inherit",
 ];
 /// Most rows in one go.
@@ -141,6 +142,7 @@ fn cells(site: Site) -> Vec<String> {
         word(&site.confirm),
         site.window_s.to_string(),
         drift,
+        site.application,
         inherit.join(" "),
     ]
 }
@@ -192,6 +194,7 @@ fn read(line: u64, row: &[Option<String>], faults: &mut Faults) -> Option<SiteSp
         confirm,
         window_s: number(line, "window_s", &text("window_s"), 90, faults),
         drift,
+        application: text("application"),
         exclude: text("exclude"),
         inherit,
     };
@@ -220,6 +223,7 @@ mod tests {
             exclude: "192.0.2.20, 2001:db8:7::5".into(),
             inherit: vec![Inheritable::Domain, Inheritable::WindowS],
             drift: Some(DriftPolicy::Restore),
+            application: "{\"a\":[1,\"=x\"]}".into(),
             confirm: Confirm::FirstBeat,
             ..spec6()
         };

@@ -82,6 +82,18 @@ fn a_site_an_inventory_and_an_invite_beside_a_running_server() {
     assert!(bad(&dir, &["site", "set", "Bern", "--drift", "ignore"]).contains("image, report, restore"));
     assert!(bad(&dir, &["site", "set", "Thun", "--drift", "report"]).contains("site list"));
     assert!(bad(&dir, &["site", "set", "Bern", "--window", "1"]).contains("[site_invalid]"));
+    let object = dir.join("settings.json");
+    std::fs::write(&object, "{ \"relay\": \"a\" }\n").expect("written");
+    let named = format!("@{}", object.display());
+    let changed = good(&dir, &["site", "set", "Bern", "--application", &named, "--json"]);
+    let changed: serde_json::Value = serde_json::from_str(&changed).expect("json");
+    assert_eq!(changed["application"], "{\"relay\":\"a\"}");
+    assert!(bad(&dir, &["site", "set", "Bern", "--application", "@/none"]).contains("/none cannot be read"));
+    assert!(bad(&dir, &["site", "set", "Bern", "--application", "[]"]).contains("no JSON object"));
+    good(&dir, &["policy", "set", "--model", "Mail", "--application", "{\"relay\":\"b\"}"]);
+    assert!(good(&dir, &["policy", "show"]).contains("{\"relay\":\"b\"}"));
+    good(&dir, &["policy", "set", "--model", "Mail", "--unset", "application", "--window", "60"]);
+    good(&dir, &["site", "set", "Bern", "--application", ""]);
 
     let device = Device::new(1);
     let csv = dir.join("manifest.csv");

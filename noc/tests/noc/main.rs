@@ -2,6 +2,7 @@
 
 mod api;
 mod applets;
+mod application;
 mod audit;
 mod availability;
 mod backup;

@@ -100,6 +100,7 @@ pub(crate) fn spec() -> SiteSpec {
         confirm: Confirm::KickStart,
         window_s: 90,
         drift: None,
+        application: String::new(),
         exclude: String::new(),
         inherit: Vec::new(),
     }

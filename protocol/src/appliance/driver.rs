@@ -1,6 +1,7 @@
 //! What the driver tells the machine, and what the machine has it do.
 
 use crate::Token;
+use crate::application::ApplicationSettings;
 use crate::crypto::claim::ClaimKey;
 use crate::crypto::keys::{PublicKey, SecretKey};
 use crate::id::{BootId, Mac, Seq, SiteId};
@@ -111,6 +112,8 @@ pub enum Output {
     Apply {
         /// What to apply.
         settings: NetworkSettings,
+        /// What the application shall have, in the same attempt; none: nothing by Muster.
+        application: Option<ApplicationSettings>,
     },
     /// Restore the former state exactly, then say [`Input::RolledBack`]. Harmless if nothing was applied.
     RollBack {

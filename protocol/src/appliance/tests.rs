@@ -108,6 +108,7 @@ impl Bench {
                 window_s: 90,
                 beat_interval_s: 60,
                 drift: None,
+                application: None,
             },
             console: self.console.public(),
             root: self.root.public(),
@@ -175,7 +176,7 @@ impl Bench {
                     self.sent.push(bytes);
                     None
                 }
-                Output::Apply { settings } => {
+                Output::Apply { settings, .. } => {
                     self.applied.push(settings.host_name().to_owned());
                     apply.then_some(Input::Applied(Ok(())))
                 }

@@ -101,6 +101,17 @@ pub fn sign(key: &SecretKey, purpose: Purpose, payload: Vec<u8>) -> Vec<u8> {
     sign1.to_vec().unwrap_or_default()
 }
 
+/// Bytes of the COSE_Sign1 over a payload of `payload` bytes.
+pub fn length(payload: usize) -> usize {
+    let header = match payload {
+        0..24 => 1,
+        24..0x100 => 2,
+        0x100..0x1_0000 => 3,
+        _ => 5,
+    };
+    HEAD.len() + header + payload + 2 + SIGNATURE
+}
+
 /// The payload, once the signature by `key` for `purpose` has been checked over the bytes received.
 pub fn verify(key: &PublicKey, purpose: Purpose, bytes: &[u8]) -> Result<Vec<u8>, VerifyError> {
     let unverified = Unverified::parse(bytes)?;
@@ -147,6 +158,9 @@ mod tests {
         let other = SecretKey::from_seed(&[2; 32]);
         let bytes = sign(&key, Purpose::Grant, b"payload".to_vec());
         assert_eq!(verify(&key.public(), Purpose::Grant, &bytes), Ok(b"payload".to_vec()));
+        for payload in [0, 23, 24, 255, 256, 1_000, 70_000] {
+            assert_eq!(sign(&key, Purpose::Grant, vec![0; payload]).len(), length(payload), "{payload}");
+        }
         assert_eq!(verify(&key.public(), Purpose::Config, &bytes), Err(VerifyError::Signature));
         assert_eq!(verify(&other.public(), Purpose::Grant, &bytes), Err(VerifyError::Signature));
         let mut trailing = bytes.clone();

@@ -64,6 +64,8 @@ impl Tries {
             | Reason::WrongAppliance
             | Reason::VoucherRefused
             | Reason::AddressTaken
+            | Reason::ApplicationNotSupported
+            | Reason::ApplicationFailed
             // The settings themselves are wrong: the same ones again would cut the appliance off for another window.
             | Reason::NoBeat => Verdict::GiveUp,
         }

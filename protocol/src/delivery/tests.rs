@@ -113,6 +113,7 @@ impl Line {
             window_s: 90,
             beat_interval_s: 60,
             drift: None,
+            application: None,
         };
         let grant = Grant {
             uid: Uid::of(&self.device.public()),

@@ -3,13 +3,15 @@
 //! Inside out: COSE_Sign1 by the NOC root over the grant; COSE_Sign1 by the console over {grant, one-time key, request
 //! id}; HPKE to the one-time key, in PSK mode with the claim key while the appliance is unconfigured.
 
-use super::{Message, from_cbor, to_cbor};
+use super::{MAX_DATAGRAM, Message, from_cbor, to_cbor};
+use crate::application::{ApplicationSettings, MAX_APPLICATION};
 use crate::crypto::claim::ClaimKey;
 use crate::crypto::keys::{OpenKey, PublicKey, SealKey, SecretKey};
 use crate::crypto::seal::{self, ExportedKey, Seal, SealError, Sealed};
 use crate::crypto::sign::{self, Purpose};
 use crate::grant::Grant;
-use crate::id::{Mac, RequestId, Uid};
+use crate::id::{Mac, RequestId, Seq, Uid};
+use crate::parameters::Parameters;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
@@ -108,6 +110,35 @@ fn build_order(
     let (sealed, exported) = seal::seal(rng, Seal::Config, &to.one_time_key, claim, &to_cbor(&to), &signed)?;
     let packet = ConfigPacket { to, enc: sealed.enc, ciphertext: sealed.ciphertext.into() };
     Ok((super::encode(&Message::Config(packet)), exported))
+}
+
+/// How many bytes of application settings fit into the packet with this grant and a voucher of `voucher` bytes (0: none), whatever
+/// the grant's sequence number will be. None: the packet is too long without any.
+pub fn application_room(grant: &Grant, voucher: usize) -> Option<usize> {
+    let length = |bytes: Option<usize>| {
+        let application = bytes.map(ApplicationSettings::of_length);
+        let parameters = Parameters { application, ..grant.parameters.clone() };
+        length(to_cbor(&Grant { seq: Seq(u64::MAX), parameters, ..grant.clone() }).len(), voucher)
+    };
+    if length(None) > MAX_DATAGRAM {
+        return None;
+    }
+    // A length is written in more bytes as it grows, so that this may leave out a few that fit.
+    let mut room = MAX_DATAGRAM.saturating_sub(length(Some(MAX_DATAGRAM)).saturating_sub(MAX_DATAGRAM));
+    while length(Some(room + 1)) <= MAX_DATAGRAM {
+        room += 1;
+    }
+    Some(room.min(MAX_APPLICATION))
+}
+
+/// Bytes of the datagram with a grant, whose body has `grant` bytes, and a signed voucher of `voucher` bytes.
+fn length(grant: usize, voucher: usize) -> usize {
+    let (one_time_key, request) = (SealKey([0; 32]), RequestId([0; 16]));
+    let voucher = (voucher > 0).then(|| vec![0; voucher].into());
+    let order = Order { grant: vec![0; sign::length(grant)].into(), one_time_key, request, voucher };
+    let sealed = sign::length(to_cbor(&order).len()) + (seal::OVERHEAD - 32);
+    let to = Address { uid: Uid([0; 20]), mac: Mac([0; 6]), one_time_key, request };
+    super::encode(&Message::Config(ConfigPacket { to, enc: [0; 32], ciphertext: vec![0; sealed].into() })).len()
 }
 
 /// What came out of a config packet. The grant is verified; freshness and address are the appliance's to judge.

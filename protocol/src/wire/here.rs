@@ -146,7 +146,7 @@ impl SealedSettings {
     /// Seals an appliance's settings to a console.
     pub fn seal(rng: &mut dyn CryptoRng, to: &SealKey, uid: &Uid, settings: &NetworkSettings) -> Option<Self> {
         let raw = settings.to_raw();
-        let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = raw;
+        let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, .. } = raw;
         let [address6, gateway6] = [address6, gateway6].map(|text| (!text.is_empty()).then_some(text));
         let body = SettingsBody { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 };
         let (sealed, _) = seal::seal(rng, Seal::Settings, to, None, &uid.0, &to_cbor(&body)).ok()?;
@@ -164,7 +164,9 @@ impl SealedSettings {
             return None;
         }
         let [address6, gateway6] = texts.map(Option::unwrap_or_default);
-        let raw = RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 };
+        let application = String::new();
+        let raw =
+            RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application };
         raw.validate().ok()
     }
 }

@@ -164,6 +164,10 @@ reasons! {
     16 InstallFailed "install_failed" "The appliance could not install its software and keeps what it had. Try again; if it stays, see its log.";
     /// No voucher of its vendor binds it to this NOC.
     17 VoucherRefused "voucher_refused" "The appliance accepts a NOC only with a voucher of its vendor, and took none for this one. Ask the vendor for a voucher for this appliance and this NOC, import it, plan again.";
+    /// The image says nothing of where application settings go.
+    18 ApplicationNotSupported "application_not_supported" "The appliance takes no application settings: its image does not say where they go. Take them out of its policy, or install an image with [application] in agent.toml.";
+    /// The application, or the file or hook before it, did not take its settings.
+    19 ApplicationFailed "application_failed" "The application on the appliance did not take its settings, so everything went back to what it was. See the detail, correct the application settings, plan again.";
 }
 
 impl ConfigResult {

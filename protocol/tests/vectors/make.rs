@@ -4,6 +4,7 @@
 //! ones. What is made here comes from the code that the programs run; the steps between, which that code does not show,
 //! are computed beside it and must lead to the same bytes.
 
+pub(crate) mod applications;
 pub(crate) mod handovers;
 pub(crate) mod hpke;
 pub(crate) mod instructions;
@@ -42,6 +43,10 @@ pub(crate) fn files() -> BTreeMap<&'static str, Value> {
         (
             "instruction.json",
             file("what the NOC root has a configured appliance do, and what is refused", instructions::all()),
+        ),
+        (
+            "application.json",
+            file("application settings: grants, a packet that they fill, and malformed grants", applications::all()),
         ),
         ("drift.json", file("grants with a policy about settings that are changed by hand", instructions::drift())),
         (

@@ -47,6 +47,7 @@ pub(crate) fn first_grant() -> Grant {
             window_s: 90,
             beat_interval_s: 60,
             drift: None,
+            application: None,
         },
         console: console().public(),
         root: root().public(),
@@ -61,8 +62,14 @@ pub(crate) fn first_grant() -> Grant {
 pub(crate) fn second_grant() -> Grant {
     let bare = RawSettings { gateway: String::new(), dns1: String::new(), dns2: String::new(), ..settings() };
     let network = bare.validate().expect("good settings");
-    let parameters =
-        Parameters { network, confirm: Confirm::FirstBeat, window_s: 600, beat_interval_s: 86_400, drift: None };
+    let parameters = Parameters {
+        network,
+        confirm: Confirm::FirstBeat,
+        window_s: 600,
+        beat_interval_s: 86_400,
+        drift: None,
+        application: None,
+    };
     Grant { seq: Seq(24), parameters, ..first_grant() }
 }
 
@@ -79,8 +86,14 @@ pub(crate) fn longest_grant() -> Grant {
         ..settings()
     };
     let network = raw.validate().expect("good settings");
-    let parameters =
-        Parameters { network, confirm: Confirm::FirstBeat, window_s: 600, beat_interval_s: 86_400, drift: None };
+    let parameters = Parameters {
+        network,
+        confirm: Confirm::FirstBeat,
+        window_s: 600,
+        beat_interval_s: 86_400,
+        drift: None,
+        application: None,
+    };
     Grant {
         site: SiteId(u32::MAX),
         seq: Seq(u64::MAX),
@@ -272,7 +285,8 @@ pub(crate) fn configured_answer(name: &str, ephemeral: &str, network: &NetworkSe
     let ikm_e = seed(ephemeral);
     let reply = open_key(reply_secret()).public();
     let sealed = SealedSettings::seal(&mut Given::new([ikm_e]), &reply, &uid(), network).expect("a good key");
-    let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 } = network.to_raw();
+    let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, .. } =
+        network.to_raw();
     let mut texts = vec![host_name, domain, address, netmask, gateway, dns1, dns2];
     texts.extend([address6, gateway6].into_iter().filter(|text| !text.is_empty()));
     let plaintext = to_cbor(&texts);

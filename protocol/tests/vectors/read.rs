@@ -96,6 +96,30 @@ pub(crate) fn ipv6(vectors: &[Value]) {
     }
 }
 
+/// Grants are read, the packet is accepted by the appliance that has the claim, and what is malformed is refused.
+pub(crate) fn applications(vectors: &[Value]) {
+    let part = |part: &'static str| vectors.iter().filter(move |vector| vector["part"] == part);
+    let granted: Vec<Value> = part("grant").cloned().collect();
+    grants(&granted);
+    for vector in &granted {
+        let grant: Grant = wire::from_cbor(&bytes(&vector["cose"], "payload")).expect("a grant");
+        let settings = grant.parameters.application.expect("application settings");
+        assert_eq!(settings.as_str(), text(&vector["meaning"], "application"));
+    }
+    for vector in part("packet") {
+        assert_eq!(bytes(vector, "datagram").len(), wire::MAX_DATAGRAM);
+        let mut bench = Bench::new();
+        let answer = bench.give(&bytes(vector, "datagram")).pop().expect("an answer");
+        let Ok(Message::Result(result)) = wire::decode(&answer) else { panic!("no result") };
+        let result = result.verify(&device().public(), &exported(&vector["hpke"])).expect("it verifies");
+        assert_eq!(result.status, Status::Success { committed: false });
+    }
+    for vector in part("malformed") {
+        assert!(wire::from_cbor::<Grant>(&bytes(vector, "payload")).is_err(), "{}", vector["name"]);
+    }
+    assert_eq!((granted.len(), part("packet").count(), part("malformed").count()), (2, 1, 11));
+}
+
 fn number(value: &Value, field: &str) -> u64 {
     value[field].as_u64().unwrap_or_else(|| panic!("{field} of {value}"))
 }

@@ -265,6 +265,55 @@ def is_server(value):
     (is_global6 if type(value) is bytes else is_ip)(value)
 
 
+def unique(pairs):
+    check(len(dict(pairs)) == len(pairs), "a name twice")
+    return dict(pairs)
+
+
+class Number(str):
+    """A number as it is written."""
+
+
+def canonical(value, depth=1):
+    """JSON in its canonical form; numbers as they were written."""
+    if isinstance(value, Number):
+        check(len(value) <= 32, "a number that is too long")
+        return str(value)
+    if isinstance(value, str):
+        written = ""
+        for c in value:
+            short = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(c)
+            check(short or not misleads(c), "a character that nobody sees")
+            written += short or c
+        return '"%s"' % written
+    if isinstance(value, (dict, list)):
+        check(depth <= 8, "too deep")
+        if isinstance(value, list):
+            return "[%s]" % ",".join(canonical(item, depth + 1) for item in value)
+        names = sorted(value, key=lambda name: name.encode())
+        return "{%s}" % ",".join("%s:%s" % (canonical(name), canonical(value[name], depth + 1)) for name in names)
+    return {True: "true", False: "false", None: "null"}[value]
+
+
+def misleads(c):
+    code = ord(c)
+    ranges = (
+        (0, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x61C, 0x61C), (0x180E, 0x180E), (0x200B, 0x200B), (0x200E, 0x200F),
+        (0x2028, 0x202E), (0x2060, 0x206F), (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB), (0xE0000, 0xE007F),
+    )  # fmt: skip
+    return any(first <= code <= last for first, last in ranges)
+
+
+def is_application(value):
+    is_text(value)
+    check(len(value.encode()) <= 700, "application settings that are too long")
+    try:
+        read = json.loads(value, object_pairs_hook=unique, parse_int=Number, parse_float=Number)
+        check(isinstance(read, dict) and read and canonical(read) == value, "application settings")
+    except (ValueError, KeyError):
+        raise Malformed("application settings") from None
+
+
 def is_grant(value):
     is_map(
         {
@@ -272,7 +321,8 @@ def is_grant(value):
             11: is_range(0, 1), 12: is_range(30, 600), 13: is_range(5, 86400), 14: KEY, 15: KEY, 16: TIME, 17: TIME,
             18: is_text, 19: HASH,
         },
-        {8: is_ip, 9: is_server, 10: is_server, 20: is_global6, 21: is_range(16, 127), 22: is_ip6, 30: is_range(0, 1)},
+        {8: is_ip, 9: is_server, 10: is_server, 20: is_global6, 21: is_range(16, 127), 22: is_ip6, 30: is_range(0, 1),
+         31: is_application},
     )(value)  # fmt: skip
     check(is_label(value[4]), "host name")
     check(len(value[5]) <= 190 and all(map(is_label, value[5].split("."))), "domain")

@@ -61,6 +61,7 @@ def check_folder(folder):
         "instruction.json": lambda v: check_instruction(keys, v),
         "drift.json": lambda v: check_drift(keys, v),
         "ipv6.json": lambda v: check_ipv6(keys, v),
+        "application.json": lambda v: check_application(keys, v),
     }
     for name, each in checks.items():
         for vector in read(name)["vectors"]:
@@ -133,6 +134,8 @@ def check_grant(v):
     grant = m.decode(check_cose(v["cose"]))
     m.is_grant(grant)
     policy = {"drift": ("report", "restore")[grant[30]]} if 30 in grant else {}
+    if 31 in grant:
+        policy["application"] = grant[31]
     same(
         {
             **policy,
@@ -393,6 +396,20 @@ def check_ipv6(keys, v):
         raise AssertionError("a grant that is malformed")
 
 
+def check_application(keys, v):
+    if v["part"] == "grant":
+        check_grant(v)
+    elif v["part"] == "packet":
+        check_config(keys, v)
+        same(m.MAX_DATAGRAM, len(h(v["datagram"])), "full")
+    else:
+        try:
+            m.is_grant(m.decode(h(v["payload"])))
+        except Malformed:
+            return
+        raise AssertionError("a grant that is malformed")
+
+
 def check_result(keys, configs, v):
     body = read(v, m.RESULT)
     config = configs[v["answers"]]
@@ -425,7 +442,7 @@ def check_result(keys, configs, v):
 CODES = (
     "key_unknown not_opened wrong_root wrong_console wrong_appliance old_sequence expired request_reused busy "
     "address_taken apply_failed storage no_kick_start no_beat interrupted too_many_attempts install_failed "
-    "voucher_refused"
+    "voucher_refused application_not_supported application_failed"
 ).split()
 
 

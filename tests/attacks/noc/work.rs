@@ -73,6 +73,7 @@ impl Intruder {
                 window_s: 60,
                 beat_interval_s: 5,
                 drift: None,
+                application: None,
             },
             console: self.root.public(),
             root: self.root.public(),

@@ -136,6 +136,7 @@ pub fn grant(host_name: &str, seq: u64, confirm: Confirm) -> Grant {
             window_s: 90,
             beat_interval_s: 60,
             drift: None,
+            application: None,
         },
         console: KEYS.console.public(),
         root: KEYS.root.public(),

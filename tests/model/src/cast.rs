@@ -167,6 +167,7 @@ impl Cast {
                 window_s: WINDOW_S,
                 beat_interval_s: 60,
                 drift: None,
+                application: None,
             },
             console: console.public(),
             root: root.public(),

@@ -408,7 +408,7 @@ impl Run<'_> {
                     let packet = self.enter(bytes);
                     self.step.sent.push(packet);
                 }
-                Output::Apply { settings } => self.applies(mark_of(&settings)),
+                Output::Apply { settings, .. } => self.applies(mark_of(&settings)),
                 Output::RollBack { to } => {
                     let to = to.as_ref().map(mark_of);
                     if to != unit.confirmed {

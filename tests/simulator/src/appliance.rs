@@ -402,7 +402,7 @@ impl Host {
         match output {
             Output::Persist { token, bytes } => self.write(io, token, bytes),
             Output::Transmit { peer, bytes } => self.transmit(io, peer, bytes),
-            Output::Apply { settings } => {
+            Output::Apply { settings, .. } => {
                 io.ledger.applying(io.now, self.number, running.machine.seq(), &settings);
                 running.changes.push_back(Change::Apply(settings));
             }

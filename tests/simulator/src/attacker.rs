@@ -357,6 +357,7 @@ fn forge(io: &mut Io, attacker: &mut Attacker, victim: &appliance::Host, noc_roo
             window_s: 30,
             beat_interval_s: 60,
             drift: None,
+            application: None,
         },
         console: attacker.console.public(),
         root: root.public(),

@@ -368,6 +368,7 @@ impl Noc {
             window_s: io.dice.choose([30, 30, 30, 60, 120]),
             beat_interval_s: interval_s,
             drift: None,
+            application: None,
         };
         let grant = Grant {
             uid: known.uid,

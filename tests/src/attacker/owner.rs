@@ -121,6 +121,7 @@ impl Owner {
                 window_s: 30,
                 beat_interval_s: 86_400,
                 drift: None,
+                application: None,
             },
             console: self.console.public(),
             root: self.root.public(),

@@ -55,6 +55,7 @@ pub(super) fn site(beat_interval_s: u32) -> SiteSpec {
         confirm: Confirm::KickStart,
         window_s: 120,
         drift: None,
+        application: String::new(),
         exclude: String::new(),
         inherit: Vec::new(),
     }

@@ -139,6 +139,7 @@ export interface Settings {
   dns2: string
   address6?: string
   gateway6?: string
+  application?: string
 }
 
 export type Health = RowHealth

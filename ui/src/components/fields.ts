@@ -2,7 +2,7 @@ import { t } from '@lingui/core/macro'
 import type { Field } from '../domain/settings.ts'
 
 /** What the administrator calls a setting. */
-export function fieldName(field: Field): string {
+export function fieldName(field: Field | 'application'): string {
   switch (field) {
     case 'host_name':
       return t`Host name`
@@ -22,5 +22,7 @@ export function fieldName(field: Field): string {
       return t`IPv6`
     case 'gateway6':
       return t`IPv6 gateway`
+    case 'application':
+      return t`Application settings`
   }
 }

@@ -8,7 +8,8 @@ import { formatIp6, parseNetwork6 } from './ipv6.ts'
 import { checkIpv6, checkServer6 } from './settings6.ts'
 import { shown } from './shown.ts'
 
-export type Field = keyof Settings
+/** What an appliance's network has; its application's settings are no column of the sheet. */
+export type Field = Exclude<keyof Settings, 'application'>
 export const FIELDS: readonly Field[] = [
   'host_name',
   'domain',

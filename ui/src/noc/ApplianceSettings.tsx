@@ -49,7 +49,12 @@ export function ApplianceSettings({ row, mayChange }: { row: Appliance; mayChang
       {begun && known ? (
         <Form path={path} tag={begun.tag} known={known} onDone={() => setBegun(null)} />
       ) : settings ? (
-        <Facts facts={FIELDS.map((field) => [fieldName(field), settings[field] ?? ''])} />
+        <Facts
+          facts={[...FIELDS, 'application' as const].map((field) => [
+            fieldName(field),
+            settings[field] ?? '',
+          ])}
+        />
       ) : (
         <span className="quiet">
           <Trans>It is not configured.</Trans>

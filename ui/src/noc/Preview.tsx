@@ -100,7 +100,7 @@ export function Preview({ path, thought }: Props) {
 
 /** What would be another value, and which rule gives it. */
 function Changes({ row }: { row: PreviewRow }) {
-  const changed = FIELDS.filter((field) => row.changes.includes(field))
+  const changed = [...FIELDS, 'application' as const].filter((field) => row.changes.includes(field))
   if (changed.length === 0) return null
   return (
     <ul className={`${face.note} ${face.plain}`}>

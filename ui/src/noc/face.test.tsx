@@ -36,6 +36,7 @@ const POLICY = {
   window_s: 90,
   drift: null,
   exclude: '',
+  application: '',
   inherit: [],
   unknown_here: 'kept',
 }

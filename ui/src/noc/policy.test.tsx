@@ -58,6 +58,24 @@ describe('what an organisation says', () => {
     expect([put?.tag, put?.body]).toEqual(['1', body])
   })
 
+  test('application settings are a text, which the NOC reads', async () => {
+    const { noc, user } = open('/organisations/1')
+    await user.click(await screen.findByTestId('said-say-application'))
+    await user.click(screen.getByTestId('said-application'))
+    await user.paste('{"relay": "mx.acme.example"}')
+    const why = 'the application settings are no JSON at character 1'
+    const faults = [{ field: 'application', code: 'application_not_json', message: why }]
+    noc.refusals.set(
+      'PUT /v1/organisations/1/policy',
+      refusal(422, 'site_invalid', 'It does not fit.', faults),
+    )
+    await user.click(screen.getByTestId('organisation-save'))
+    expect((await screen.findByTestId('faults')).textContent).toContain('at character 1')
+    const [put] = sent(noc, 'PUT', '/v1/organisations/1/policy')
+    const values = { dns1: '10.0.0.1', application: '{"relay": "mx.acme.example"}' }
+    expect(put?.body).toEqual({ values, profiles: [] })
+  })
+
   test('that does not fit a site is refused with each fault, and stays', async () => {
     const faults = [{ field: 'dns1', code: 'bad_address', message: 'site Bern: `x` is no address' }]
     const { user } = open('/organisations/1', 'administrator', (noc) =>

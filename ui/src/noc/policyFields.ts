@@ -82,6 +82,10 @@ export function policyFields(): PolicyField[] {
         { value: 'restore', label: t`are set back` },
       ],
     }),
+    text('application', t`Application settings`, {
+      isInheritable: true,
+      hint: t`One JSON object for the vendor's application. Empty: none.`,
+    }),
   ]
 }
 

@@ -195,6 +195,8 @@ struct SettingsChange {
     dns2: Option<String>,
     address6: Option<String>,
     gateway6: Option<String>,
+    /// The text of one JSON object; `{}` for none, empty for what the policy gives.
+    application: Option<String>,
     /// Why; kept with the version.
     #[serde(default)]
     #[schema(max_length = 256)]
@@ -284,10 +286,21 @@ async fn configure(
     version: IfMatch,
     form: Form<SettingsChange>,
 ) -> Result<Answer, ApiError> {
-    let SettingsChange { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, why } =
-        form.value;
+    let SettingsChange {
+        host_name,
+        domain,
+        address,
+        netmask,
+        gateway,
+        dns1,
+        dns2,
+        address6,
+        gateway6,
+        application,
+        why,
+    } = form.value;
     let why = checked_why(&why)?;
-    let edit = Edit { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6 };
+    let edit = Edit { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application };
     let noc = app.noc.clone();
     let changed = change(&app, caller, WRITE, move |db, access| {
         let uid = seen(db, access, &uid, Role::Operator)?.record.uid;

@@ -79,6 +79,8 @@ pub(super) struct SettingsForm {
     dns1: String,
     /// Secondary name server.
     dns2: String,
+    /// Application settings, the text of one JSON object; absent: what the policy gave, `{}`: none.
+    application: Option<String>,
 }
 
 /// What an appliance may be told to do, once.

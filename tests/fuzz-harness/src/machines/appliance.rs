@@ -423,7 +423,7 @@ impl Run {
                 self.writing.push((*token, bytes.clone()));
             }
             Output::Transmit { bytes, .. } => self.transmit(bytes),
-            Output::Apply { settings } => {
+            Output::Apply { settings, .. } => {
                 assert!(!self.applying, "one attempt is applied at a time");
                 self.applying = true;
                 let attempt = self.attempt(settings.host_name());

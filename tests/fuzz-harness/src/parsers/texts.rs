@@ -95,6 +95,7 @@ fn settings(text: &str) -> bool {
         dns2: next(),
         address6: next(),
         gateway6: next(),
+        application: next(),
     };
     match LIMIT.hold(text.len(), || raw.validate()) {
         Ok(settings) => {

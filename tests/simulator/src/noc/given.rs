@@ -40,6 +40,7 @@ impl Noc {
             window_s: io.dice.choose([30, 60, 120]),
             beat_interval_s: interval_s,
             drift: None,
+            application: None,
         };
         let root = self.root.public();
         let grant = Grant {
