@@ -56,7 +56,10 @@ impl Tuf {
         let loader = RepositoryLoader::new(&self.root, metadata, targets)
             .transport(OverTls(self.http.client.clone()))
             .datastore(self.seen.path());
-        loader.load().await.map(Loaded).map_err(|error| error.to_string())
+        let loaded = loader.load().await.map_err(|error| error.to_string())?;
+        // As installers do: whoever began with a former root each time would forget, at a change of keys, what was seen under it.
+        self.root = serde_json::to_vec(loaded.root()).expect("text");
+        Ok(Loaded(loaded))
     }
 }
 
