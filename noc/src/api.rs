@@ -7,6 +7,7 @@ mod answer;
 mod applets;
 mod appliances;
 mod caller;
+mod components;
 mod consoles;
 mod documentation;
 mod face;
@@ -23,6 +24,7 @@ mod route;
 mod work;
 
 pub(crate) use answer::{Page, Window};
+pub(crate) use components::Downloads;
 pub(crate) use fault::{Fault, Refused};
 pub(crate) use operators::{checked_note, checked_silence};
 pub(crate) use places::Places;
@@ -63,6 +65,8 @@ pub(crate) struct App {
     pub(crate) uploads: Places<ConsoleId>,
     /// Streams of events that operators have here.
     pub(crate) streams: Places<OperatorId>,
+    /// Files of components that go out.
+    pub(crate) downloads: Downloads,
     pub(crate) attempts: Attempts,
     pub(crate) comparisons: Comparisons,
     pub(crate) figures: Arc<Figures>,
@@ -100,6 +104,9 @@ fn routes() -> Vec<Route> {
         Route::post("/v1/appliances/beats", Appliances, appliances::beats),
         Route::post("/v1/appliances/logs", Appliances, work::logs),
         Route::post("/v1/appliances/farewells", Appliances, work::farewells),
+        Route::get("/v1/appliances/components", Appliances, components::plan),
+        Route::get("/v1/appliances/components/metadata/{file}", Appliances, components::metadata),
+        Route::get("/v1/appliances/components/targets/{file}", Appliances, components::target),
         Route::get("/v1/console/sites", Consoles, consoles::sites),
         Route::get("/v1/console/appliances", Consoles, consoles::appliances),
         Route::get("/v1/console/appliances/{uid}/beats", Consoles, consoles::history),

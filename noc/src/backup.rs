@@ -10,12 +10,13 @@ pub use restore::{RestoreError, RestoreKeys, Restored, restore};
 
 use crate::audit::{self, By, Event};
 use crate::clock;
+use crate::components;
 use crate::config::{create_private, make_private_folder};
 use crate::error::{AsProblem, StoreError, problem};
 use crate::noc::Noc;
 use crate::operators::access::Place;
-use crate::store::{audit as log, copy, schema};
-use manifest::{ANCHOR, DATABASE, KEPT, MANIFEST, Manifest, SUMS};
+use crate::store::{self, audit as log, copy, schema};
+use manifest::{ANCHOR, COMPONENT_KEYS, COMPONENTS, DATABASE, KEPT, MANIFEST, Manifest, SUMS};
 use muster_protocol::api::Problem;
 use serde::Serialize;
 use std::fs::{self, File};
@@ -152,6 +153,9 @@ impl Noc {
         if anchor.exists() {
             copy_private(&anchor, &folder.join(ANCHOR))?;
         }
+        for name in COMPONENT_KEYS.into_iter().filter(|name| self.inner.path.join(name).exists()) {
+            copy_private(&self.inner.path.join(name), &folder.join(name))?;
+        }
         let database = folder.join(DATABASE);
         create_private(&database, b"").map_err(|source| BackupError::Write { path: database.clone(), source })?;
         self.inner.store.copy_to(&database).map_err(|error| match error {
@@ -164,6 +168,8 @@ impl Noc {
         if let Some(what) = copy::fault_of(&database)? {
             return Err(BackupError::Damaged { what });
         }
+        // After the database: what it names was there before it.
+        self.copy_components(folder)?;
         let manifest = Manifest::new(taken, &self.noc_address(), &self.root());
         let path = folder.join(MANIFEST);
         create_private(&path, manifest.text().as_bytes()).map_err(|source| BackupError::Write { path, source })?;
@@ -172,6 +178,36 @@ impl Noc {
         create_private(&path, sums.text.as_bytes()).map_err(|source| BackupError::Write { path, source })?;
         Ok(BackupReport { folder: to.to_owned(), taken, schema: schema(), size: sums.size })
     }
+}
+
+impl Noc {
+    /// Copies the files of components. One that is retired meanwhile may be gone.
+    fn copy_components(&self, folder: &Path) -> Result<(), BackupError> {
+        let wanted = self.inner.store.read_now(store::components::files)?;
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let to = folder.join(COMPONENTS);
+        make_private_folder(&to).map_err(|source| BackupError::Write { path: to.clone(), source })?;
+        for sha256 in wanted {
+            let from = components::folder::path(&self.inner.path, &sha256);
+            copy_large(&from, &to.join(&sha256)).map_err(|(path, is_read, source)| match is_read {
+                true => BackupError::Read { path, source },
+                false => BackupError::Write { path, source },
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Copies a file that may be larger than the memory. An error names its file, and whether it was the one that is read.
+fn copy_large(from: &Path, to: &Path) -> Result<(), (PathBuf, bool, io::Error)> {
+    let mut source = File::open(from).map_err(|error| (from.to_owned(), true, error))?;
+    let write = |error| (to.to_owned(), false, error);
+    create_private(to, b"").map_err(write)?;
+    let mut copy = File::options().write(true).open(to).map_err(write)?;
+    io::copy(&mut source, &mut copy).map_err(write)?;
+    copy.sync_all().map_err(write)
 }
 
 /// Where a backup is put together before it has its name.

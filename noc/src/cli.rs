@@ -6,6 +6,8 @@ mod appliance;
 mod audit;
 mod backup;
 mod channel;
+mod component;
+mod console;
 mod doctor;
 mod draft;
 mod handover;
@@ -32,6 +34,7 @@ use audit::AuditCommand;
 use backup::{BackupArgs, RestoreArgs};
 use channel::ChannelCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use component::ComponentCommand;
 use doctor::DoctorArgs;
 use draft::DraftCommand;
 use handover::HandoverCommand;
@@ -146,6 +149,9 @@ enum Command {
     /// Alerts, and what is done about them.
     #[command(subcommand)]
     Alert(AlertCommand),
+    /// The software that appliances get: its repository, what is in it, and who shall have it.
+    #[command(subcommand)]
+    Component(ComponentCommand),
     /// Where organisations are told of their alerts: mail, webhooks, Alertmanager.
     #[command(subcommand)]
     Channel(ChannelCommand),
@@ -411,9 +417,9 @@ impl Muster {
             Command::Voucher(command) => command.run(),
             Command::Queue(command) => command.run(),
             Command::Console(ConsoleCommand::Invite { folder, site, organisation, valid, output }) => {
-                invite(&folder.dir, &site, organisation.as_deref(), valid, output)
+                console::invite(&folder.dir, &site, organisation.as_deref(), valid, output)
             }
-            Command::Console(ConsoleCommand::List { folder, output }) => list_consoles(&folder.dir, output),
+            Command::Console(ConsoleCommand::List { folder, output }) => console::list(&folder.dir, output),
             Command::Console(ConsoleCommand::Revoke { folder, id }) => {
                 if !Noc::open(&folder.dir)?.revoke_console(ConsoleId(id))? {
                     bail!("there is no console {id}: list them with `muster-noc console list`");
@@ -421,6 +427,7 @@ impl Muster {
                 println!("Console {id} is revoked.");
                 Ok(())
             }
+            Command::Component(command) => command.run(),
             Command::Alert(command) => command.run(),
             Command::Operator(command) => command.run(),
             Command::Audit(command) => command.run(),
@@ -507,35 +514,6 @@ fn list_inventory(dir: &Path, output: Output) -> anyhow::Result<()> {
             );
         }
     })
-}
-
-fn list_consoles(dir: &Path, output: Output) -> anyhow::Result<()> {
-    answer(output, &Noc::open(dir)?.consoles()?, |consoles| {
-        for c in consoles {
-            let sites: Vec<_> = c.sites.iter().map(ToString::to_string).collect();
-            let state = if c.revoked.is_some() { "revoked" } else { "enrolled" };
-            println!("{}  {state}  sites {}  {}", c.id, sites.join(","), printable(&c.name));
-        }
-    })
-}
-
-fn invite(
-    dir: &Path,
-    names: &[String],
-    organisation: Option<&str>,
-    valid: Duration,
-    output: Output,
-) -> anyhow::Result<()> {
-    #[derive(Serialize)]
-    struct Invite {
-        invite: String,
-    }
-    let noc = Noc::open(dir)?;
-    let organisation = organisation.map(|handle| operator::organisation(&noc, handle)).transpose()?;
-    let known = noc.sites_of(organisation)?;
-    let sites = names.iter().map(|name| Ok(site::find(&known, name)?.id)).collect::<anyhow::Result<Vec<_>>>()?;
-    let invite = noc.invite(&sites, valid)?;
-    answer(output, &Invite { invite }, |shown| println!("{}", shown.invite))
 }
 
 fn answer<T: Serialize>(output: Output, value: &T, text: impl FnOnce(&T)) -> anyhow::Result<()> {

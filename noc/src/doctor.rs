@@ -2,6 +2,7 @@
 //!
 //! Also a NOC that does not start has to be looked at: what one check needs and another found missing is left out.
 
+mod components;
 mod database;
 mod folder;
 mod reach;

@@ -16,6 +16,7 @@
 //! - `channels`: how organisations are told of alerts elsewhere. `remote_write`: their history, in another store. No other part opens
 //!   connections. `measurements`: what is told of a beat there, and where it is scraped.
 //! - `applets`: the library of what vendors add to consoles.
+//! - `components`: the software that appliances get, as a repository of The Update Framework.
 //! - `operators`: people, organisations, roles, passwords. `audit`: who did what, hash-chained. `metrics`: figures for
 //!   Prometheus.
 //!
@@ -30,6 +31,7 @@ mod availability;
 mod backup;
 mod channels;
 mod clock;
+mod components;
 mod config;
 mod doctor;
 mod drafts;
@@ -68,6 +70,10 @@ pub use audit::{Anchor, AnchorError, Broken, Cut, Format, Record, Verdict};
 pub use availability::{Month, Tally};
 pub use backup::{BackupError, BackupReport, RestoreError, RestoreKeys, Restored, restore};
 pub use channels::{AddedChannel, ChannelError, ChannelId, ChannelSpec, MailSecurity, Quiet, Target, Tested};
+pub use components::{
+    ApplianceComponents, Component, ComponentError, ComponentKind, ComponentPolicy, ComponentSpec, ComponentStanding,
+    ComponentState, HealthCheck, NewRoot, OnlinePublic, ReleaseChannel, Required, RootFile, TufKey,
+};
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
 pub use doctor::{Finding, Level, examine};
 pub use drafts::{

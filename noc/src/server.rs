@@ -1,9 +1,10 @@
 //! Serving: the listener, the status daemon and housekeeping, started and stopped together.
 
-use crate::api::{self, App, Places, Rates};
+use crate::api::{self, App, Downloads, Places, Rates};
 use crate::audit::{self, Pruned};
 use crate::channels;
 use crate::clock;
+use crate::components;
 use crate::drafts;
 use crate::error::{AsProblem, StoreError, problem};
 use crate::metrics;
@@ -165,6 +166,7 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
         stop: stop.clone(),
         uploads: Places::default(),
         streams: Places::default(),
+        downloads: Downloads::default(),
         attempts: Attempts::default(),
         comparisons: Comparisons::default(),
         figures: Arc::new(api::figures()),
@@ -210,6 +212,7 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
     tasks.spawn(daemon.run(inbox, stop.clone()));
     tasks.spawn(channels::run(noc.clone(), stop.clone()));
     tasks.spawn(remote_write::run(noc.clone(), stop.clone()));
+    tasks.spawn(components::metadata::keep(noc.clone(), stop.clone()));
     tasks.spawn(keep_history(app.clone()));
     tasks.spawn(keep_house(app, tls));
     tracing::info!(%local_addr, "serving");

@@ -1,6 +1,7 @@
 //! What the NOC root signs.
 
 use muster_applet::release::Releases;
+use muster_protocol::component::ComponentRoot;
 use muster_protocol::crypto::keys::{PublicKey, SecretKey};
 use muster_protocol::crypto::sign::{Purpose, sign};
 use muster_protocol::grant::{Credential, Grant};
@@ -63,6 +64,11 @@ impl Signer {
     /// COSE_Sign1 over which applets a console has.
     pub(crate) fn applets(&self, releases: &Releases) -> Vec<u8> {
         releases.sign(&self.root)
+    }
+
+    /// COSE_Sign1 over which repository appliances take their components from.
+    pub(crate) fn component_root(&self, root: &ComponentRoot) -> Vec<u8> {
+        sign(&self.root, Purpose::ComponentRoot, to_cbor(root))
     }
 
     /// COSE_Sign1 over a console credential.

@@ -12,6 +12,8 @@ pub(crate) mod audit;
 pub(crate) mod beats;
 pub(crate) mod changes;
 pub(crate) mod channels;
+pub(crate) mod component_plans;
+pub(crate) mod components;
 pub(crate) mod consoles;
 pub(crate) mod copy;
 pub(crate) mod deliveries;

@@ -71,6 +71,8 @@ def before_call(context, case, kwargs):
             case.body |= {"site": KNOWN["site"][0], "appliance": None, "for_s": 600, "note": ""}
     if case.path.endswith("/monitoring") and isinstance(case.body, dict) and dice % 2:
         case.body = {"grace_s": 1 + dice % 900}
+    if case.path.endswith("}/components") and isinstance(case.body, dict) and dice % 2:
+        case.body = {"required": [{"name": f"c{dice}", "channel": "stable"}]}
     if (case.method, case.path) == ("POST", "/v1/sessions") and dice % 2:
         case.body["proof"] |= {"login": KNOWN["login"], "password": KNOWN["password"]}
 

@@ -13,7 +13,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use muster_protocol::api::{
-    Beat, BeatAnswer, BeatValues, HostValues, MAX_MOUNT, MOST_DISKS, MOST_DRIFT, MOST_EARLIER, read_cbor,
+    Beat, BeatAnswer, BeatValues, ComponentReport, HostValues, MAX_COMPONENT_NAME, MAX_COMPONENT_PROBLEM, MAX_MOUNT,
+    MOST_COMPONENTS, MOST_DISKS, MOST_DRIFT, MOST_EARLIER, read_cbor,
 };
 use muster_protocol::id::Uid;
 use muster_protocol::text::misleads;
@@ -156,6 +157,7 @@ fn check_values(values: &BeatValues) -> Result<(), ApiError> {
     }
     let mut reals = vec![values.load, values.memory_percent, values.disk_percent];
     reals.extend(values.counters.values());
+    check_components(&values.components)?;
     if let Some(host) = &values.host {
         check_host(host)?;
         reals.extend(host.disks.iter().map(|disk| disk.percent).chain(host.temperature_c));
@@ -179,10 +181,55 @@ fn check_host(host: &HostValues) -> Result<(), ApiError> {
     Ok(())
 }
 
+fn check_components(components: &[ComponentReport]) -> Result<(), ApiError> {
+    let count = components.len();
+    if count > MOST_COMPONENTS {
+        return Err(ApiError::TooMany { what: "components", count, limit: MOST_COMPONENTS });
+    }
+    for report in components {
+        let names = [Some(&report.name), Some(&report.version), report.running.as_ref()];
+        let bad = |text: &String, most: usize| text.len() > most || text.chars().any(misleads);
+        let is_bad = names.into_iter().flatten().any(|name| bad(name, MAX_COMPONENT_NAME))
+            || report.problem.as_ref().is_some_and(|problem| bad(problem, MAX_COMPONENT_PROBLEM))
+            || report.percent.is_some_and(|percent| percent > 100);
+        if is_bad {
+            let why = format!(
+                "what is said of a component is longer than {MAX_COMPONENT_NAME} bytes ({MAX_COMPONENT_PROBLEM} of a problem), \
+                 holds control characters or is above 100 percent"
+            );
+            return Err(ApiError::Malformed { why });
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_protocol::api::Disk;
+    use muster_protocol::api::{ComponentState, Disk};
+
+    #[test]
+    fn what_an_appliance_says_of_its_components_is_bounded() {
+        let good = ComponentReport {
+            name: "a".repeat(MAX_COMPONENT_NAME),
+            version: "1".to_owned(),
+            state: ComponentState::Failed,
+            running: Some("0".to_owned()),
+            percent: Some(100),
+            problem: Some("x".repeat(MAX_COMPONENT_PROBLEM)),
+        };
+        check_components(&vec![good.clone(); MOST_COMPONENTS]).expect("all that is allowed");
+        assert!(matches!(check_components(&vec![good.clone(); MOST_COMPONENTS + 1]), Err(ApiError::TooMany { .. })));
+        for bad in [
+            ComponentReport { name: "a".repeat(MAX_COMPONENT_NAME + 1), ..good.clone() },
+            ComponentReport { version: "\u{1b}[2J".to_owned(), ..good.clone() },
+            ComponentReport { running: Some("\u{202e}".to_owned()), ..good.clone() },
+            ComponentReport { problem: Some("x".repeat(MAX_COMPONENT_PROBLEM + 1)), ..good.clone() },
+            ComponentReport { percent: Some(101), ..good },
+        ] {
+            assert!(matches!(check_components(std::slice::from_ref(&bad)), Err(ApiError::Malformed { .. })), "{bad:?}");
+        }
+    }
 
     #[test]
     fn history_is_put_off_before_beats_are() {

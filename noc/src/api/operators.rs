@@ -10,6 +10,7 @@ mod appliances;
 mod audit;
 mod availability;
 mod channels;
+mod components;
 mod consoles;
 mod drafts;
 mod events;
@@ -79,6 +80,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(alerts::routes());
     routes.extend(monitoring::routes());
     routes.extend(maintenance::routes());
+    routes.extend(components::routes());
     routes.extend(channels::routes());
     routes.extend(audit::routes());
     routes.extend(events::routes());

@@ -2,6 +2,7 @@
 
 use super::fault::Refused;
 use super::{Fault, TooFast};
+use crate::components::ComponentError;
 use crate::drafts::DraftError;
 use crate::error::{AsProblem, StoreError, problem};
 use crate::inventory::{ImportError, LineError};
@@ -80,6 +81,12 @@ pub(crate) enum ApiError {
     TooFast { who: TooFast, wait: Duration },
     #[error("more beats wait for the NOC's disk than it can write in time")]
     Overloaded,
+    #[error("this appliance downloads {limit} components already")]
+    TooManyDownloads { limit: usize },
+    #[error("as many components are downloaded as the NOC serves at the same time")]
+    DownloadsBusy,
+    #[error("the file has {size} bytes, and what is asked for begins after its end")]
+    BeyondEnd { size: u64 },
     #[error("the request names {count} {what}; at most {limit} go together")]
     TooMany { what: &'static str, count: usize, limit: usize },
     #[error("there is no site {site} for this console")]
@@ -112,6 +119,8 @@ pub(crate) enum ApiError {
     Keeping(#[from] KeepingError),
     #[error(transparent)]
     Queue(#[from] QueueError),
+    #[error(transparent)]
+    Component(#[from] ComponentError),
     #[error("the operating system gave no random bytes")]
     NoEntropy(#[from] NoEntropy),
     #[error("the NOC failed inside")]
@@ -209,6 +218,9 @@ impl AsProblem for ApiError {
             Overloaded => {
                 (503, "overloaded", "Wait as long as Retry-After says. What was measured meanwhile may come later.")
             }
+            TooManyDownloads { .. } => (429, "too_many_downloads", "Wait until one is done, then go on."),
+            DownloadsBusy => (503, "downloads_busy", "Wait as long as Retry-After says, then go on where it ended."),
+            BeyondEnd { .. } => (416, "beyond_end", "Ask for bytes that there are, or for all."),
             UnknownSite { .. } => {
                 (404, "unknown_site", "Choose one of the console's sites, or ask for an invite to this one.")
             }
@@ -228,6 +240,7 @@ impl AsProblem for ApiError {
             Invite(error) => return error.problem(),
             Keeping(error) => return error.problem(),
             Queue(error) => return error.problem(),
+            Component(error) => return error.problem(),
             Store(error) => return error.problem(),
         };
         problem(status, code, self, remedy)
@@ -251,6 +264,9 @@ impl ApiError {
         match self {
             ApiError::Site(SiteError::Invalid(faults)) => faults.clone(),
             ApiError::Operators(Fault::Invalid { field, why }) => {
+                vec![SiteFault { field: (*field).to_owned(), code: "invalid".to_owned(), message: why.clone() }]
+            }
+            ApiError::Component(ComponentError::Invalid { field, why }) => {
                 vec![SiteFault { field: (*field).to_owned(), code: "invalid".to_owned(), message: why.clone() }]
             }
             ApiError::Work(WorkError::Invalid(InvalidSettings(errors))) => errors.iter().map(of_settings).collect(),
@@ -312,6 +328,9 @@ impl IntoResponse for ApiError {
             // All of a fleet are told so in one moment, and must not come back in one.
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, spread(SPREAD_S, 6 * SPREAD_S).into());
+            }
+            ApiError::BeyondEnd { size } => {
+                headers.extend(format!("bytes */{size}").parse().ok().map(|all| (header::CONTENT_RANGE, all)));
             }
             _ if status == StatusCode::TOO_MANY_REQUESTS => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -38,7 +38,8 @@ pub(super) fn sign(signer: &Signer, uid: Uid, seq: Seq, due: Due) -> Work {
         let handover = Handover { uid, seq, serial, to, issued: UnixTime(issued), expires };
         GivenHandover { handover: BASE64.encode(&signer.handover(&handover)), serial }
     });
-    Work { grant, instruction, handover, components: None }
+    let components = due.components.map(|revision| revision.as_ref().to_owned());
+    Work { grant, instruction, handover, components }
 }
 
 /// `POST /v1/appliances/logs`

@@ -1,6 +1,7 @@
 //! A backup, put back.
 
-use super::manifest::{self, ANCHOR, DATABASE, FORMAT, KEPT, MANIFEST, Manifest, SUMS};
+use super::copy_large;
+use super::manifest::{self, ANCHOR, COMPONENT_KEYS, COMPONENTS, DATABASE, FORMAT, KEPT, MANIFEST, Manifest, SUMS};
 use crate::clock;
 use crate::config::{self, Config, InitError, OpenError, create_private, make_folder};
 use crate::error::{AsProblem, StoreError, problem};
@@ -178,7 +179,7 @@ pub fn restore(from: &Path, to: &Path, keys: RestoreKeys<'_>) -> Result<Restored
     if restored.is_err() {
         // It was empty, so all of it is ours. The first error is the one that matters.
         for entry in fs::read_dir(to).into_iter().flatten().flatten() {
-            let _ = fs::remove_file(entry.path());
+            let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir_all(entry.path()));
         }
         if !was_there {
             let _ = fs::remove_dir(to);
@@ -207,10 +208,10 @@ fn examine(from: &Path) -> Result<Manifest, RestoreError> {
         return Err(RestoreError::Newer { program: manifest.program });
     }
     for (name, sum) in manifest::parse(&sums).map_err(|what| damaged(SUMS, &what))? {
-        match manifest::sum_of(&from.join(name)) {
+        match manifest::sum_of(&from.join(&name)) {
             Ok((found, _)) if found == sum => {}
-            Ok(_) => return Err(damaged(name, "its checksum is another")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(damaged(name, "it is missing")),
+            Ok(_) => return Err(damaged(&name, "its checksum is another")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(damaged(&name, "it is missing")),
             Err(source) => return Err(RestoreError::Read { path: from.join(name), source }),
         }
     }
@@ -251,6 +252,9 @@ fn fill(
     if let Some(what) = copy::fault_of(&database)? {
         return Err(RestoreError::Damaged { path: from.join(DATABASE), what });
     }
+    // The repository of components stays the same one, also under another root of the NOC.
+    COMPONENT_KEYS.into_iter().filter(|name| from.join(name).exists()).try_for_each(copy)?;
+    restore_components(from, to)?;
     let mut former = None;
     // As with a new one: a folder without noc.toml is no NOC.
     if let Some(config) = config {
@@ -269,6 +273,23 @@ fn fill(
         .store
         .write_now(move |db| resume(db, now, taken, former.as_ref().map(|former| (former, &inner.signer))))?;
     Ok(Restored { address: noc.noc_address(), taken, changed })
+}
+
+/// The files of components, as the list of checksums names them.
+fn restore_components(from: &Path, to: &Path) -> Result<(), RestoreError> {
+    let path = from.join(SUMS);
+    let sums = fs::read_to_string(&path).map_err(|source| RestoreError::Read { path: path.clone(), source })?;
+    let names = manifest::parse(&sums).map_err(|what| RestoreError::Damaged { path, what })?;
+    let folder = to.join(COMPONENTS);
+    for sha256 in names.keys().filter_map(|name| manifest::component(name)) {
+        make_folder(&folder).map_err(|source| RestoreError::Write { path: folder.clone(), source })?;
+        let copied = copy_large(&from.join(COMPONENTS).join(sha256), &folder.join(sha256));
+        copied.map_err(|(path, is_read, source)| match is_read {
+            true => RestoreError::Read { path, source },
+            false => RestoreError::Write { path, source },
+        })?;
+    }
+    Ok(())
 }
 
 /// A database may be larger than the memory.

@@ -1,6 +1,6 @@
 //! The database: whether it is whole, of our version and of our root, and what it says of clock, audit log and backups.
 
-use super::Finding;
+use super::{Finding, components};
 use crate::config::Config;
 use crate::error::StoreError;
 use crate::store::{channels, copy, remote_write, schema};
@@ -94,6 +94,7 @@ fn look(
     findings.push(last_backup(&db)?);
     findings.push(channels_of(&db)?);
     findings.push(remote_writes_of(&db)?);
+    components::examine(path, &db, findings);
     Ok(())
 }
 

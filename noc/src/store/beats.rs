@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::history::{Flat, Group};
 use crate::watch::{Notice, Told};
 use muster_protocol::api::{Beat, BeatRecord};
-use muster_protocol::id::{ConsoleId, Uid};
+use muster_protocol::id::{ConsoleId, SiteId, Uid};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Rows of the former history that go in one step, so that deletion never holds up beats.
@@ -40,6 +40,8 @@ pub(crate) struct Kept {
     pub(crate) interval_s: u32,
     /// Whose appliance it is.
     pub(crate) organisation: u32,
+    /// Where it is, and of what model; none when that was not looked up.
+    pub(super) place: Option<(Option<SiteId>, String)>,
     pub(crate) notices: Vec<Notice>,
     /// What goes out with the answer.
     pub(crate) due: Due,
@@ -48,7 +50,7 @@ pub(crate) struct Kept {
 impl Kept {
     /// Nothing goes out.
     pub(super) fn quiet(interval_s: u32, organisation: u32, notices: Vec<Notice>) -> Kept {
-        Kept { interval_s, organisation, notices, due: Due::default() }
+        Kept { interval_s, organisation, place: None, notices, due: Due::default() }
     }
 }
 
@@ -75,6 +77,7 @@ pub(super) fn keep(
     let interval_s = interval(db, &appliance)?;
     let organisation = organisation(db, appliance.id)?;
     let standing = (beat.seq, beat.work.drift);
+    let place = Some((appliance.record.site, appliance.record.model.clone()));
     let Some(mut boot) = late::begin(db, appliance.id, beat.boot)? else {
         return Ok(Kept::quiet(interval_s, organisation, Vec::new()));
     };
@@ -87,7 +90,7 @@ pub(super) fn keep(
             late::store(db, appliance.id, &boot)?;
         }
         let due = work::due(db, now, &appliance, standing)?;
-        return Ok(Kept { due, ..Kept::quiet(interval_s, organisation, Vec::new()) });
+        return Ok(Kept { due, place, ..Kept::quiet(interval_s, organisation, Vec::new()) });
     }
     // A console can die between kick-start and report. A beat under a grant proves that it is in force.
     let proven = if beat.seq > appliance.applied {
@@ -120,7 +123,7 @@ pub(super) fn keep(
     notices.extend(notice(uid, beat, &appliance.record.model, expected));
     notices.extend(work::report(db, now, uid, &beat.work)?);
     let due = work::due(db, now, &appliance, standing)?;
-    Ok(Kept { due, ..Kept::quiet(interval_s, organisation, notices) })
+    Ok(Kept { due, place, ..Kept::quiet(interval_s, organisation, notices) })
 }
 
 /// A console's view of one appliance's history since a time, oldest first.

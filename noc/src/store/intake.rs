@@ -4,21 +4,23 @@
 use super::beats::{self, Kept, Prepared};
 use super::history;
 use super::late::Boot;
-use super::{given, policies, words};
+use super::{component_plans, given, policies, words};
 use crate::api::ApiError;
 use crate::error::StoreError;
 use crate::history::Group;
 use muster_protocol::api::WorkReport;
 use muster_protocol::beat::Counted;
-use muster_protocol::id::{BootId, Seq, Uid};
+use muster_protocol::id::{BootId, Seq, SiteId, Uid};
 use muster_protocol::parameters::DriftPolicy;
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Appliances that are remembered; then all are forgotten.
 const MOST_KNOWN: usize = 200_000;
+/// Models at places that are remembered.
+const MOST_PLANS: usize = 10_000;
 
 /// What the writer remembers from commit to commit.
 #[derive(Default)]
@@ -28,6 +30,8 @@ pub(super) struct Intake(Mutex<Memory>);
 #[derive(Default)]
 pub(super) struct Memory {
     known: HashMap<Uid, Known>,
+    /// Which components appliances of a model at a place shall have; a revision, or none where nobody says anything.
+    plans: HashMap<(u32, Option<SiteId>, String), Option<Arc<str>>>,
     group: Group,
     /// Numbers of changes that were taken for the beats of this commit.
     revisions: Range<u64>,
@@ -49,6 +53,8 @@ pub(super) struct Known {
     pub(super) drift: Option<DriftPolicy>,
     /// What it said last of earlier work. Said again, it is no news.
     pub(super) reported: WorkReport,
+    /// Which components it shall have.
+    pub(super) components: Option<Arc<str>>,
 }
 
 impl Intake {
@@ -62,7 +68,7 @@ impl Memory {
     pub(super) fn begin(&mut self, db: &Connection, beats: usize) -> Result<(), StoreError> {
         let version = db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if version != self.version {
-            self.known.clear();
+            self.changed();
             self.version = version;
         }
         if beats > 0 {
@@ -81,11 +87,12 @@ impl Memory {
     /// Something else was written.
     pub(super) fn changed(&mut self) {
         self.known.clear();
+        self.plans.clear();
     }
 
     /// Nothing of this commit was kept.
     pub(super) fn undone(&mut self) {
-        self.known.clear();
+        self.changed();
         let _ = self.group.take();
     }
 
@@ -98,7 +105,7 @@ impl Memory {
         let mark = self.group.mark();
         let statement = |sql| -> Result<usize, StoreError> { Ok(db.prepare_cached(sql)?.execute([])?) };
         statement("SAVEPOINT one")?;
-        let kept = beats::keep(db, now, uid, beat, &mut self.group);
+        let kept = beats::keep(db, now, uid, beat, &mut self.group).and_then(|kept| self.with_components(db, kept));
         match &kept {
             Ok(kept) => {
                 if self.known.len() >= MOST_KNOWN {
@@ -108,7 +115,7 @@ impl Memory {
                 if kept.due.is_empty()
                     && let Ok(Some(known)) = look_up(db, now, uid, &beat.beat.work)
                 {
-                    self.known.insert(*uid, known);
+                    self.known.insert(*uid, Known { components: kept.due.components.clone(), ..known });
                 }
             }
             Err(_) => {
@@ -148,7 +155,26 @@ impl Memory {
         known.counted.live(beat.counter);
         self.group.push(known.id, now, &prepared.values);
         let notices = beats::notice(uid, beat, &known.model, known.applied.0 > 0).into_iter().collect();
-        Ok(Some(Kept::quiet(known.interval_s, known.organisation, notices)))
+        let mut kept = Kept::quiet(known.interval_s, known.organisation, notices);
+        kept.due.components.clone_from(&known.components);
+        Ok(Some(kept))
+    }
+
+    /// Names what components the appliance shall have. That is worked out once for each model at a place.
+    fn with_components(&mut self, db: &Connection, mut kept: Kept) -> Result<Kept, ApiError> {
+        let Some((site, model)) = kept.place.take() else { return Ok(kept) };
+        let key = (kept.organisation, site, model);
+        if let Some(known) = self.plans.get(&key) {
+            kept.due.components.clone_from(known);
+            return Ok(kept);
+        }
+        let plan = component_plans::plan(db, kept.organisation, site, &key.2)?;
+        kept.due.components = plan.map(|plan| plan.revision().into());
+        if self.plans.len() >= MOST_PLANS {
+            self.plans.clear();
+        }
+        self.plans.insert(key, kept.due.components.clone());
+        Ok(kept)
     }
 }
 
@@ -188,5 +214,6 @@ fn look_up(db: &Connection, now: u64, uid: &Uid, said: &WorkReport) -> Result<Op
         counted,
         drift,
         reported: said.clone(),
+        components: None,
     }))
 }

@@ -56,6 +56,9 @@ pub(crate) fn resume(
     db.execute("UPDATE appliances SET serial_floor = max(serial_floor, ?1)", [now])?;
     skip_row_numbers(db, skipped)?;
 
+    // Made anew under numbers above those that appliances have seen.
+    db.execute("DELETE FROM component_metadata", [])?;
+
     let why = "the NOC was restored from a backup in which this message waited; send it again if it is still wanted";
     let sql = "UPDATE queue SET state = 'cancelled', code = 'restored', detail = ?1 WHERE state = 'waiting'";
     let messages = db.execute(sql, [why])?;

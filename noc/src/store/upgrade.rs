@@ -224,6 +224,16 @@ const LATER: &[(i32, &str)] = &[
          INSERT INTO applet_places (organisation, name, site, channel) VALUES (1, 'mail', 3, 'test');
          INSERT INTO applet_numbers VALUES (1, 41);",
     ),
+    (
+        30,
+        "INSERT INTO component_repository VALUES (1, 5, zeroblob(32), 5, 7);
+         INSERT INTO component_roots VALUES (1, 9, x'7b7d');
+         INSERT INTO component_metadata VALUES (0, 'timestamp.json', 7, 9, x'7b7d');
+         INSERT INTO components (id, organisation, name, version, target, hash, size, facts, added)
+            VALUES (2, 1, 'filter', '1', 'filter_1', zeroblob(32), 4, '{}', 5);
+         INSERT INTO component_channels VALUES (1, 'filter', 'stable', 2);
+         UPDATE sites SET components = '{\"required\":[{\"name\":\"filter\",\"channel\":\"stable\"}]}' WHERE id = 3;",
+    ),
 ];
 
 /// Every row of every table, by the columns that are named.

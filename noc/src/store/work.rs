@@ -11,8 +11,9 @@ use muster_protocol::id::{Seq, Uid};
 use muster_protocol::instruction::{Act, Serial};
 use muster_protocol::parameters::DriftPolicy;
 use rusqlite::Connection;
+use std::sync::Arc;
 
-/// What an answer carries. A component update will be a field of its own.
+/// What an answer carries.
 #[derive(Default)]
 pub(crate) struct Due {
     /// A grant as it was signed.
@@ -21,10 +22,12 @@ pub(crate) struct Due {
     pub(crate) instruction: Option<InstructionView>,
     /// To be signed for the same grant.
     pub(crate) handover: Option<(Serial, Successor)>,
+    /// Names what components it shall have. It goes out with every answer, so it is nothing that waits.
+    pub(crate) components: Option<Arc<str>>,
 }
 
 impl Due {
-    /// True if there is nothing.
+    /// True if nothing waits for the appliance.
     pub(crate) fn is_empty(&self) -> bool {
         self.grant.is_none() && self.instruction.is_none() && self.handover.is_none()
     }
@@ -42,7 +45,8 @@ pub(super) fn due(
     if grant.is_none() {
         drift::settle(db, now, appliance, obeys)?;
     }
-    Ok(Due { grant, instruction: instructions::due(db, now, appliance)?, handover: handover::due(db, now, appliance)? })
+    let (instruction, handover) = (instructions::due(db, now, appliance)?, handover::due(db, now, appliance)?);
+    Ok(Due { grant, instruction, handover, components: None })
 }
 
 /// Keeps what a beat says of earlier work.

@@ -6,7 +6,9 @@ mod entries;
 
 use crate::api::{Api, PASSWORD, role, sign_in};
 use crate::world::{Device, World, spec};
-use muster_noc::{Every, MaintenanceSpec, Monitoring, OrganisationId, Role, RouteInfo, SiteSpec, route_table};
+use muster_noc::{
+    ComponentSpec, Every, MaintenanceSpec, Monitoring, OrganisationId, Role, RouteInfo, SiteSpec, route_table,
+};
 use muster_protocol::id::SiteId;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -102,6 +104,14 @@ impl Scene {
         noc.set_organisation_monitoring(marked, rules.clone()).expect("kept");
         noc.set_site_monitoring(site, rules).expect("kept");
         noc.set_site_profiles(site, vec![profile]).expect("kept");
+        crate::components::repository(noc);
+        let own = ComponentSpec { sites: vec![site], ..crate::components::spec(Some(marked), MARK, "1") };
+        crate::components::add(noc, &world, own, b"#!/bin/sh");
+        let line: muster_noc::Required =
+            serde_json::from_value(json!({ "name": MARK, "version": "1" })).expect("reads");
+        let required = muster_noc::ComponentPolicy { required: vec![line], bytes_per_s: None };
+        noc.set_organisation_components(marked, required.clone()).expect("kept");
+        noc.set_site_components(site, required).expect("kept");
         assert_eq!(noc.reserve(site, reserved).expect("reserved"), 1);
         let console = world.console(&[site]).await;
         console.configure(site, std::slice::from_ref(&device)).await;
@@ -269,6 +279,8 @@ async fn nothing_of_one_organisation_is_there_for_another_on_any_route_and_a_rol
                 "PUT /v1/organisations/{organisation}/policy",
                 "GET /v1/organisations/{organisation}/monitoring",
                 "PUT /v1/organisations/{organisation}/monitoring",
+                "GET /v1/organisations/{organisation}/components",
+                "PUT /v1/organisations/{organisation}/components",
                 "GET /v1/organisations/{organisation}/history",
                 "PATCH /v1/organisations/{organisation}/history",
                 "GET /v1/organisations/{organisation}/metrics",

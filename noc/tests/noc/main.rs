@@ -9,6 +9,7 @@ mod backup;
 mod channels;
 mod client;
 mod command;
+mod components;
 mod doctor;
 mod drafts;
 mod drift;

@@ -27,6 +27,9 @@ fn routes() -> Vec<(Method, &'static str, For, Value)> {
         (Method::POST, "/appliances/beats", For::Appliances, beat),
         (Method::POST, "/appliances/logs", For::Appliances, json!({ "serial": 1, "text": "" })),
         (Method::POST, "/appliances/farewells", For::Appliances, json!({ "serial": 1 })),
+        (Method::GET, "/appliances/components", For::Appliances, Value::Null),
+        (Method::GET, "/appliances/components/metadata/{file}", For::Appliances, Value::Null),
+        (Method::GET, "/appliances/components/targets/{file}", For::Appliances, Value::Null),
         (Method::GET, "/console/sites", For::Consoles, Value::Null),
         (Method::GET, "/console/appliances", For::Consoles, Value::Null),
         (Method::GET, "/console/appliances/{uid}/beats", For::Consoles, Value::Null),
@@ -106,6 +109,8 @@ async fn every_address_refuses_whom_it_is_not_for() {
                 let answer = match path.rsplit('/').next() {
                     Some("logs") => refused("log_not_wanted"),
                     Some("farewells") => refused("not_handed_over"),
+                    // There is no repository.
+                    Some("{file}") => refused("not_found"),
                     _ => Ok(()),
                 };
                 assert_eq!(ask(appliance).await, answer, "{path}: its own certificate");

@@ -8,6 +8,7 @@ mod client;
 mod absence;
 mod beats;
 mod clocks;
+mod components;
 mod credentials;
 mod enrolment;
 mod floods;

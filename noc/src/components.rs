@@ -1,0 +1,23 @@
+//! Components: the software that appliances get besides their agent (decision 0044).
+//!
+//! What may be installed is said by a TUF repository, whose metadata are in the database and whose files are in a folder, by their
+//! hashes. `keys`: the keys that the NOC signs with; `root`: roots, whose keys are elsewhere; `metadata`: what is signed, as bytes.
+//! `folder`: the files. `spec`: what is said of a component, and how it is checked. `required`: which of them an appliance shall
+//! have. `standing`: which it has. `library`: all of it for the command line.
+
+mod error;
+pub(crate) mod folder;
+pub(crate) mod keys;
+pub(crate) mod library;
+pub(crate) mod metadata;
+pub(crate) mod required;
+pub(crate) mod root;
+pub(crate) mod spec;
+pub(crate) mod standing;
+
+pub use error::ComponentError;
+pub use keys::{OnlinePublic, TufKey};
+pub use required::{ComponentPolicy, ReleaseChannel, Required};
+pub use root::{NewRoot, RootFile};
+pub use spec::{Component, ComponentKind, ComponentSpec, HealthCheck};
+pub use standing::{ApplianceComponents, ComponentStanding, Standing as ComponentState};
