@@ -1,5 +1,6 @@
 //! What the image and the command line decide: `agent.toml`, overridden by options.
 
+use crate::installer::config::{ComponentsConfig, ComponentsConfigError};
 use crate::network::arp::Timing;
 use crate::network::back_end::{BackEnd, BackEndName};
 use crate::network::links::{Choice, ChoiceError};
@@ -43,6 +44,8 @@ pub struct Config {
     pub reboot: Vec<String>,
     /// Who sets the network; found out at start if absent.
     pub network: Option<BackEnd>,
+    /// What may be installed; none: nothing.
+    pub components: Option<ComponentsConfig>,
 }
 
 impl Config {
@@ -84,6 +87,8 @@ pub struct ImageConfig {
     pub network: Option<BackEndName>,
     /// The vendor's program for `network = "exec"`.
     pub network_program: Option<PathBuf>,
+    /// What the NOC may have installed.
+    pub components: Option<ComponentsConfig>,
 }
 
 /// A way to probe for address conflicts.
@@ -136,6 +141,9 @@ pub enum ConfigError {
     /// No interface can have that name.
     #[error(transparent)]
     Interface(#[from] ChoiceError),
+    /// What may be installed cannot be meant.
+    #[error(transparent)]
+    Components(#[from] ComponentsConfigError),
     /// The file is there but cannot be read.
     #[error("{path} cannot be read. Check its permissions")]
     Read {
@@ -188,6 +196,7 @@ impl ConfigError {
     pub fn code(&self) -> &'static str {
         match self {
             ConfigError::Interface(error) => error.code(),
+            ConfigError::Components(error) => error.code(),
             ConfigError::Read { .. } => "config_unreadable",
             ConfigError::Form { .. } => "config_invalid",
             ConfigError::NetworkProgramMissing => "config_network_program_missing",

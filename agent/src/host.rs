@@ -6,7 +6,7 @@ use crate::network::live::LiveNetwork;
 use crate::network::{Choice, Network, NetworkError, rp_filter, set_up};
 use crate::status::Status;
 use crate::storage::{FileStorage, Storage, StorageError};
-use crate::system::{HostSystem, System};
+use crate::system::{Installing, System};
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::parameters::DriftPolicy;
 use muster_protocol::wire::here::Proof;
@@ -60,7 +60,7 @@ pub struct Place {
 }
 
 /// This process does everything itself.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Here {
     /// What system files are relative to.
     pub root: PathBuf,
@@ -71,7 +71,7 @@ pub struct Here {
     /// Who sets the network.
     pub network: BackEndChoice,
     /// What the NOC may give instructions to.
-    pub system: HostSystem,
+    pub system: Installing,
 }
 
 impl Host for Here {

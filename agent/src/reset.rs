@@ -92,8 +92,15 @@ pub async fn finish(config: &Config, storage: &FileStorage) -> Result<(), Storag
         // Whoever resets an appliance may have taken its card out. It must not keep its owner for that.
         tracing::warn!(code = error.code(), error = %chain(&error), "not all settings could be taken off the network");
     }
-    for document in [Document::Appliance, Document::Noc, Document::FormerNetwork, Document::Beats, Document::Interface]
-    {
+    // The components stay; whose they are is forgotten.
+    for document in [
+        Document::Appliance,
+        Document::Noc,
+        Document::FormerNetwork,
+        Document::Beats,
+        Document::Interface,
+        Document::ComponentTrust,
+    ] {
         storage.remove(document)?;
     }
     storage.remove(Document::Reset)?;

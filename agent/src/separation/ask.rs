@@ -1,10 +1,13 @@
 //! What the worker may ask of the keeper, and how it is sent: a length of four bytes, then JSON.
 
+use super::install::Install;
+use crate::installer::{Taken, Wanted};
 use crate::network::drift::Setting;
 use crate::network::links::Choice;
 use crate::status::Status;
 use crate::storage::{Document, StorageError};
 use data_encoding::BASE64;
+use muster_protocol::api::ComponentReport;
 use muster_protocol::parameters::{DriftPolicy, RawSettings};
 use muster_protocol::wire::here::Proof;
 use muster_protocol::wire::result::Stage;
@@ -46,6 +49,8 @@ pub(super) enum Ask {
     Restart,
     /// For `muster-agent status`.
     Tell(Box<Status>),
+    /// Of the installer.
+    Install(Install),
 }
 
 /// An answer to an [`Ask`].
@@ -56,6 +61,9 @@ pub(super) enum Answer {
     Journal(Vec<Bytes>),
     Done,
     Is(bool),
+    Reports(Vec<ComponentReport>),
+    Wanted(Wanted),
+    Taken(Taken),
     Failed(StorageFailure),
 }
 

@@ -1,0 +1,7 @@
+//! The installer: the real one with real metadata, archives and packages, and whoever would misuse it.
+
+mod attacks;
+mod bench;
+mod cuts;
+mod installs;
+mod repository;
