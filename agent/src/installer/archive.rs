@@ -61,7 +61,10 @@ fn entries<R: Read>(mut archive: Archive<R>, folder: &Path, most: u64) -> Result
                     Problem::lasting("too_large", format!("unpacked it takes more than {most} bytes"))
                 })?;
                 let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&at).map_err(disk)?;
-                copy(&mut entry, &mut file, &at)?;
+                let size = entry.size();
+                if copy(&mut entry, &mut file, &at)? != size {
+                    return Err(refused(format!("it ends within {}", path.display())));
+                }
                 // Whatever the umask; nobody but root writes, and everybody may read.
                 let permissions = if mode & 0o100 != 0 { 0o755 } else { 0o644 };
                 file.set_permissions(fs::Permissions::from_mode(permissions)).map_err(disk)?;
@@ -92,14 +95,16 @@ pub(super) fn new_folder(path: &Path) -> io::Result<()> {
 }
 
 /// To tell a spoilt archive from a full disk.
-fn copy(from: &mut impl Read, to: &mut File, at: &Path) -> Result<(), Problem> {
+fn copy(from: &mut impl Read, to: &mut File, at: &Path) -> Result<u64, Problem> {
     let mut buffer = vec![0; 64 * 1024];
+    let mut copied = 0;
     loop {
         let read = from.read(&mut buffer).map_err(|error| refused(format!("it cannot be read ({error})")))?;
         if read == 0 {
-            return Ok(());
+            return Ok(copied);
         }
         to.write_all(&buffer[..read]).map_err(|error| Problem::disk("written", at, &error))?;
+        copied += read as u64;
     }
 }
 
@@ -262,7 +267,19 @@ mod tests {
             let (_, result) = unpacked(bomb, gzip);
             assert_eq!(result.expect_err("too large").code, "too_large");
         }
-        let (_, result) = unpacked(|tar| raw(tar, "a", header(EntryType::Regular, 100, 0o644), "", b"x"), false);
-        assert_eq!(result.expect_err("torn").code, "archive");
+    }
+
+    #[test]
+    fn a_torn_archive_is_no_archive() {
+        let mut tar = Builder::new(Vec::new());
+        raw(&mut tar, "a", header(EntryType::Regular, 600, 0o644), "", &[7; 600]);
+        let bytes = tar.into_inner().expect("a tar");
+        let folder = tempfile::tempdir().expect("a folder");
+        let archive = folder.path().join("archive");
+        for length in [1, 300, 700] {
+            fs::write(&archive, &bytes[..length]).expect("written");
+            let result = unpack(&archive, &folder.path().join(length.to_string()), 1024);
+            assert_eq!(result.expect_err("torn").code, "archive", "{length}");
+        }
     }
 }

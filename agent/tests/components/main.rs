@@ -4,4 +4,8 @@ mod attacks;
 mod bench;
 mod cuts;
 mod installs;
+mod noc;
+mod one_pass;
+#[path = "../support/owner.rs"]
+mod owner;
 mod repository;
