@@ -88,3 +88,47 @@ impl Installer for Separated {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::installer::local::LocalInstaller;
+    use crate::separation::ask::{self, Ask};
+    use crate::storage::MemoryStorage;
+    use muster_protocol::api::{ComponentPlan, RequiredComponent};
+    use muster_protocol::id::Uid;
+
+    fn sent(ask: Install) -> Install {
+        let mut bytes = Vec::new();
+        ask::write(&mut bytes, &Ask::Install(ask)).expect("fits");
+        match ask::read(&mut &bytes[..]) {
+            Ok(Some(Ask::Install(ask))) => ask,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_the_worker_asks_of_the_installer_reads_back_and_is_answered_at_once() {
+        let installer = LocalInstaller::open(None, Uid([7; 20]), MemoryStorage::default()).expect("opens");
+        let ask = |ask| answer(&installer, sent(ask));
+        let needs_plan = || Install::NeedsPlan { owner: [1; 32], time: 5, revision: "r".into() };
+        assert!(matches!(ask(needs_plan()), Answer::Is(true)));
+        let filter = RequiredComponent { name: "filter".into(), version: "1".into(), target: "filter_1".into() };
+        let plan = ComponentPlan { components: vec![filter], revision: "r".into(), ..ComponentPlan::default() };
+        let order = Order { owner: PublicKey([1; 32]).to_base64(), time: 5, plan };
+        assert!(matches!(ask(Install::Take(Box::new(order))), Answer::Done));
+        assert!(matches!(ask(needs_plan()), Answer::Is(false)));
+        assert!(matches!(ask(Install::Reports), Answer::Reports(reports) if reports.len() == 1));
+        assert!(matches!(ask(Install::Wanted), Answer::Wanted(Wanted::Nothing)));
+        assert!(matches!(ask(Install::Heard(Bytes::of(b"no statement"))), Answer::Done));
+        // Nobody asked for it.
+        for unasked in [
+            Install::Supply(1, Bytes::of(&[7; 16_384])),
+            Install::End(1),
+            Install::Missing(1),
+            Install::Failed(1, "noc_unreachable".into()),
+        ] {
+            assert!(matches!(ask(unasked), Answer::Taken(Taken::Enough)));
+        }
+    }
+}

@@ -3,7 +3,10 @@
 mod attacks;
 mod bench;
 mod cuts;
+mod full_disk;
 mod installs;
+#[path = "../support/namespaces.rs"]
+mod namespaces;
 mod noc;
 mod one_pass;
 #[path = "../support/owner.rs"]
