@@ -20,11 +20,7 @@ const UNPACKED: u64 = 4;
 /// True if there is nothing left to do.
 pub(super) async fn pass<S: Storage>(shared: &Shared<S>, config: &ComponentsConfig) -> Result<bool, Problem> {
     let place = Place(config);
-    // What a lasting problem took back is told by its report.
-    match end_step(shared, &place).await {
-        Err(problem) if problem.passes => return Err(problem),
-        _ => {}
-    }
+    settle(shared, &place).await?;
     let Some(order) = shared.order_to_carry_out() else { return Ok(true) };
     let mut whole = true;
     if !order.plan.components.is_empty() {
@@ -34,6 +30,7 @@ pub(super) async fn pass<S: Storage>(shared: &Shared<S>, config: &ComponentsConf
             if shared.has_failed(&required.name, &order.plan.revision) {
                 continue;
             }
+            settle(shared, &place).await?;
             let brought = bring(shared, &place, &repository, required, &order).await;
             shared.ended(&required.name, brought.as_ref().err());
             match brought {
@@ -51,6 +48,7 @@ pub(super) async fn pass<S: Storage>(shared: &Shared<S>, config: &ComponentsConf
             }
         }
     }
+    settle(shared, &place).await?;
     if whole {
         shared.update(|state| state.done = Some(order.plan.revision.clone()))?;
         tidy(&place.side(), &[]);
@@ -136,6 +134,15 @@ async fn bring<S: Storage>(
     let step = Step { to: version, former: installed, revision, tries: 0, back: None };
     shared.update(|state| state.step = Some(step))?;
     end_step(shared, place).await
+}
+
+/// Ends what was begun, before anything else is: a version that could not be taken back is tried again.
+async fn settle<S: Storage>(shared: &Shared<S>, place: &Place<'_>) -> Result<(), Problem> {
+    match end_step(shared, place).await {
+        Err(problem) if shared.step().is_some() => Err(Problem { passes: true, ..problem }),
+        // It was taken back, and is reported.
+        _ => Ok(()),
+    }
 }
 
 /// Ends what was begun: the new version is in force and well, or the one before is in force again.

@@ -106,13 +106,19 @@ fn a_service_is_restarted_with_each_change_and_must_stay_active() {
     assert!(log.ends_with("restart filter.service\n") && log.matches("restart").count() == 3, "{log}");
 }
 
-#[test]
-fn a_vendors_program_gets_the_verified_file_and_its_failure_is_rolled_back() {
-    let mut bench = Bench::new(|config, folder| {
+/// A bench whose vendor's program keeps what it is told, refuses version 2.0, and everything while there is a file `down`; and a
+/// repository of three versions.
+fn with_a_program() -> (Bench, Repository) {
+    let bench = Bench::new(|config, folder| {
         let program = folder.join("install");
-        // It refuses version 2.0, and keeps what it was told.
         let script = format!(
-            "#!/bin/sh\ncat >{0}/told; cat {0}/told >>{0}/log; echo >>{0}/log; ! grep -q '\"version\":\"2.0\"' {0}/told || {{ echo too new >&2; exit 3; }}\n",
+            "#!/bin/sh
+cat >{0}/told
+cat {0}/told >>{0}/log
+echo >>{0}/log
+if [ -e {0}/down ]; then echo all is down >&2; exit 4; fi
+if grep -q '\"version\":\"2.0\"' {0}/told; then echo too new >&2; exit 3; fi
+",
             folder.display()
         );
         fs::write(&program, script).expect("written");
@@ -121,26 +127,53 @@ fn a_vendors_program_gets_the_verified_file_and_its_failure_is_rolled_back() {
         config.exec = vec![program.display().to_string(), "--quiet".into()];
     });
     let mut repository = Repository::new();
-    for version in ["1.0", "2.0"] {
+    for version in ["1.0", "2.0", "3.0"] {
         let muster = json!({"name": "filter", "version": version, "kind": "exec"});
         repository.add(&target(version), version.as_bytes(), muster);
     }
     repository.publish();
+    (bench, repository)
+}
+
+/// What the program was told: action, version, whether it is a roll-back.
+fn told(bench: &Bench) -> Vec<(String, String, bool)> {
+    let log = fs::read_to_string(bench.path("log")).expect("a log");
+    let told = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    told.map(|told| {
+        assert!(Path::new(&text(&told["file"])).is_file(), "it is kept");
+        (text(&told["action"]), text(&told["version"]), told["roll_back"] == true)
+    })
+    .collect()
+}
+
+#[test]
+fn a_vendors_program_gets_the_verified_file_and_its_failure_is_rolled_back() {
+    let (mut bench, repository) = with_a_program();
     assert_eq!(bench.carry_out(&repository, &plan(&repository, "1.0")).state, ComponentState::Installed);
     let report = bench.carry_out(&repository, &plan(&repository, "2.0"));
     assert_eq!((report.state, report.running.as_deref()), (ComponentState::Failed, Some("1.0")));
     assert!(report.problem.is_some_and(|problem| problem.starts_with("install: ") && problem.contains("too new")));
-    let log = fs::read_to_string(bench.path("log")).expect("a log");
-    let told: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let actions: Vec<(&str, &str, bool)> = told
-        .iter()
-        .map(|told| {
-            (told["action"].as_str().expect("text"), told["version"].as_str().expect("text"), told["roll_back"] == true)
-        })
-        .collect();
-    assert_eq!(actions, [("install", "1.0", false), ("install", "2.0", false), ("install", "1.0", true)]);
-    let file = told[0]["file"].as_str().expect("a path");
-    assert_eq!(fs::read_to_string(file).expect("kept for the roll-back"), "1.0");
+    let install = |version: &str, roll_back| ("install".to_owned(), version.to_owned(), roll_back);
+    assert_eq!(told(&bench), [install("1.0", false), install("2.0", false), install("1.0", true)]);
+}
+
+#[test]
+fn a_roll_back_that_fails_is_made_up_for_before_anything_else() {
+    let (mut bench, repository) = with_a_program();
+    assert_eq!(bench.carry_out(&repository, &plan(&repository, "1.0")).state, ComponentState::Installed);
+    fs::write(bench.path("down"), "").expect("written");
+    let report = bench.carry_out(&repository, &plan(&repository, "3.0"));
+    assert_eq!((report.state, report.running.as_deref()), (ComponentState::Failed, Some("1.0")));
+    assert!(report.problem.is_some_and(|problem| problem.contains("all is down")));
+    fs::remove_file(bench.path("down")).expect("removed");
+    fs::remove_file(bench.path("log")).expect("removed");
+    bench.restart();
+    bench.supply(&repository);
+    let again = repository.plan("again", &[("filter", "3.0", &target("3.0"))]);
+    assert_eq!(bench.carry_out(&repository, &again).state, ComponentState::Installed);
+    let install = |version: &str, roll_back| ("install".to_owned(), version.to_owned(), roll_back);
+    assert_eq!(told(&bench), [install("1.0", true), install("3.0", false)]);
 }
 
 /// Needs root, as CI has: packages have owners. The database is the test's own.
