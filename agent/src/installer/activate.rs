@@ -237,7 +237,10 @@ impl Place<'_> {
         let mut words = vec!["env".to_owned(), "DEBIAN_FRONTEND=noninteractive".to_owned()];
         words.extend_from_slice(&self.0.dpkg);
         let done = self.words(&words, arguments, INSTALL).await;
-        done.map_err(|why| Problem::lasting("install", format!("the package program failed: {why}")))
+        done.map_err(|why| {
+            let why = why.trim_start_matches("env: ");
+            Problem::lasting("install", format!("the package program failed: {why}"))
+        })
     }
 
     async fn exec(&self, action: &'static str, version: &Version, roll_back: bool) -> Result<(), Problem> {
