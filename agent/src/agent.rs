@@ -4,6 +4,7 @@
 //! network, the NOC) runs as a task of its own and comes back as [`Done`], so that one loop can drive many agents.
 
 mod change;
+mod components;
 mod drift;
 mod handover;
 mod resume;
@@ -155,6 +156,7 @@ pub struct Agent<S, N, H> {
     changing: bool,
     /// The network's former state is still to be forgotten.
     committing: bool,
+    components: components::Components,
     outbox: VecDeque<(Peer, Vec<u8>)>,
     events: VecDeque<Event>,
     work: mpsc::UnboundedSender<Done>,
@@ -182,6 +184,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         let saved = storage.load(Document::Appliance)?;
         let appliance =
             Appliance::new(now, profile, saved.as_deref(), OsEntropy::boxed()).map_err(StartError::State)?;
+        let components = components::Components::of(&*system);
         let mut agent = Agent {
             appliance,
             beat: None,
@@ -203,6 +206,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             changes: VecDeque::new(),
             changing: false,
             committing: false,
+            components,
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             work,
@@ -465,6 +469,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         if self.settings_at_rest().is_some() {
             values.drift = self.drift();
         }
+        values.components = self.components.reports();
         values.network_problem = self.network_problem().map(|problem| problem.code.clone());
         self.history.due(now, &enrolment, counter, &values);
         Some((enrolment, values))
@@ -516,7 +521,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
                 if self.last_beat.error.take().is_some() {
                     tracing::info!(uid = %self.uid().short(), "beats arrive again");
                 }
-                given = Some(answer.work);
+                given = Some((answer.time, answer.work));
                 beat::Input::Accepted { interval_s: answer.interval_s }
             }
             Err(error) => {
@@ -536,8 +541,9 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
             beat.handle_input(now, input);
         }
         self.pump(now);
-        if let Some(given) = given {
+        if let Some((time, given)) = given {
             self.take_work(now, &given);
+            self.take_components(time, given.components);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the image and the command line decide: `agent.toml`, overridden by options.
 
+use crate::installer::config::{ComponentsConfig, ComponentsConfigError};
 use crate::network::application::ApplicationPlace;
 use crate::network::arp::Timing;
 use crate::network::back_end::{BackEnd, BackEndName};
@@ -48,6 +49,8 @@ pub struct Config {
     pub network: Option<BackEnd>,
     /// Where application settings go; none: the appliance takes none.
     pub application: Option<ApplicationPlace>,
+    /// What may be installed; none: nothing.
+    pub components: Option<ComponentsConfig>,
 }
 
 impl Config {
@@ -91,6 +94,8 @@ pub struct ImageConfig {
     pub network_program: Option<PathBuf>,
     /// Where application settings go.
     pub application: Option<application::Section>,
+    /// What the NOC may have installed.
+    pub components: Option<ComponentsConfig>,
 }
 
 /// A way to probe for address conflicts.
@@ -143,6 +148,9 @@ pub enum ConfigError {
     /// No interface can have that name.
     #[error(transparent)]
     Interface(#[from] ChoiceError),
+    /// What may be installed cannot be meant.
+    #[error(transparent)]
+    Components(#[from] ComponentsConfigError),
     /// The file is there but cannot be read.
     #[error("{path} cannot be read. Check its permissions")]
     Read {
@@ -198,6 +206,7 @@ impl ConfigError {
     pub fn code(&self) -> &'static str {
         match self {
             ConfigError::Interface(error) => error.code(),
+            ConfigError::Components(error) => error.code(),
             ConfigError::Read { .. } => "config_unreadable",
             ConfigError::Form { .. } => "config_invalid",
             ConfigError::NetworkProgramMissing => "config_network_program_missing",

@@ -7,7 +7,7 @@ use crate::network::live::LiveNetwork;
 use crate::network::{Choice, Network, NetworkError, rp_filter, set_up};
 use crate::status::Status;
 use crate::storage::{FileStorage, Storage, StorageError};
-use crate::system::{HostSystem, System};
+use crate::system::{Installing, System};
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::parameters::DriftPolicy;
 use muster_protocol::wire::here::Proof;
@@ -61,7 +61,7 @@ pub struct Place {
 }
 
 /// This process does everything itself.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Here {
     /// What system files are relative to.
     pub root: PathBuf,
@@ -74,7 +74,7 @@ pub struct Here {
     /// Where application settings go.
     pub application: Option<ApplicationPlace>,
     /// What the NOC may give instructions to.
-    pub system: HostSystem,
+    pub system: Installing,
 }
 
 impl Host for Here {

@@ -9,6 +9,7 @@
 //! - [`separation`]: the process that reads what strangers send has no rights, and asks the one that has.
 //! - [`network`]: applying settings, provisionally and for good: [`network::live`] for real by one of the
 //!   [`network::back_end`]s, [`network::fake`] in memory; [`network::conformance`] tests a vendor's program.
+//! - [`installer`]: the components that the NOC requires: verified, switched, watched, rolled back.
 //! - [`storage`]: what survives a power cut. [`identity`]: who this appliance is; [`label`] prints it.
 //! - [`noc_client`]: enrolment and beats over HTTPS; [`health`] what a beat reports; [`counters`] what applications add;
 //!   [`beat_queue`] what waits while the NOC is away.
@@ -24,6 +25,7 @@ pub mod health;
 mod history;
 pub mod host;
 pub mod identity;
+pub mod installer;
 pub mod interfaces;
 pub mod label;
 pub mod lock;

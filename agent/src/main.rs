@@ -7,6 +7,7 @@ use muster_agent::agent::StartError;
 use muster_agent::config::{self, Config, ConfigError, ImageConfig, ProofName};
 use muster_agent::diagnose::diagnose;
 use muster_agent::identity::{Identity, IdentityError};
+use muster_agent::installer::config::ComponentsConfig;
 use muster_agent::interfaces;
 use muster_agent::label::{Label, MANIFEST_HEADER};
 use muster_agent::lock::{LockError, lock};
@@ -142,6 +143,7 @@ async fn carry_out(Cli { command, options }: Cli, log: RecentLog) -> anyhow::Res
     let of_options = (options.network, options.network_program);
     let network = config::back_end(of_options, (image.network, image.network_program), &options.root)?;
     let application = image.application.map(|section| section.place()).transpose().map_err(ConfigError::from)?;
+    image.components.as_ref().map(ComponentsConfig::check).transpose().map_err(ConfigError::from)?;
     let mut config = Config {
         state_dir: options.state_dir,
         root: options.root,
@@ -158,6 +160,7 @@ async fn carry_out(Cli { command, options }: Cli, log: RecentLog) -> anyhow::Res
         reboot: image.reboot.unwrap_or_default(),
         network,
         application,
+        components: image.components,
     };
     match command {
         Command::Run { user, .. } => {

@@ -20,7 +20,7 @@ pub mod live;
 mod netlink;
 mod networkd;
 mod networkmanager;
-mod program;
+pub(crate) mod program;
 mod resolver;
 pub mod rp_filter;
 pub mod watch;

@@ -3,9 +3,11 @@
 //! The grant named the NOC and the hash of its CA certificate; only servers of that CA are talked to, from the first byte
 //! on. The appliance's clock decides nothing: renewal goes by the NOC's time.
 
+mod download;
 mod http;
 mod tls;
 
+pub use download::{Downloads, Reading};
 pub use http::ExchangeError;
 
 use crate::network::chain;
@@ -206,6 +208,15 @@ impl<S: Storage> NocClient<S> {
     pub fn forget(&mut self) -> Result<(), StorageError> {
         (self.client, self.credentials, self.trust) = (None, None, None);
         self.storage.remove(Document::Noc)
+    }
+
+    /// A connection of its own, for files: they take longer than the next beat.
+    pub fn downloads(&mut self, enrolment: &Enrolment) -> Result<Downloads, NocError> {
+        let trust = self.trust(enrolment);
+        let credentials = self.credentials.as_ref().filter(|credentials| credentials.fit(enrolment));
+        let credentials = credentials.ok_or_else(|| NocError::Tls { what: "not enrolled".into() })?;
+        let client = tls::with_certificate(&trust, &credentials.certificate, &credentials.key)?;
+        Ok(Downloads::new(client, enrolment.noc.clone()))
     }
 
     /// Sends the log that the NOC has asked for with the answer to a beat.

@@ -92,6 +92,7 @@ pub async fn finish(config: &Config, storage: &FileStorage) -> Result<(), Storag
         // Whoever resets an appliance may have taken its card out. It must not keep its owner for that.
         tracing::warn!(code = error.code(), error = %chain(&error), "not all settings could be taken off the network");
     }
+    // The components stay; whose they are is forgotten.
     let of_owner = [
         Document::Appliance,
         Document::Noc,
@@ -99,6 +100,7 @@ pub async fn finish(config: &Config, storage: &FileStorage) -> Result<(), Storag
         Document::FormerApplication,
         Document::Beats,
         Document::Interface,
+        Document::ComponentTrust,
     ];
     for document in of_owner {
         storage.remove(document)?;

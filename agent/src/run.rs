@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::health::HostHealth;
 use crate::host::{Here, Host, Place};
 use crate::identity::Identity;
+use crate::installer::local::LocalInstaller;
 use crate::interfaces::{self, Interfaces};
 use crate::lock::lock_patiently;
 use crate::network::back_end::BackEndChoice;
@@ -18,7 +19,7 @@ use crate::reset;
 use crate::separation::{self, keeper};
 use crate::status::{self, OnNetwork, Status};
 use crate::storage::FileStorage;
-use crate::system::HostSystem;
+use crate::system::{HostSystem, Installing};
 use crate::udp::Received;
 use anyhow::Context;
 use muster_protocol::appliance::Event;
@@ -79,7 +80,8 @@ async fn run_here(config: Config, log: RecentLog) -> anyhow::Result<()> {
         puts_back: config.sets_kernel(),
         keeper: None,
     };
-    let system = HostSystem { reboot: config.reboot, log };
+    let installer = LocalInstaller::open(config.components, identity.uid(), storage.clone())?;
+    let system = Installing { system: HostSystem { reboot: config.reboot, log }, installer: Arc::new(installer) };
     let network = BackEndChoice::new(config.network);
     let application = config.application;
     let here = Here { root: config.root, probe: config.probe, storage: storage.clone(), network, application, system };

@@ -8,9 +8,11 @@
 //!
 //! The worker is the daemon of [`crate::run`] with [`worker::Separated`] in place of the host itself. It reads what strangers
 //! send, holds the device key and talks to the NOC. The keeper ([`keeper`]) never sees a byte from the network: it keeps the
-//! documents and changes the network, and what it is asked ([`ask`]) is bounded, typed and validated again.
+//! documents and changes the network, and what it is asked ([`ask`]) is bounded, typed and validated again. Components are the exception that decision 0045 explains:
+//! their bytes come through the worker, and the keeper verifies them.
 
 mod ask;
+mod install;
 pub mod keeper;
 pub mod system_calls;
 pub mod worker;

@@ -38,6 +38,10 @@ pub enum Document {
     Interface,
     /// That a factory reset was asked for and is not finished.
     Reset,
+    /// Which components are installed, and what was begun.
+    Components,
+    /// Whose components, and what is known of their repository.
+    ComponentTrust,
 }
 
 impl Document {
@@ -52,6 +56,8 @@ impl Document {
             Document::Beats => "beats",
             Document::Interface => "interface",
             Document::Reset => "reset",
+            Document::Components => "components",
+            Document::ComponentTrust => "component-trust",
         }
     }
 }
@@ -315,7 +321,8 @@ fn sibling(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// Makes last what was renamed in the folder that `path` lies in.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(folder) => File::open(folder)?.sync_all(),

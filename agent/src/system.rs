@@ -1,8 +1,10 @@
 //! The system around the agent, as far as the NOC may give instructions to it.
 
+use crate::installer::Installer;
 use crate::recent_log::RecentLog;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 /// What an instruction needs of the system. Calls may block.
 pub trait System: Send + Sync {
@@ -10,6 +12,33 @@ pub trait System: Send + Sync {
     fn reboot(&self) -> Result<(), SystemError>;
     /// What the agent logged lately.
     fn recent_log(&self) -> String;
+    /// What installs components; none where nothing can be installed.
+    fn installer(&self) -> Option<Arc<dyn Installer>> {
+        None
+    }
+}
+
+/// A system on which components are installed.
+#[derive(Clone)]
+pub struct Installing {
+    /// The rest of it.
+    pub system: HostSystem,
+    /// What installs.
+    pub installer: Arc<dyn Installer>,
+}
+
+impl System for Installing {
+    fn reboot(&self) -> Result<(), SystemError> {
+        self.system.reboot()
+    }
+
+    fn recent_log(&self) -> String {
+        self.system.recent_log()
+    }
+
+    fn installer(&self) -> Option<Arc<dyn Installer>> {
+        Some(self.installer.clone())
+    }
 }
 
 /// Why the system did not do it.

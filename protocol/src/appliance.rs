@@ -234,6 +234,11 @@ impl Appliance {
         self.saved.committed.as_ref().map(enrolment_of)
     }
 
+    /// The root of its NOC, once configured.
+    pub fn root(&self) -> Option<PublicKey> {
+        self.saved.committed.as_ref().map(|grant| grant.root)
+    }
+
     /// The highest sequence number it accepted.
     pub fn seq(&self) -> Seq {
         self.saved.seq

@@ -5,8 +5,8 @@ use crate::summary;
 use muster_console::engine::EngineError;
 use muster_console::problem::Explain;
 use muster_console::view::{
-    AppletView, ApplicationChecked, BeatView, CellError, CheckedView, Chosen, DoNotDisturb, EditedRow, Event, ImportReport, NotificationSettings,
-    NotificationState, PlanView, PracticeKnobs, ProblemView, SiteSetup, StartView,
+    AppletView, ApplicationChecked, BeatView, CellError, CheckedView, Chosen, DoNotDisturb, EditedRow, Event,
+    ImportReport, NotificationSettings, NotificationState, PlanView, PracticeKnobs, ProblemView, SiteSetup, StartView,
 };
 use tauri::ipc::Channel;
 use tauri::{AppHandle, State, WebviewWindow};

@@ -73,6 +73,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         self.handing_over.given = Some(given.serial);
         // What is no base64 is no hand-over either, and is refused as such.
         let bytes = BASE64.decode(given.handover.as_bytes()).unwrap_or_default();
+        self.components.heard(&bytes);
         self.appliance.handle_input(now, Input::Handover(&bytes));
     }
 

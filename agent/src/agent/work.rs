@@ -60,6 +60,7 @@ impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
         }
         if let Some(signed) = &work.instruction {
             let bytes = BASE64.decode(signed.as_bytes()).unwrap_or_default();
+            self.components.heard(&bytes);
             self.appliance.handle_input(now, Input::Instruction(&bytes));
             self.pump(now);
         }

@@ -19,16 +19,16 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// What a program that ended left.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) status: ExitStatus,
-    pub(super) output: Vec<u8>,
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) output: Vec<u8>,
     /// Its standard error, in one line that gives no orders to a terminal.
-    pub(super) errors: String,
+    pub(crate) errors: String,
 }
 
 /// Runs a program to its end, and ends it, with what it started, when its time is over. It gets neither our environment
 /// nor our working directory.
-pub(super) async fn run(
+pub(crate) async fn run(
     program: &Path,
     arguments: &[&str],
     input: &[u8],

@@ -6,7 +6,7 @@ use super::{CONNECT_TIMEOUT, REQUEST_TIMEOUT};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, RANGE};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -63,6 +63,12 @@ struct Inner {
     kept: Mutex<Option<Kept>>,
 }
 
+/// An answer whose body is still to be read.
+pub(super) struct Got {
+    pub(super) answer: Response<Incoming>,
+    pub(super) sender: SendRequest<Full<Bytes>>,
+}
+
 /// An open connection. It ends when it is dropped.
 struct Kept {
     noc: String,
@@ -88,6 +94,32 @@ impl Client {
     ) -> Result<Answer, ExchangeError> {
         let exchange = self.exchange(noc, path, Bytes::from(json), most);
         timeout(REQUEST_TIMEOUT, exchange).await.map_err(|_| ExchangeError::Late)?
+    }
+
+    /// Begins to read `https://{noc}{path}`, from a byte on. The connection goes with the answer; see [`Client::give_back`].
+    pub(super) async fn get(&self, noc: &str, path: &str, from: u64) -> Result<Got, ExchangeError> {
+        let kept = self.0.kept.lock().await.take();
+        let reused = kept.filter(|kept| kept.noc == noc && kept.used.elapsed() < KEEP);
+        let exchange = async {
+            if let Some(Kept { mut sender, .. }) = reused
+                && sender.ready().await.is_ok()
+            {
+                match sender.send_request(get_request(noc, path, from)?).await {
+                    Ok(answer) => return Ok(Got { answer, sender }),
+                    Err(error) if error.is_canceled() => {}
+                    Err(error) => return Err(ExchangeError::Broken(error)),
+                }
+            }
+            let mut sender = self.connect(noc).await?;
+            let answer = sender.send_request(get_request(noc, path, from)?).await.map_err(ExchangeError::Broken)?;
+            Ok(Got { answer, sender })
+        };
+        timeout(REQUEST_TIMEOUT, exchange).await.map_err(|_| ExchangeError::Late)?
+    }
+
+    /// After an answer that was read to its end.
+    pub(super) async fn give_back(&self, noc: &str, sender: SendRequest<Full<Bytes>>) {
+        *self.0.kept.lock().await = Some(Kept { noc: noc.to_owned(), sender, used: Instant::now() });
     }
 
     /// Makes a connection, and drops it.
@@ -176,7 +208,14 @@ fn request(noc: &str, path: &str, json: Bytes) -> Result<Request<Full<Bytes>>, E
         .map_err(|_| ExchangeError::Address)
 }
 
-async fn read(answer: Response<Incoming>, most: usize) -> Result<Answer, ExchangeError> {
+fn get_request(noc: &str, path: &str, from: u64) -> Result<Request<Full<Bytes>>, ExchangeError> {
+    let request = Request::get(path).header(HOST, noc);
+    let request = if from > 0 { request.header(RANGE, format!("bytes={from}-")) } else { request };
+    request.body(Full::default()).map_err(|_| ExchangeError::Address)
+}
+
+/// The whole of an answer.
+pub(super) async fn read(answer: Response<Incoming>, most: usize) -> Result<Answer, ExchangeError> {
     let status = answer.status().as_u16();
     let retry_after = answer.headers().get("retry-after");
     let retry_after_s = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());

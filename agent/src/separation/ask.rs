@@ -1,11 +1,14 @@
 //! What the worker may ask of the keeper, and how it is sent: a length of four bytes, then JSON.
 
+use super::install::Install;
+use crate::installer::{Taken, Wanted};
 use crate::network::application::ApplicationTask;
 use crate::network::drift::Setting;
 use crate::network::links::Choice;
 use crate::status::Status;
 use crate::storage::{Document, StorageError};
 use data_encoding::BASE64;
+use muster_protocol::api::ComponentReport;
 use muster_protocol::application::ApplicationSettings;
 use muster_protocol::parameters::{DriftPolicy, RawSettings};
 use muster_protocol::wire::here::Proof;
@@ -48,6 +51,8 @@ pub(super) enum Ask {
     Restart,
     /// For `muster-agent status`.
     Tell(Box<Status>),
+    /// Of the installer.
+    Install(Install),
 }
 
 /// An answer to an [`Ask`].
@@ -58,6 +63,9 @@ pub(super) enum Answer {
     Journal(Vec<Bytes>),
     Done,
     Is(bool),
+    Reports(Vec<ComponentReport>),
+    Wanted(Wanted),
+    Taken(Taken),
     Failed(StorageFailure),
 }
 

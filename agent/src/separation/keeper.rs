@@ -4,9 +4,10 @@
 //! is neither read nor written for it; settings are validated again; and an interface is believed only if the kernel has it.
 
 use super::ask::{self, Answer, Ask, Begin, Bytes, Change, Progress};
-use super::{Account, SeparationError};
+use super::{Account, SeparationError, install};
 use crate::config::Config;
 use crate::identity::Identity;
+use crate::installer::local::LocalInstaller;
 use crate::interfaces;
 use crate::lock::lock_patiently;
 use crate::network::application;
@@ -37,7 +38,8 @@ pub async fn keep(config: Config, account: Account) -> anyhow::Result<()> {
     let _lock = lock_patiently(&config.state_dir).await?;
     reset::finish(&config, &storage).await?;
     // The image's claim code may be for root alone.
-    Identity::load_or_make(&storage, config.claim_file.as_deref())?;
+    let identity = Identity::load_or_make(&storage, config.claim_file.as_deref())?;
+    let installer = LocalInstaller::open(config.components.clone(), identity.uid(), storage.clone())?;
     run::make_counters_folder(&config.root);
     let mut end = run::End::listen()?;
     let (mut worker, questions, changes) = start_worker().map_err(SeparationError::Start)?;
@@ -45,7 +47,7 @@ pub async fn keep(config: Config, account: Account) -> anyhow::Result<()> {
 
     let served = {
         let network = BackEndChoice::new(config.network.clone());
-        let keeper = Keeper { config: Arc::new(config), storage: storage.clone(), network, account };
+        let keeper = Keeper { config: Arc::new(config), storage: storage.clone(), network, account, installer };
         let own = keeper.clone();
         // A thread of its own: a document is synced to disk, also while the network is being changed.
         std::thread::spawn(move || own.answer(questions));
@@ -90,6 +92,7 @@ struct Keeper {
     storage: FileStorage,
     network: BackEndChoice,
     account: Account,
+    installer: LocalInstaller<FileStorage>,
 }
 
 impl Keeper {
@@ -166,6 +169,7 @@ impl Keeper {
             }
             Ask::PutFiltersBack => rp_filter::put_back(&self.storage).map(|()| Answer::Done),
             Ask::Restart => Ok(Answer::Is(self.restart())),
+            Ask::Install(ask) => Ok(install::answer(&self.installer, ask)),
             Ask::Tell(status) => {
                 if let Err(error) = status.store(self.storage.folder()) {
                     tracing::warn!(%error, "the status file could not be written");
@@ -294,6 +298,8 @@ fn access(document: Document) -> Access {
         | Document::FormerFilters
         | Document::Beats
         | Document::Reset => Access::Never,
+        // Whose software runs as root is not for the worker to say.
+        Document::Components | Document::ComponentTrust => Access::Never,
     }
 }
 
@@ -340,10 +346,13 @@ mod tests {
             system_call_filter: true,
             drift: DriftPolicy::Report,
             application: None,
+            components: None,
         };
         let account = Account { uid: nix::unistd::Uid::from_raw(64078), gid: nix::unistd::Gid::from_raw(64078) };
         let (storage, network) = (FileStorage::open(folder).expect("opens"), BackEndChoice::default());
-        Keeper { config: Arc::new(config), storage, network, account }
+        let uid = muster_protocol::id::Uid([7; 20]);
+        let installer = LocalInstaller::open(None, uid, storage.clone()).expect("opens");
+        Keeper { config: Arc::new(config), storage, network, account, installer }
     }
 
     #[test]
@@ -351,7 +360,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let keeper = keeper(folder.path());
         keeper.storage.save(Document::FormerNetwork, b"genuine").expect("saved");
-        for document in [Document::FormerNetwork, Document::FormerFilters] {
+        let its_own = [Document::Components, Document::ComponentTrust];
+        for document in [Document::FormerNetwork, Document::FormerFilters].into_iter().chain(its_own) {
             let forged = Ask::Save(document, Bytes::of(b"/etc/shadow"));
             for ask in [forged, Ask::Load(document), Ask::Remove(document)] {
                 assert_eq!(keeper.reply(ask).expect_err("refused").code(), "storage_failed");

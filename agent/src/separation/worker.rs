@@ -1,9 +1,11 @@
 //! The process without rights: the daemon, which asks the keeper for what only root may do.
 
 use super::ask::{self, Answer, Ask, Begin, Bytes, Change, Progress};
+use super::install::Install;
 use super::{SeparationError, system_calls};
 use crate::host::{Host, Place};
 use crate::identity::Identity;
+use crate::installer::Installer;
 use crate::network::application::ApplicationTask;
 use crate::network::drift::Setting;
 use crate::network::{Network, NetworkError, Report};
@@ -162,6 +164,13 @@ pub struct Separated {
     takes_application: bool,
 }
 
+impl Separated {
+    /// Asks for something of the installer; nothing if the keeper is gone, which ends this process anyway.
+    pub(super) fn installs(&self, ask: Install) -> Option<Answer> {
+        self.keeper.ask(&Ask::Install(ask)).ok()
+    }
+}
+
 impl System for Separated {
     fn reboot(&self) -> Result<(), SystemError> {
         match self.keeper.ask(&Ask::Restart) {
@@ -172,6 +181,10 @@ impl System for Separated {
 
     fn recent_log(&self) -> String {
         self.log.text()
+    }
+
+    fn installer(&self) -> Option<Arc<dyn Installer>> {
+        Some(Arc::new(self.clone()))
     }
 }
 

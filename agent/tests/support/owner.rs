@@ -1,4 +1,5 @@
 //! The NOC root and the console of a test, and what they send an appliance.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use muster_agent::entropy::OsEntropy;
 use muster_protocol::application::ApplicationSettings;
@@ -18,10 +19,12 @@ use muster_protocol::wire::to_cbor;
 
 /// Who owns the appliances of a test.
 pub(crate) struct Owner {
-    root: SecretKey,
+    pub(crate) root: SecretKey,
     console: SecretKey,
     /// What the application shall have, too.
     pub(crate) application: Option<ApplicationSettings>,
+    /// Where its NOC is, and the pin of its CA; nowhere at first.
+    pub(crate) noc: (String, [u8; 32]),
 }
 
 /// A config packet, and what goes with it.
@@ -35,10 +38,10 @@ pub(crate) struct Packet {
 impl Owner {
     pub(crate) fn new() -> Owner {
         let [root, console] = [(); 2].map(|()| SecretKey::generate(&mut OsEntropy));
-        Owner { root, console, application: None }
+        Owner { root, console, application: None, noc: ("127.0.0.1:9".into(), [0; 32]) }
     }
 
-    /// For the appliance that answered so: confirmed by its kick-start, within half a minute. No NOC is where it says.
+    /// For the appliance that answered so: confirmed by its kick-start, within half a minute.
     pub(crate) fn packet(&self, here: &Here, seq: Seq, network: NetworkSettings, claim: Option<&ClaimKey>) -> Packet {
         let (uid, mac) = (here.uid(), here.mac);
         let grant = Grant {
@@ -58,8 +61,8 @@ impl Owner {
             root: self.root.public(),
             issued: UnixTime(1),
             expires: UnixTime(u64::MAX),
-            noc: "127.0.0.1:9".into(),
-            ca_pin: [0; 32],
+            noc: self.noc.0.clone(),
+            ca_pin: self.noc.1,
         };
         let signed = sign::sign(&self.root, Purpose::Grant, to_cbor(&grant));
         let request = RequestId(random(&mut OsEntropy));
