@@ -16,6 +16,9 @@ pub const MAX_BUNDLE: usize = 1024 * 1024;
 pub const MOST_FILES: usize = 64;
 /// Longest help, page, style or program, bytes.
 const MAX_TEXT: usize = 256 * 1024;
+/// Longest page and style sheet, characters.
+const MAX_HTML: usize = 65_536;
+const MAX_CSS: usize = 32_768;
 /// Longest logo, bytes.
 const MAX_LOGO: usize = 64 * 1024;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
@@ -167,6 +170,7 @@ impl Bundle {
                 faults.push(Fault::new(file.clone(), message));
             }
         }
+        faults.extend(self.page_faults());
         if let Some(logo) = self.logo()
             && (logo.len() > MAX_LOGO || !logo.starts_with(PNG))
         {
@@ -184,6 +188,26 @@ impl Bundle {
             }
         }
         (form, faults)
+    }
+
+    /// What the frame of a page would refuse (`ui/src/applets/host/bridge.js`).
+    fn page_faults(&self) -> Vec<Fault> {
+        let Some(page) = &self.manifest.page else { return Vec::new() };
+        let long = |file: &String, most: usize| {
+            let is_long = self.text(file).chars().count() > most;
+            is_long.then(|| Fault::new(file.clone(), format!("it is longer than {most} characters")))
+        };
+        let mut faults: Vec<Fault> = long(&page.html, MAX_HTML).into_iter().collect();
+        faults.extend(page.css.as_ref().and_then(|css| long(css, MAX_CSS)));
+        let logic = self.text(&page.logic);
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        if logic.split(|c| !is_word(c)).any(|word| word == "import") {
+            faults.push(Fault::new(
+                page.logic.clone(),
+                "it has the word `import`: an applet loads nothing, and is one file",
+            ));
+        }
+        faults
     }
 
     fn template(&self, file: &str, form: Option<&Form>, faults: &mut Vec<Fault>) {

@@ -57,7 +57,7 @@ fn a_bundle_comes_back_as_it_was_packed() {
 fn what_is_not_in_order_is_named_with_its_file() {
     let missing: Vec<_> = mail().into_iter().filter(|(name, _)| name != "help.txt").collect();
     let no_manifest: Vec<_> = mail().into_iter().filter(|(name, _)| name != MANIFEST).collect();
-    let cases: [(Vec<(String, Vec<u8>)>, &str); 15] = [
+    let cases: [(Vec<(String, Vec<u8>)>, &str); 18] = [
         (no_manifest, "applet.json: it is missing"),
         (missing, "help.txt: the manifest names it"),
         (with("more.txt", *b"x"), "more.txt: the manifest does not name it"),
@@ -69,6 +69,9 @@ fn what_is_not_in_order_is_named_with_its_file() {
         (with("templates/small.json", *br#"{ "relay": "-" }"#), "templates/small.json /relay: it is not a host name"),
         (with("help.txt", *b"a\x1b[2J"), "help.txt: a text in UTF-8"),
         (with("page.html", vec![b'x'; MAX_TEXT + 1]), "page.html: a text in UTF-8"),
+        (with("page.html", vec![b'x'; MAX_HTML + 1]), "page.html: it is longer than 65536"),
+        (with("page.css", vec![b'x'; MAX_CSS + 1]), "page.css: it is longer than 32768"),
+        (with("logic.js", *b"a(); import('x')"), "logic.js: it has the word `import`"),
         (with("logo.png", *b"GIF89a"), "logo.png: a picture in PNG"),
         (with("de.json", *b"[1]"), "de.json: an object from texts"),
         (with("de.json", r#"{ "a": "\u202e" }"#.as_bytes()), "de.json: an object from texts"),

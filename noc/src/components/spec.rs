@@ -148,6 +148,10 @@ impl ComponentSpec {
             }
         }
         let Some(HealthCheck { command, within_s }) = &self.health else { return Ok(()) };
+        // Nothing of such a component is known to be its own, so the installer would refuse it.
+        if self.kind == ComponentKind::Exec {
+            return Err(ComponentError::invalid("health", "is for archives and packages: name a unit for this kind"));
+        }
         if command.is_empty() || command.len() > MOST || command.iter().any(|word| bad(word)) {
             let why = format!("is a program and its arguments, at most {MOST} words of {MAX_WORD} bytes");
             return Err(ComponentError::invalid("health", why));
@@ -260,10 +264,11 @@ mod tests {
             let command = words.iter().map(ToString::to_string).collect();
             ComponentSpec { kind, health: Some(HealthCheck { command, within_s }), ..spec() }.check()
         };
-        use ComponentKind::{Archive, Deb};
+        use ComponentKind::{Archive, Deb, Exec};
         assert!(health(Deb, &["/usr/bin/check"], 60).is_ok());
         for (kind, words, within_s) in [
-            (Archive, &["/bin/sh"][..], 60),
+            (Exec, &["bin/check"][..], 60),
+            (Archive, &["/bin/sh"], 60),
             (Archive, &["bin/../../sh"], 60),
             (Archive, &[], 60),
             (Archive, &["a", ""], 60),
