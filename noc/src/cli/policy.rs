@@ -22,7 +22,7 @@ pub(super) enum PolicyCommand {
         output: Output,
     },
     /// Say something to all sites of an organisation, or of one model. What is not named stays.
-    Set(SetArgs),
+    Set(Box<SetArgs>),
     /// Say nothing of a model any more.
     Remove {
         #[command(flatten)]
