@@ -43,6 +43,7 @@ impl Opened {
 /// Where an applet is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AppletChannelName)]
 pub enum Channel {
     /// To everybody who has nothing else.
     Stable,

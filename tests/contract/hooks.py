@@ -33,8 +33,6 @@ def before_call(context, case, kwargs):
                 case.path_parameters["message"] = message
         if case.path.startswith("/v1/organisations/{organisation}/remote-write"):
             case.path_parameters["organisation"] = KNOWN["organisation"][case.method == "POST"]
-        if "/applets/{applet}" in case.path and "channel" in case.path_parameters:
-            case.path_parameters["channel"] = ("stable", "test")[dice % 2]
         if case.path.endswith("/applet-authors/{author}"):
             # All that are known are of one organisation.
             case.path_parameters["organisation"] = KNOWN["organisation"][0]
@@ -60,7 +58,7 @@ def before_call(context, case, kwargs):
             case.body = {"places": [{"site": KNOWN["site"][0], "channel": "test"}]}
             case.path_parameters["organisation"] = KNOWN["organisation"][0]
         else:
-            case.body["version"] = KNOWN["latest"] if "channel" in case.path_parameters else KNOWN["version"][0]
+            case.body["version"] = KNOWN["latest"] if "applet_channel" in case.path_parameters else KNOWN["version"][0]
     if case.path.endswith("/remote-write") and isinstance(case.body, dict):
         # Where nothing may be sent: nothing leaves this machine.
         case.body = {"target": {"url": "https://127.0.0.1:1/"}, "password": None}

@@ -169,7 +169,8 @@ def contract(base, folder):
         "organisation": [1, 2],
         # Withdrawn and taken away on the way: there are enough of them.
         "applet": ["mail"],
-        "version": VERSIONS,
+        "applet_version": VERSIONS,
+        "applet_channel": ["stable", "test"],
         "author": list(range(2, 18)),
         "site": [1, 2],
         "operator": [2, 3],

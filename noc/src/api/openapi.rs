@@ -179,7 +179,9 @@ fn reason(status: u16) -> &'static str {
 /// A reference to a type, whose schema goes into the document.
 fn reference(shape: &Shape, schemas: &mut Map<String, Value>) -> Value {
     for (name, schema) in &shape.schemas {
-        schemas.entry(name.clone()).or_insert_with(|| json!(schema));
+        let schema = json!(schema);
+        let known = schemas.entry(name.clone()).or_insert_with(|| schema.clone());
+        debug_assert_eq!(*known, schema, "two types are called {name}: give one another name with #[schema(as = ...)]");
     }
     json!({ "$ref": format!("#/components/schemas/{}", shape.name) })
 }
@@ -193,6 +195,9 @@ fn path_parameter(name: &str) -> Value {
         "uid" => json!({ "type": "string", "pattern": "^[A-Z2-7]{4}(-[A-Z2-7]{4}){7}$" }),
         // Milliseconds of a clock; as far as every program reads whole numbers.
         "message" => json!({ "type": "integer", "minimum": 1, "maximum": 9_007_199_254_740_991_u64 }),
+        "applet" => json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$" }),
+        "applet_channel" => json!({ "type": "string", "enum": ["stable", "test"] }),
+        "applet_version" => json!({ "type": "string", "pattern": "^[0-9]{1,9}[.][0-9]{1,9}[.][0-9]{1,9}$" }),
         "invite" => json!({ "type": "string", "pattern": "^[0-9a-f]{20}$" }),
         _ => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
     };

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 /// How one component stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ComponentStandingState)]
 pub enum Standing {
     /// The version that is required runs.
     Installed,

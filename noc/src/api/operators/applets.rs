@@ -34,7 +34,7 @@ pub(super) fn routes() -> Vec<Route> {
             .takes::<Publish>()
             .shows::<Applet>()
             .faults(&[404, 409]),
-        Route::put("/v1/organisations/{organisation}/applets/{applet}/channels/{channel}", writes, release)
+        Route::put("/v1/organisations/{organisation}/applets/{applet}/channels/{applet_channel}", writes, release)
             .says("applets", "Put a version on a channel, for a part of the consoles")
             .takes::<Release>()
             .shows::<Applet>()
@@ -48,7 +48,7 @@ pub(super) fn routes() -> Vec<Route> {
             .takes::<Floor>()
             .shows::<Applet>()
             .faults(&[409]),
-        Route::delete("/v1/organisations/{organisation}/applets/{applet}/versions/{version}", writes, withdraw)
+        Route::delete("/v1/organisations/{organisation}/applets/{applet}/versions/{applet_version}", writes, withdraw)
             .says("applets", "Withdraw a version: consoles go back to the one before it"),
         Route::get("/v1/organisations/{organisation}/applet-authors", reads, authors)
             .says("applets", "Whose applets are taken")
@@ -143,7 +143,7 @@ async fn publish(
     Answer::of(&published.await?)
 }
 
-/// `PUT /v1/organisations/{organisation}/applets/{applet}/channels/{channel}`
+/// `PUT /v1/organisations/{organisation}/applets/{applet}/channels/{applet_channel}`
 async fn release(
     State(app): State<App>,
     caller: Caller,
@@ -189,7 +189,7 @@ async fn floor(
     Answer::of(&raised.await?)
 }
 
-/// `DELETE /v1/organisations/{organisation}/applets/{applet}/versions/{version}`
+/// `DELETE /v1/organisations/{organisation}/applets/{applet}/versions/{applet_version}`
 async fn withdraw(
     State(app): State<App>,
     caller: Caller,

@@ -33,7 +33,7 @@ impl Scene {
             ("GET /v1/organisations/{organisation}/applets", applets.clone(), None, Viewer, NotFound),
             ("POST /v1/organisations/{organisation}/applets", applets, Some(published), Administrator, NotFound),
             (
-                "PUT /v1/organisations/{organisation}/applets/{applet}/channels/{channel}",
+                "PUT /v1/organisations/{organisation}/applets/{applet}/channels/{applet_channel}",
                 at("applets/mail/channels/stable"),
                 Some(json!({ "version": "1.0.0", "percent": 100 })),
                 Administrator,
@@ -54,7 +54,7 @@ impl Scene {
                 NotFound,
             ),
             (
-                "DELETE /v1/organisations/{organisation}/applets/{applet}/versions/{version}",
+                "DELETE /v1/organisations/{organisation}/applets/{applet}/versions/{applet_version}",
                 at("applets/mail/versions/1.0.0"),
                 None,
                 Administrator,
