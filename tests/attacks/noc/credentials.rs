@@ -99,7 +99,13 @@ async fn every_address_refuses_whom_it_is_not_for() {
                 assert_eq!(ask(&revoked.http).await, refused("console_revoked"), "{path}");
                 // There is no such alert.
                 let is_about_alert = path.ends_with("/acknowledgement") || path.ends_with("/silence");
-                let answer = if is_about_alert { refused("not_found") } else { Ok(()) };
+                let answer = match path.as_str() {
+                    _ if is_about_alert => refused("not_found"),
+                    // Which site is not said, and what is asked for is no hash.
+                    "/console/applets" => refused("malformed"),
+                    "/console/applets/bundles" => refused("invalid"),
+                    _ => Ok(()),
+                };
                 assert_eq!(ask(&world.console.http).await, answer, "{path}: its own certificate");
             }
             For::Appliances => {
