@@ -58,7 +58,7 @@ def before_call(context, case, kwargs):
             case.body = {"places": [{"site": KNOWN["site"][0], "channel": "test"}]}
             case.path_parameters["organisation"] = KNOWN["organisation"][0]
         else:
-            case.body["version"] = KNOWN["latest"] if "applet_channel" in case.path_parameters else KNOWN["version"][0]
+            case.body["version"] = KNOWN["latest"] if "applet_channel" in case.path_parameters else KNOWN["applet_version"][0]
     if case.path.endswith("/remote-write") and isinstance(case.body, dict):
         # Where nothing may be sent: nothing leaves this machine.
         case.body = {"target": {"url": "https://127.0.0.1:1/"}, "password": None}
