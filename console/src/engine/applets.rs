@@ -4,6 +4,7 @@
 //! What came is judged twice by the same rules: when it comes, and when it is read back. Nothing that is refused takes the place of
 //! what is there.
 
+use super::reports::blocking;
 use super::state::Shared;
 use super::{Engine, EngineError, entropy, unix_now};
 use crate::noc_client::{NocClient, NocError};
@@ -274,17 +275,6 @@ fn unseal(
         return Err(AppletsError::Other { name: name() });
     }
     Ok(bundle)
-}
-
-async fn blocking<T: Send + 'static>(
-    store: &Arc<Store>,
-    work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    let store = Arc::clone(store);
-    match tokio::task::spawn_blocking(move || work(&store)).await {
-        Ok(done) => done,
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
 }
 
 impl Engine {
