@@ -85,7 +85,7 @@ struct Run {
     attempts: Vec<Attempt>,
     applied: BTreeSet<String>,
     beats_accepted: u64,
-    /// The last instruction that was given.
+    /// The last instruction that it took.
     expected: Option<Instruction>,
     instructed: from_noc::Instructed,
     /// The longest ping with an id.
