@@ -360,6 +360,11 @@ impl Seeds {
         let instructed = [19, 3, 1, 0xf0, 1, 7, 0, 6, 19, 3, 1, 0xf0, 1, 7, 0];
         let leaves = [19, 3, 1, 0xf0, 1, 9, 2, 6, 19, 3, 2, 9, 19, 3, 3, 6];
         self.add("appliance", "given", story(&[&configured[..], &given, &instructed, &leaves].concat()));
+        // Handed over: tried, written, accepted, written, the former NOC told, new settings by the new root; and one that is called off.
+        let begun = [19, 5, 0, 0xf0, 0, 6];
+        let moved = [19, 5, 3, 0, 6, 19, 5, 6, 0, 6, 19, 3, 0, 0x48, 0, 1, 6, 9, 14, 6];
+        self.add("appliance", "handed-over", story(&[&configured[..], &begun, &moved].concat()));
+        self.add("appliance", "called-off", story(&[&configured[..], &begun, &[19, 5, 2, 6], &begun].concat()));
         self.add("appliance", "rolled-back", story(&[16, 12, 6]));
         self.add("appliance", "power-cut", story(&[&[17, 0, 12, 6][..], &ping, &config].concat()));
         self.add("appliance", "replayed", story(&[&kick[..], &[6, 3, 0, 1, 3, 2, 1, 3, 4, 1]].concat()));

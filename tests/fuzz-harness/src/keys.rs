@@ -2,6 +2,7 @@
 
 use crate::rng::Seeded;
 use minicbor::bytes::ByteVec;
+use muster_protocol::application::ApplicationSettings;
 use muster_protocol::crypto::claim::{ClaimKey, ClaimSecret};
 use muster_protocol::crypto::keys::{OpenKey, SecretKey};
 use muster_protocol::crypto::seal::ExportedKey;
@@ -38,6 +39,8 @@ pub struct Keys {
     pub credential: Vec<u8>,
     /// COSE_Sign1 by the other root: the stranger may ask at site 1.
     pub other_credential: Vec<u8>,
+    /// What a vendor's application shall have.
+    pub application: ApplicationSettings,
     /// A key as both ends of a config packet export it.
     pub exported: ExportedKey,
     /// One appliance's one-time key, or a console's reply key.
@@ -70,6 +73,7 @@ pub static KEYS: LazyLock<Keys> = LazyLock::new(|| {
         stranger,
         vendor: key(6),
         device: key(5),
+        application: ApplicationSettings::parse(r#"{"relay":["a.example.net"],"limit":20}"#).expect("a JSON object"),
         exported: from_cbor(&to_cbor(&ByteVec::from(vec![7; 32]))).expect("32 bytes are an exported key"),
         open: || OpenKey::generate(&mut Seeded::new(3)),
     }

@@ -1,6 +1,7 @@
 //! The appliance's machine under a hostile network, a failing disk and power cuts.
 
 mod from_noc;
+mod handed_over;
 
 use crate::allocation::Held;
 use crate::choices::Choices;
@@ -9,6 +10,7 @@ use crate::messages;
 use crate::reached;
 use crate::rng::Seeded;
 use muster_protocol::Token;
+use muster_protocol::application::ApplicationSettings;
 use muster_protocol::appliance::{Appliance, Event, Failure, Input, Output, Profile};
 use muster_protocol::crypto::claim::ClaimKey;
 use muster_protocol::crypto::keys::{PublicKey, SealKey, SecretKey};
@@ -17,7 +19,7 @@ use muster_protocol::crypto::sign::{self, Purpose};
 use muster_protocol::id::{Mac, PingId, RequestId, Seq, Uid};
 use muster_protocol::instruction::Instruction;
 use muster_protocol::parameters::Confirm;
-use muster_protocol::time::Millis;
+use muster_protocol::time::{Millis, UnixTime};
 use muster_protocol::wire::config::{self, Address};
 use muster_protocol::wire::here::{Proof, State};
 use muster_protocol::wire::kick::KickStart;
@@ -61,6 +63,7 @@ struct Attempt {
     /// Names it in the settings.
     host: String,
     confirm: Confirm,
+    application: Option<ApplicationSettings>,
     /// Made as the design wants it: by the root, for this appliance, delivered by the console that the grant allows.
     honest: bool,
     root: PublicKey,
@@ -88,6 +91,9 @@ struct Run {
     /// The last instruction that it took.
     expected: Option<Instruction>,
     instructed: from_noc::Instructed,
+    handed: handed_over::Handed,
+    /// How many successors were named, so that each has a name of its own.
+    successors: u32,
     /// The longest ping with an id.
     pings: BTreeMap<PingId, usize>,
     /// Datagrams of both directions, to be sent again and to be spoiled.
@@ -128,6 +134,8 @@ impl Run {
             beats_accepted: 0,
             expected: None,
             instructed: from_noc::Instructed::default(),
+            handed: handed_over::Handed::default(),
+            successors: 0,
             pings: BTreeMap::new(),
             recorded: Vec::new(),
         };
@@ -190,11 +198,13 @@ impl Run {
                 self.mac = Mac([2, 0, 0, 0, 0, 1 + choices.below(2)]);
                 self.input(Input::SetMac(self.mac));
             }
-            _ => match choices.below(5) {
+            _ => match choices.below(7) {
                 // A driver's mistakes change nothing.
                 0 => self.input(Input::Persisted(Token(u64::from(choices.byte()) + 1_000))),
                 1 => self.input(Input::PersistFailed(Token(u64::from(choices.byte()) + 1_000))),
                 3 | 4 => self.by_beat(choices),
+                5 => self.handed_over(choices),
+                6 => self.input(Input::NocTime(UnixTime(1_700_000_000 + (u64::from(choices.byte()) << 20)))),
                 _ => {
                     let earlier = self.now - choices.wait_ms();
                     self.held.count(|| self.machine.handle_timeout(earlier));
@@ -247,6 +257,7 @@ impl Run {
         let confirm = if choices.yes() { Confirm::FirstBeat } else { Confirm::KickStart };
         let mut grant = crate::keys::grant(&host, seq, confirm);
         grant.mac = self.mac;
+        grant.parameters.application = (wrong & 8 != 0).then(|| KEYS.application.clone());
         let mut to = Address {
             uid: uid(),
             mac: self.mac,
@@ -289,7 +300,6 @@ impl Run {
         };
         let Ok((bytes, exported)) = built else { return };
         // Any root may have an appliance that belongs to nobody yet, if it proves what the image asks for.
-        honest &= pin.is_none_or(|pin| pin == grant.root);
         if self.proof == Proof::Voucher && pin.is_none() {
             let good = muster_protocol::voucher::Voucher { root: grant.root, ..crate::keys::voucher() };
             honest &= claim.is_none() && brought.is_some() && voucher == good;
@@ -301,6 +311,7 @@ impl Run {
             seq: grant.seq,
             host,
             confirm,
+            application: grant.parameters.application,
             honest,
             root: grant.root,
             console,
@@ -373,6 +384,9 @@ impl Run {
         self.machine = self.held.count(|| start(proof, now, self.boots, mac, self.disk.as_deref()));
         self.writing.clear();
         self.keys.clear();
+        if self.machine.settings().is_none() {
+            self.next_owner();
+        }
         (self.applying, self.rolling_back, self.instructed.forgetting) = (false, false, false);
         self.drain();
     }
@@ -414,6 +428,13 @@ impl Run {
             assert!(outputs <= MOST_OUTPUTS, "one input made it do {outputs} things");
         }
         assert!(self.held.bytes() <= MOST_HELD, "it holds {} bytes", self.held.bytes());
+        self.look_at_handover();
+    }
+
+    /// He counts anew.
+    fn next_owner(&mut self) {
+        self.instructed = from_noc::Instructed::default();
+        self.handed = handed_over::Handed::default();
     }
 
     fn output(&mut self, output: &Output) {
@@ -423,16 +444,22 @@ impl Run {
                 self.writing.push((*token, bytes.clone()));
             }
             Output::Transmit { bytes, .. } => self.transmit(bytes),
-            Output::Apply { settings, .. } => {
+            Output::Apply { settings, application } => {
                 assert!(!self.applying, "one attempt is applied at a time");
                 self.applying = true;
                 let attempt = self.attempt(settings.host_name());
                 assert!(attempt.honest, "{} was granted by nobody who may", attempt.host);
+                assert_eq!(*application, attempt.application, "{}'s application", attempt.host);
+                // It may have been handed over since the packet was made.
+                assert!(self.pin().is_none_or(|pin| pin == attempt.root), "{} is by another root", attempt.host);
                 let seq = attempt.seq;
                 let stored = start(self.proof, self.now, self.boots, self.mac, self.disk.as_deref());
                 assert!(stored.seq() >= seq, "applied before its number is on disk");
                 assert!(self.applied.insert(settings.host_name().to_owned()), "applied twice");
                 reached::mark("applied");
+                if self.machine.formerly().is_some() {
+                    reached::mark("granted by a successor");
+                }
             }
             Output::RollBack { to } => {
                 assert!(!self.rolling_back, "one roll-back at a time");
@@ -455,8 +482,7 @@ impl Run {
             Output::Forget { .. } => self.forgets(),
             Output::Notify(Event::Decommissioned) => {
                 assert_eq!(self.machine.settings(), None);
-                // The next owner counts anew.
-                self.instructed = from_noc::Instructed::default();
+                self.next_owner();
                 reached::mark("decommissioned");
             }
             Output::StartBeats { .. } | Output::StopBeats | Output::Notify(_) => {}

@@ -24,7 +24,10 @@ pub(super) struct Instructed {
 
 impl Run {
     pub(super) fn pin(&self) -> Option<PublicKey> {
-        self.machine.settings().map(|settings| self.attempt(settings.host_name()).root)
+        let (settings, enrolment) = (self.machine.settings()?, self.machine.enrolment());
+        // A successor's name stands in what is in force from the hand-over to the next grant.
+        let successor = enrolment.and_then(|enrolment| self.handed.root(&enrolment.noc));
+        Some(successor.unwrap_or_else(|| self.attempt(settings.host_name()).root))
     }
 
     pub(super) fn by_beat(&mut self, choices: &mut Choices<'_>) {
@@ -70,6 +73,7 @@ impl Run {
             }
             _ => {}
         }
+        grant.parameters.application = (wrong & 8 != 0).then(|| KEYS.application.clone());
         let bytes = sign::sign(root, Purpose::Grant, to_cbor(&grant));
         let mut rng = Seeded::new(u64::from(choices.byte()));
         self.attempts.push(Attempt {
@@ -80,6 +84,7 @@ impl Run {
             host,
             // Nobody kick-starts it, and it wants a beat.
             confirm: Confirm::FirstBeat,
+            application: grant.parameters.application,
             kicked: true,
             honest,
             root: grant.root,
@@ -106,10 +111,8 @@ impl Run {
         let root = if wrong >> 4 == 1 { &KEYS.other_root } else { &KEYS.root };
         let (seq, pin) = (self.machine.enrolment().map(|enrolment| enrolment.seq), self.pin());
         let bytes = sign::sign(root, Purpose::Instruction, to_cbor(&instruction));
-        let busy = !self.writing.is_empty();
-        self.input(Input::Instruction(&bytes));
-        // Only what it takes is written down; what comes while it does something else leaves what it took before as it was.
-        if !busy && !self.writing.is_empty() {
+        // What comes while it does something else leaves what it took before as it was.
+        if self.takes(Input::Instruction(&bytes)) {
             assert_eq!(seq, Some(instruction.seq), "an instruction of another configuration");
             assert_eq!(pin, Some(root.public()), "an instruction of another root");
             assert_eq!(instruction.uid, uid(), "an instruction to another appliance");
