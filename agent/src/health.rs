@@ -4,8 +4,8 @@ mod disks;
 mod sensors;
 
 use crate::counters;
+use crate::network::conflict::Conflicts;
 use muster_protocol::api::{BeatValues, HostValues, InterfaceErrors};
-use muster_protocol::id::Mac;
 use procfs::Current;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub struct HostHealth {
     /// How far our clock was ahead of the NOC's when it last answered.
     pub clock_offset_s: Option<i64>,
     /// Who else claims its address.
-    pub address_conflict: Option<watch::Receiver<Option<Mac>>>,
+    pub address_conflict: Option<watch::Receiver<Conflicts>>,
 }
 
 impl Health for HostHealth {
@@ -55,7 +55,7 @@ impl Health for HostHealth {
             disk_percent: fullest.as_ref().map_or(0.0, |disk| disk.percent),
             disk_free: fullest.as_ref().map_or(0, |disk| disk.free),
             agent: env!("CARGO_PKG_VERSION").to_owned(),
-            address_conflict: self.address_conflict.as_ref().and_then(|conflict| *conflict.borrow()),
+            address_conflict: self.address_conflict.as_ref().and_then(|conflicts| conflicts.borrow().any()),
             counters: Default::default(),
             host: Some(HostValues {
                 memory: memory.map(|memory| memory.mem_total),

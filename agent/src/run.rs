@@ -10,10 +10,11 @@ use crate::installer::local::LocalInstaller;
 use crate::interfaces::{self, Interfaces};
 use crate::lock::lock_patiently;
 use crate::network::back_end::BackEndChoice;
+use crate::network::conflict::{self, Conflicts};
 use crate::network::drift::Setting;
 use crate::network::links::{Choice, Kept, find_link};
 use crate::network::watch::Changes;
-use crate::network::{Link, arp, chain, rp_filter};
+use crate::network::{Link, chain, rp_filter};
 use crate::recent_log::RecentLog;
 use crate::reset;
 use crate::separation::{self, keeper};
@@ -27,7 +28,7 @@ use muster_protocol::id::Mac;
 use muster_protocol::parameters::NetworkSettings;
 use muster_protocol::time::Millis;
 use muster_protocol::wire::here::State;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -146,8 +147,8 @@ struct Daemon<H: Host> {
     kept: Option<Kept>,
     wide_until: Option<Instant>,
     changes: Option<Changes>,
-    guard: Option<Guard>,
-    conflict: watch::Sender<Option<Mac>>,
+    guards: Vec<Guard>,
+    conflicts: watch::Sender<Conflicts>,
     puts_back: bool,
     /// The interface was away or down, and what it had is gone with that.
     returned: bool,
@@ -161,7 +162,7 @@ struct Daemon<H: Host> {
 
 /// The task that watches over an address.
 struct Guard {
-    over: (u32, Mac, Ipv4Addr),
+    over: (u32, Mac, IpAddr),
     task: JoinHandle<()>,
 }
 
@@ -180,7 +181,7 @@ impl<H: Host> Daemon<H> {
         changes: Option<Changes>,
     ) -> anyhow::Result<Daemon<H>> {
         let (work, done) = mpsc::unbounded_channel();
-        let (conflict, heard) = watch::channel(None);
+        let (conflicts, heard) = watch::channel(Conflicts::default());
         let health = HostHealth {
             interface: link.name.clone(),
             counters: vec![place.state_dir.join("counters.d"), place.root.join(COUNTERS)],
@@ -211,8 +212,8 @@ impl<H: Host> Daemon<H> {
             interfaces: Interfaces::new(place.interface, link),
             wide_until: None,
             changes,
-            guard: None,
-            conflict,
+            guards: Vec::new(),
+            conflicts,
             returned: true,
             put_back: None,
             times_put_back: 0,
@@ -224,7 +225,7 @@ impl<H: Host> Daemon<H> {
 
     async fn serve(mut self) -> anyhow::Result<()> {
         let mut look_at = Instant::now();
-        let mut conflict = self.conflict.subscribe();
+        let (mut conflicts, mut told) = (self.conflicts.subscribe(), Conflicts::default());
         loop {
             let due = self.agent.poll_timeout().map(|at| self.started + Duration::from_millis(at.0));
             let mut look = false;
@@ -236,9 +237,9 @@ impl<H: Host> Daemon<H> {
                     self.agent.done(self.now(), done);
                 }
                 () = changed(self.changes.as_ref()) => look = true,
-                Ok(()) = conflict.changed() => {
-                    let who = *conflict.borrow_and_update();
-                    self.log_conflict(who);
+                Ok(()) = conflicts.changed() => {
+                    let now = *conflicts.borrow_and_update();
+                    log_conflicts(std::mem::replace(&mut told, now), now);
                 }
                 () = sleep_until(Some(look_at)) => look = true,
             }
@@ -298,7 +299,7 @@ impl<H: Host> Daemon<H> {
         }
         self.returned |= self.interfaces.was_away();
         self.put_settings_back();
-        self.watch_over_address();
+        self.watch_over_addresses();
     }
 
     fn next_look(&self) -> Instant {
@@ -319,6 +320,10 @@ impl<H: Host> Daemon<H> {
         self.interfaces.networks().iter().any(|(address, _)| *address == wanted)
     }
 
+    fn has_address6(&self, wanted: Ipv6Addr) -> bool {
+        self.interfaces.seen().is_some_and(|seen| seen.addresses6.contains(&wanted))
+    }
+
     /// Those without which nobody reaches the appliance.
     fn missing_settings(&self) -> Vec<Setting> {
         let Some(settings) = self.settings_to_keep().filter(|_| self.puts_back) else { return Vec::new() };
@@ -326,10 +331,9 @@ impl<H: Host> Daemon<H> {
         let route = settings.gateway().is_some() && !self.interfaces.has_default_route();
         let seen = self.interfaces.seen();
         let address6 = settings.ipv6().map(|ipv6| ipv6.address());
-        let has6 = |wanted| seen.is_some_and(|seen| seen.addresses6.contains(&wanted));
         let gateway6 = settings.ipv6().and_then(|ipv6| ipv6.gateway());
         let leads6 = |wanted| seen.is_some_and(|seen| seen.gateways6.contains(&wanted));
-        let address = address || !address6.is_none_or(has6);
+        let address = address || !address6.is_none_or(|wanted| self.has_address6(wanted));
         let route = route || !gateway6.is_none_or(leads6);
         let missing = [(address, Setting::Address), (route, Setting::Gateway)];
         missing.into_iter().filter_map(|(is_missing, setting)| is_missing.then_some(setting)).collect()
@@ -354,26 +358,23 @@ impl<H: Host> Daemon<H> {
         }
     }
 
-    fn watch_over_address(&mut self) {
+    fn watch_over_addresses(&mut self) {
         let link = self.interfaces.link();
-        let address =
-            self.settings_to_keep().map(NetworkSettings::address).filter(|address| self.has_address(*address));
-        let over = address.map(|address| (link.index, link.mac, address));
-        if self.guard.as_ref().map(|guard| guard.over) == over {
+        let settings = self.settings_to_keep();
+        let ipv4 = settings.map(NetworkSettings::address).filter(|address| self.has_address(*address));
+        let ipv6 = settings.and_then(NetworkSettings::ipv6).map(|ipv6| ipv6.address());
+        let ipv6 = ipv6.filter(|address| self.has_address6(*address));
+        let over = ipv4.map(IpAddr::V4).into_iter().chain(ipv6.map(IpAddr::V6));
+        let over: Vec<_> = over.map(|address| (link.index, link.mac, address)).collect();
+        if self.guards.iter().map(|guard| guard.over).eq(over.iter().copied()) {
             return;
         }
-        self.guard = over.map(|over| {
-            let task = tokio::spawn(arp::watch_over(link.clone(), over.2, self.conflict.clone()));
+        let watch = |over: (u32, Mac, IpAddr)| {
+            let task = tokio::spawn(conflict::watch_over(link.clone(), over.2, self.conflicts.clone()));
             Guard { over, task }
-        });
-        self.conflict.send_if_modified(|told| told.take().is_some());
-    }
-
-    fn log_conflict(&self, who: Option<Mac>) {
-        match who {
-            Some(by) => tracing::warn!(%by, "somebody else claims this appliance's address; it is kept and defended"),
-            None => tracing::info!("nobody else claims this appliance's address any more"),
-        }
+        };
+        self.guards = over.into_iter().map(watch).collect();
+        self.conflicts.send_if_modified(|told| std::mem::take(told) != Conflicts::default());
     }
 
     /// Open until there are settings. False if that is to be tried again.
@@ -423,7 +424,7 @@ impl<H: Host> Daemon<H> {
             mac: link.mac,
             carrier: self.interfaces.has_carrier(),
             listening: self.interfaces.listening().into_iter().map(str::to_owned).collect(),
-            address_conflict: *self.conflict.borrow(),
+            address_conflict: self.conflicts.borrow().any(),
             other_addresses: self.other_addresses(),
             settings_put_back: self.times_put_back,
         };
@@ -493,6 +494,18 @@ impl<H: Host> Daemon<H> {
         // With the next event, at the latest when the interfaces are looked at.
         self.tell_again = !(kept && filters && told.is_ok());
         self.told = Some(status);
+    }
+}
+
+fn log_conflicts(before: Conflicts, now: Conflicts) {
+    for (family, before, now) in [("IPv4", before.ipv4, now.ipv4), ("IPv6", before.ipv6, now.ipv6)] {
+        match now {
+            _ if before == now => {}
+            Some(by) => {
+                tracing::warn!(%by, family, "somebody else claims this appliance's address; it is kept and defended");
+            }
+            None => tracing::info!(family, "nobody else claims this appliance's address any more"),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::agent::{Agent, TriedNoc};
 use crate::health::Health;
 use crate::network::{Network, shown};
 use crate::storage::Storage;
+use muster_protocol::api::{ComponentReport, ComponentState};
 use muster_protocol::id::{Mac, Seq, SiteId, Uid};
 use muster_protocol::parameters::{DriftPolicy, RawSettings};
 use muster_protocol::wire::here::State;
@@ -70,6 +71,9 @@ pub struct Status {
     /// How often in a row they could not be brought into force.
     #[serde(default)]
     pub network_attempts: u32,
+    /// The components that the NOC requires, as the last beat told of them.
+    #[serde(default)]
+    pub components: Vec<ComponentReport>,
 }
 
 /// What a status says of the network; the words are those of [`Status`].
@@ -112,6 +116,7 @@ impl Status {
             drift_policy: agent.drift_policy(),
             network_problem: agent.network_problem().map(|problem| problem.code.clone()),
             network_attempts: agent.network_problem().map_or(0, |problem| problem.attempts),
+            components: agent.components().to_vec(),
         }
     }
 
@@ -178,9 +183,32 @@ impl Status {
             line("Hand-over", &format!("to {}{}", shown(noc), problem.unwrap_or_default()));
         }
         line("Changed", &self.drift.join(", "));
+        for component in &self.components {
+            line("Component", &of_component(component));
+        }
         line("Problem", self.beat_error.as_deref().unwrap_or_default());
         text
     }
+}
+
+fn of_component(component: &ComponentReport) -> String {
+    let ComponentReport { name, version, state, running, percent, problem } = component;
+    let how = match state {
+        ComponentState::Waiting => "waits for its turn",
+        ComponentState::Downloading => "is being downloaded",
+        ComponentState::Installing => "is being installed",
+        ComponentState::Installed => "is installed",
+        ComponentState::Failed => "could not be installed",
+    };
+    let percent = percent.map(|percent| format!(" ({percent} %)")).unwrap_or_default();
+    let problem = problem.as_deref().map(|problem| format!(": {problem}")).unwrap_or_default();
+    let runs = match running {
+        Some(running) if running != version => format!("; {running} runs"),
+        None if *state != ComponentState::Installed => "; none runs".to_owned(),
+        _ => String::new(),
+    };
+    // The repository says these, and who may sign there may have written any text.
+    shown(&format!("{name} {version} {how}{percent}{problem}{runs}"))
 }
 
 const FILE: &str = "status.json";
@@ -192,5 +220,37 @@ pub fn word(state: State) -> &'static str {
         State::Installing => "installing",
         State::Provisional => "provisional",
         State::Configured => "configured",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_one_line_that_says_what_is_the_matter() {
+        let report = |state, running: Option<&str>, percent, problem: Option<&str>| ComponentReport {
+            name: "mail".into(),
+            version: "2.1".into(),
+            state,
+            running: running.map(str::to_owned),
+            percent,
+            problem: problem.map(str::to_owned),
+        };
+        let lines = [
+            (report(ComponentState::Waiting, None, None, None), "mail 2.1 waits for its turn; none runs"),
+            (
+                report(ComponentState::Downloading, Some("2.0"), Some(40), None),
+                "mail 2.1 is being downloaded (40 %); 2.0 runs",
+            ),
+            (report(ComponentState::Installed, Some("2.1"), None, None), "mail 2.1 is installed"),
+            (
+                report(ComponentState::Failed, Some("2.0"), None, Some("unhealthy: it said\nno")),
+                "mail 2.1 could not be installed: unhealthy: it said\u{fffd}no; 2.0 runs",
+            ),
+        ];
+        for (report, line) in lines {
+            assert_eq!(of_component(&report), line);
+        }
     }
 }

@@ -141,4 +141,10 @@ fn a_bare_namespace_ends_with_a_real_package_running_and_beating_its_counters() 
     lab.until_noc_shows(1, "the third version", |shown| {
         counter(shown, "3.0").is_some() && component(shown)["state"] == "installed"
     });
+    let status = lab.agent_status(1);
+    assert_eq!(
+        (&status["components"][0]["name"], &status["components"][0]["running"]),
+        (&"mail-filter".into(), &"3.0".into()),
+        "{status}"
+    );
 }

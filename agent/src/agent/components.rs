@@ -30,16 +30,19 @@ pub(super) struct Components {
     installer: Option<Arc<dyn Installer>>,
     /// One supplier at a time.
     turn: Arc<Semaphore>,
+    /// What the last beat told.
+    told: Vec<ComponentReport>,
 }
 
 impl Components {
     pub(super) fn of(system: &dyn System) -> Components {
-        Components { installer: system.installer(), turn: Arc::new(Semaphore::new(1)) }
+        Components { installer: system.installer(), turn: Arc::new(Semaphore::new(1)), told: Vec::new() }
     }
 
     /// For the next beat.
-    pub(super) fn reports(&self) -> Vec<ComponentReport> {
-        self.installer.as_ref().map(|installer| installer.reports()).unwrap_or_default()
+    pub(super) fn reports(&mut self) -> Vec<ComponentReport> {
+        self.told = self.installer.as_ref().map(|installer| installer.reports()).unwrap_or_default();
+        self.told.clone()
     }
 
     /// The owner may have changed by this statement.
@@ -51,6 +54,11 @@ impl Components {
 }
 
 impl<S: Storage + Clone, N: Network, H: Health> Agent<S, N, H> {
+    /// The required components, as the last beat told of them.
+    pub fn components(&self) -> &[ComponentReport] {
+        &self.components.told
+    }
+
     /// What the answer to a beat says about components. Only settings that are final are the place for them: others may be gone in
     /// a moment, and the network with them.
     pub(super) fn take_components(&mut self, time: u64, revision: Option<String>) {

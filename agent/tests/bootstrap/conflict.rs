@@ -3,6 +3,9 @@
 use crate::appliance::{Appliance, Running, settings, there, until};
 use crate::namespaces::{inside, run, run_ip};
 use muster_agent::network::arp::packet::ArpPacket;
+use muster_agent::network::nd::packet::Advertisement;
+use muster_protocol::id::Mac;
+use muster_protocol::parameters::RawSettings;
 use muster_protocol::wire::result::Reason;
 use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader};
@@ -18,6 +21,39 @@ fn packet_socket(interface: &str) -> Socket {
     let socket = Socket::new(Domain::PACKET, Type::RAW, None).expect("root");
     nix::sys::socket::bind(socket.as_raw_fd(), &place.expect("a link address")).expect("bound");
     socket
+}
+
+/// What a filter lets through, a line each.
+struct Heard {
+    watcher: Running,
+    lines: Box<dyn Iterator<Item = String>>,
+}
+
+impl Heard {
+    fn by(interface: &str, filter: &str) -> Heard {
+        let mut watcher = Command::new("tcpdump");
+        watcher
+            .args(["-l", "-n", "-i", interface, "--immediate-mode", filter])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut watcher = Running(watcher.spawn().expect("tcpdump"));
+        let stderr = watcher.0.stderr.take().expect("piped");
+        let ready = BufReader::new(stderr).lines().map_while(Result::ok).find(|line| line.starts_with("listening"));
+        ready.expect("tcpdump listens");
+        let lines = BufReader::new(watcher.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        Heard { watcher, lines: Box::new(lines) }
+    }
+
+    fn next(&mut self) -> Option<String> {
+        self.lines.next()
+    }
+
+    /// Everything else until now.
+    fn end(self) -> Vec<String> {
+        run(&["kill", &self.watcher.0.id().to_string()]);
+        // It ends with an empty line.
+        self.lines.filter(|line| !line.is_empty()).collect()
+    }
 }
 
 fn mac(text: &str) -> String {
@@ -95,13 +131,7 @@ fn a_later_conflict_is_defended_reported_and_never_gives_the_address_away() {
     let (own, other) = (there("cat /sys/class/net/eth0/address"), run(&["cat", "/sys/class/net/eth0/address"]));
     // Everything that the appliance says about being the owner.
     let filter = format!("arp and ether src {} and arp[14:4] = 0xc000020a", own.trim());
-    let mut watcher = Command::new("tcpdump");
-    watcher.args(["-l", "-n", "-i", "eth0", "--immediate-mode", &filter]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut watcher = Running(watcher.spawn().expect("tcpdump"));
-    let stderr = watcher.0.stderr.take().expect("piped");
-    let ready = BufReader::new(stderr).lines().map_while(Result::ok).find(|line| line.starts_with("listening"));
-    ready.expect("tcpdump listens");
-    let mut said = BufReader::new(watcher.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    let mut said = Heard::by("eth0", &filter);
 
     let mut appliance = Appliance::new("");
     appliance.start();
@@ -130,12 +160,54 @@ fn a_later_conflict_is_defended_reported_and_never_gives_the_address_away() {
     // What answers the end of the flood is not said before ten seconds have passed.
     let first = said.next().expect("defends");
     assert!(first.contains("192.0.2.10"), "{first}");
-    run(&["kill", &watcher.0.id().to_string()]);
-    // It ends with an empty line.
-    let more: Vec<String> = said.filter(|line| !line.is_empty()).collect();
+    let more = said.end();
     assert!(more.len() <= started.elapsed().as_secs() as usize / 10, "{first}\n{more:#?} in {:?}", started.elapsed());
 
     // It is looked for anew after a restart, without a word from the other.
+    appliance.kill();
+    std::fs::remove_file(appliance.folder.path().join("state/status.json")).expect("removed");
+    appliance.start();
+    appliance
+        .shows("the conflict again", |status| status["running"] == true && status["address_conflict"] == mac(&other));
+}
+
+#[test]
+fn a_later_conflict_of_the_ipv6_address_is_defended_and_reported_too() {
+    if !inside("conflict::a_later_conflict_of_the_ipv6_address_is_defended_and_reported_too") {
+        return;
+    }
+    run_ip("link set eth0 up");
+    let (own, other) = (there("cat /sys/class/net/eth0/address"), run(&["cat", "/sys/class/net/eth0/address"]));
+    let filter = format!("ether src {} and icmp6 and ip6[40] == 136 and ether dst 33:33:00:00:00:01", own.trim());
+    let mut said = Heard::by("eth0", &filter);
+    let both = RawSettings { address6: "2001:db8::10/64".into(), ..settings("192.0.2.10") };
+    let mut appliance = Appliance::new("");
+    appliance.start();
+    appliance.configure("eth0", &both).expect("configured");
+    appliance.shows("it is watched over", |status| status["running"] == true);
+    assert_eq!(appliance.status()["address_conflict"], serde_json::Value::Null);
+
+    // The kernel of the other host would ask first, and not take it.
+    run_ip("address add 2001:db8::10/64 dev eth0 nodad");
+    let by: Mac = other.trim().parse().expect("a MAC");
+    let wire = packet_socket("eth0");
+    let claim = |by, address: &str| Advertisement { by, address: address.parse().expect("an address") }.to_frame();
+    wire.send(&claim(by, "2001:db8::11")).expect("sent");
+    let started = Instant::now();
+    for _ in 0..1_000 {
+        wire.send(&claim(by, "2001:db8::10")).expect("sent");
+    }
+    appliance.shows("the conflict", |status| status["address_conflict"] == mac(&other));
+    assert!(there("ip -6 address show dev eth0").contains("2001:db8::10/64"), "kept");
+    let logged: Vec<_> =
+        appliance.log().lines().filter(|line| line.contains("somebody else claims")).map(str::to_owned).collect();
+    assert!(matches!(&logged[..], [line] if line.contains("IPv6")), "{logged:#?}");
+    let first = said.next().expect("defends");
+    assert!(first.contains("2001:db8::10"), "{first}");
+    let more = said.end();
+    assert!(more.len() <= started.elapsed().as_secs() as usize / 10, "{first}\n{more:#?}");
+
+    // After a restart the other's kernel is asked, and answers without having been told to.
     appliance.kill();
     std::fs::remove_file(appliance.folder.path().join("state/status.json")).expect("removed");
     appliance.start();

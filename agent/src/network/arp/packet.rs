@@ -30,7 +30,11 @@ pub struct ArpPacket {
 /// Length of a frame without padding.
 pub const FRAME: usize = 42;
 
-const ETHERTYPE: [u8; 2] = [8, 6];
+/// ARP.
+pub(in crate::network) const ETHERTYPE: u16 = 0x0806;
+/// Where a frame has its sender's MAC and IPv4 address.
+pub(in crate::network) const SENDER: u32 = 22;
+pub(in crate::network) const SENDER_ADDRESS: u32 = 28;
 /// Ethernet, IPv4, addresses of six and of four bytes.
 const KIND: [u8; 6] = [0, 1, 8, 0, 6, 4];
 
@@ -61,7 +65,7 @@ impl ArpPacket {
         let parts: [&[u8]; 9] = [
             &[0xff; 6],
             &self.sender.0,
-            &ETHERTYPE,
+            &ETHERTYPE.to_be_bytes(),
             &KIND,
             &operation,
             &self.sender.0,
@@ -81,7 +85,7 @@ impl ArpPacket {
         let frame: &[u8; FRAME] = frame.first_chunk()?;
         let mac = |at: usize| frame[at..at + 6].try_into().ok().map(Mac);
         let address = |at: usize| Ipv4Addr::new(frame[at], frame[at + 1], frame[at + 2], frame[at + 3]);
-        if frame[12..14] != ETHERTYPE || frame[14..20] != KIND {
+        if frame[12..14] != ETHERTYPE.to_be_bytes() || frame[14..20] != KIND {
             return None;
         }
         let operation = match frame[20..22] {

@@ -1,11 +1,9 @@
 //! An address in use that somebody else claims (RFC 5227 §2.4): it is defended and reported, and never given up, for an
-//! appliance that dropped it could be switched off by anybody with one packet. Times and packets in, packets out.
+//! appliance that dropped it could be switched off by anybody with one packet. Times and claims in, what is to be said out.
 
-use super::packet::ArpPacket;
 use muster_protocol::id::Mac;
 use muster_protocol::time::Millis;
 use std::collections::VecDeque;
-use std::net::Ipv4Addr;
 
 /// DEFEND_INTERVAL: two hosts that defend the same address shall not flood the link.
 pub const DEFEND_INTERVAL_MS: u64 = 10_000;
@@ -16,16 +14,23 @@ const GONE_AFTER_MS: u64 = 3 * ASK_EVERY_MS + 5_000;
 /// At the start it is asked twice: the first packet after a link has come up may be lost.
 const ASK_AGAIN_MS: u64 = 2_000;
 
+/// What is to be said to everybody on the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Say {
+    /// Whether somebody else has the address, without a claim to it.
+    Ask,
+    /// Whose it is.
+    Defend,
+}
+
 /// The machine.
 #[derive(Debug)]
 pub struct Guard {
-    mac: Mac,
-    address: Ipv4Addr,
     defended: Option<Millis>,
     conflict: Option<Heard>,
     ask_at: Option<Millis>,
     asks_left: u8,
-    outbox: VecDeque<ArpPacket>,
+    outbox: VecDeque<Say>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,37 +41,22 @@ struct Heard {
 
 impl Guard {
     /// Of an address that this interface has.
-    pub fn new(now: Millis, mac: Mac, address: Ipv4Addr) -> Guard {
-        let mut guard = Guard {
-            mac,
-            address,
-            defended: None,
-            conflict: None,
-            ask_at: Some(now),
-            asks_left: 2,
-            outbox: VecDeque::new(),
-        };
+    pub fn new(now: Millis) -> Guard {
+        let mut guard =
+            Guard { defended: None, conflict: None, ask_at: Some(now), asks_left: 2, outbox: VecDeque::new() };
         guard.handle_timeout(now);
         guard
     }
 
-    /// True if the packet claims the address for somebody else.
-    pub fn is_conflict(&self, packet: &ArpPacket) -> bool {
-        packet.sender_address == self.address && packet.sender != self.mac
-    }
-
-    /// A packet was heard on the link.
-    pub fn handle_packet(&mut self, now: Millis, packet: &ArpPacket) {
-        if !self.is_conflict(packet) {
-            return;
-        }
+    /// Somebody else on the link was heard to claim the address.
+    pub fn handle_claim(&mut self, now: Millis, by: Mac) {
         if self.conflict.is_none() {
             self.ask_at = Some(now + ASK_EVERY_MS);
         }
-        self.conflict = Some(Heard { by: packet.sender, at: now });
+        self.conflict = Some(Heard { by, at: now });
         if self.defended.is_none_or(|at| now >= at + DEFEND_INTERVAL_MS) {
             self.defended = Some(now);
-            self.outbox.push_back(ArpPacket::announcement(self.mac, self.address));
+            self.outbox.push_back(Say::Defend);
         }
     }
 
@@ -78,7 +68,7 @@ impl Guard {
         if self.ask_at.is_none_or(|at| now < at) {
             return;
         }
-        self.outbox.push_back(ArpPacket::probe(self.mac, self.address));
+        self.outbox.push_back(Say::Ask);
         self.asks_left = self.asks_left.saturating_sub(1);
         self.ask_at = if self.conflict.is_some() {
             Some(now + ASK_EVERY_MS)
@@ -87,8 +77,8 @@ impl Guard {
         };
     }
 
-    /// The next packet to send.
-    pub fn poll_transmit(&mut self) -> Option<ArpPacket> {
+    /// What is to be said next.
+    pub fn poll_say(&mut self) -> Option<Say> {
         self.outbox.pop_front()
     }
 
@@ -108,23 +98,21 @@ impl Guard {
 mod tests {
     use super::*;
 
-    const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
     const OTHER: Mac = Mac([2, 0, 0, 0, 0, 2]);
-    const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 
-    fn sent(guard: &mut Guard) -> Vec<ArpPacket> {
-        std::iter::from_fn(|| guard.poll_transmit()).collect()
+    fn said(guard: &mut Guard) -> Vec<Say> {
+        std::iter::from_fn(|| guard.poll_say()).collect()
     }
 
     /// One that has asked at its start and heard nothing.
     fn quiet() -> Guard {
-        let mut guard = Guard::new(Millis(0), MAC, ADDRESS);
-        let mut asked = sent(&mut guard);
+        let mut guard = Guard::new(Millis(0));
+        let mut asked = said(&mut guard);
         while let Some(at) = guard.poll_timeout() {
             guard.handle_timeout(at);
-            asked.extend(sent(&mut guard));
+            asked.extend(said(&mut guard));
         }
-        assert_eq!(asked, [ArpPacket::probe(MAC, ADDRESS); 2]);
+        assert_eq!(asked, [Say::Ask; 2]);
         assert_eq!(guard.conflict(), None);
         guard
     }
@@ -132,44 +120,34 @@ mod tests {
     #[test]
     fn without_a_conflict_it_sleeps() {
         let mut guard = quiet();
-        for packet in [
-            ArpPacket::announcement(MAC, ADDRESS),
-            ArpPacket::probe(OTHER, ADDRESS),
-            ArpPacket::announcement(OTHER, Ipv4Addr::new(192, 0, 2, 11)),
-        ] {
-            guard.handle_packet(Millis(10_000), &packet);
-        }
-        assert_eq!((guard.conflict(), guard.poll_timeout(), sent(&mut guard)), (None, None, vec![]));
+        assert_eq!((guard.conflict(), guard.poll_timeout(), said(&mut guard)), (None, None, vec![]));
     }
 
     #[test]
     fn a_claim_is_defended_once_in_ten_seconds_however_often_it_comes() {
         let mut guard = quiet();
-        let claim = ArpPacket::announcement(OTHER, ADDRESS);
         let mut defences = Vec::new();
         for now in (20_000..60_000).step_by(10) {
-            guard.handle_packet(Millis(now), &claim);
-            defences.extend(sent(&mut guard).into_iter().map(|packet| (now, packet)));
+            guard.handle_claim(Millis(now), OTHER);
+            defences.extend(said(&mut guard).into_iter().map(|say| (now, say)));
         }
-        let defence = ArpPacket::announcement(MAC, ADDRESS);
-        assert_eq!(defences, [20_000, 30_000, 40_000, 50_000].map(|at| (at, defence)));
+        assert_eq!(defences, [20_000, 30_000, 40_000, 50_000].map(|at| (at, Say::Defend)));
         assert_eq!(guard.conflict(), Some(OTHER));
     }
 
     #[test]
     fn it_asks_whether_the_other_is_still_there_and_reports_the_end_when_not() {
         let mut guard = quiet();
-        let claim = ArpPacket::announcement(OTHER, ADDRESS);
-        guard.handle_packet(Millis(20_000), &claim);
-        sent(&mut guard);
+        guard.handle_claim(Millis(20_000), OTHER);
+        said(&mut guard);
         // As long as the other answers, it goes on.
         let mut now = Millis(20_000);
         for _ in 0..10 {
             now = guard.poll_timeout().expect("asks");
             guard.handle_timeout(now);
-            assert_eq!(sent(&mut guard), [ArpPacket::probe(MAC, ADDRESS)]);
-            guard.handle_packet(now, &claim);
-            assert_eq!(sent(&mut guard).len(), 1, "the answer is defended against, once a minute");
+            assert_eq!(said(&mut guard), [Say::Ask]);
+            guard.handle_claim(now, OTHER);
+            assert_eq!(said(&mut guard).len(), 1, "the answer is defended against, once a minute");
         }
         let last = now;
         while guard.conflict().is_some() {
@@ -187,8 +165,8 @@ mod tests {
     #[test]
     fn of_several_the_one_heard_last_is_named() {
         let mut guard = quiet();
-        guard.handle_packet(Millis(20_000), &ArpPacket::announcement(OTHER, ADDRESS));
-        guard.handle_packet(Millis(21_000), &ArpPacket::announcement(Mac([3; 6]), ADDRESS));
+        guard.handle_claim(Millis(20_000), OTHER);
+        guard.handle_claim(Millis(21_000), Mac([3; 6]));
         assert_eq!(guard.conflict(), Some(Mac([3; 6])));
     }
 }
