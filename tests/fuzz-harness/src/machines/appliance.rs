@@ -290,7 +290,9 @@ impl Run {
             _ => {}
         }
         let signed = sign::sign(root, Purpose::Grant, to_cbor(&grant));
-        let (request, mut rng) = (to.request, Seeded::new(choices.byte().into()));
+        // A console never has the same chance twice: with it two packets would be kick-started by one.
+        let chance = u64::from(choices.byte()) << 16 | self.attempts.len() as u64;
+        let (request, mut rng) = (to.request, Seeded::new(chance));
         // An appliance that has an owner does not look at it.
         let vendor = if voucher.vendor == KEYS.vendor.public() { &KEYS.vendor } else { &KEYS.stranger };
         let brought = (self.proof == Proof::Voucher && claim.is_none() && wrong & 4 == 0).then(|| voucher.sign(vendor));
