@@ -469,6 +469,7 @@ test('the first files of `muster applet new`, in the preview: the page draws, pr
   await page.getByTestId('applet-take').click()
   await page.getByTestId('applet-proposals').waitFor({ state: 'detached' })
   assert.equal(await port.inputValue(), '443')
+  await page.getByTestId('application-document').getByText('443').waitFor()
   assert.deepEqual(await page.getByTestId('application-document').locator('tr').allTextContents(), [
     'encrypttrue',
     'port443',

@@ -123,12 +123,14 @@ test('a form begins with what the appliances have, and leaves each its own in wh
     ({ backend }) =>
       backend.vendor.publish([{ ...exampleApplet('mail-gateway'), models: [], hasPage: false }]),
   )
-  const panel = await byId('applets-panel')
+  await byId('applets-panel')
+  // Another one after each step back.
+  const panel = () => within(screen.getByTestId('applets-panel'))
   await waitFor(() => expect(screen.getByTestId('applet-status').textContent).toMatch(/3 appliances/))
-  const size = () => within(panel).getByLabelText(/Largest mail/) as HTMLInputElement
+  const size = () => panel().getByLabelText(/Largest mail/) as HTMLInputElement
   expect(size().value).toBe('10')
-  expect((within(panel).getByLabelText(/^Licence key/) as HTMLInputElement).placeholder).toBe('differs')
-  expect(within(panel).queryByLabelText(/^Domain 1/)).toBeNull()
+  expect((panel().getByLabelText(/^Licence key/) as HTMLInputElement).placeholder).toBe('differs')
+  expect(panel().queryByLabelText(/^Domain 1/)).toBeNull()
   expect((await byId('applet-differ')).textContent).toContain('in 4 values')
   expect((await byId('applet-left')).textContent).toContain('/plant.')
 
@@ -153,8 +155,8 @@ test('a form begins with what the appliances have, and leaves each its own in wh
 
   await user.clear(size())
   await user.type(size(), '64')
-  await user.click(within(panel).getByRole('button', { name: 'Give all the same Mail domains' }))
-  await user.type(within(panel).getByLabelText(/^Domain 1/), 'all.example')
+  await user.click(panel().getByRole('button', { name: 'Give all the same Mail domains' }))
+  await user.type(panel().getByLabelText(/^Domain 1/), 'all.example')
   await waitFor(() => expect(screen.getByTestId('applet-status').textContent).toMatch(/3 appliances/))
   const documents = (await sent()).map((text) => JSON.parse(text))
   expect(documents.map((one) => one.largest_mail_mib)).toEqual([64, 64, 64])

@@ -28,7 +28,7 @@ test('what is no object is no document, and none is an empty one', () => {
 })
 
 test('any name and text comes out as itself, and none disturbs what is around it', () => {
-  const document = `{${HOSTILE.map((text, i) => `${JSON.stringify(`${text}${i}`)}:${JSON.stringify(text)}`).join()},"__proto__":{"acted":1},"turned":"\u202eabc\u0000"}`
+  const document = `{${HOSTILE.map((text, i) => `${JSON.stringify(`${text}${i}`)}:${JSON.stringify(text)}`).join()},"__proto__":{"acted":1},"turned":"\u202eabc\\u0000"}`
   const lines = linesOf(document, '')?.lines ?? []
   expect(lines.map(({ after }) => after)).toEqual([...HOSTILE, '1', '�abc�'])
   expect(lines.map(({ at }) => at)).toContain('/__proto__/acted')

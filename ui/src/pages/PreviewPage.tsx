@@ -3,7 +3,7 @@ import { Button, Select } from '@mantine/core'
 import { useEffect, useMemo, useState } from 'react'
 import type { ApplianceFacts } from '../applets/AppletPage.tsx'
 import { AppletsPanel } from '../applets/AppletsPanel.tsx'
-import { type ApplicationDraft, type ChosenAppliance, secretsFor } from '../applets/settings.ts'
+import { type ApplicationDraft, type ChosenAppliance, documents, secretsFor } from '../applets/settings.ts'
 import { useApplication } from '../applets/useApplets.ts'
 import { type Backend, toProblem } from '../backend/backend.ts'
 import type { Desk } from '../backend/desk.ts'
@@ -94,7 +94,8 @@ function Preview({ applet, revision, language }: { applet: AppletView; revision:
   const appliances = useMemo(() => examplesFor(applet), [applet])
   const application = useApplication(NO_SITE, applets, appliances, draft)
   const [first] = appliances
-  const document = (first && application.documents.get(first.uid)) ?? ''
+  // Also while newer values are looked at, so that nothing flickers.
+  const document = (first && documents(application.answered).get(first.uid)) ?? ''
   return (
     <div className={classes.body}>
       <div className={classes.about}>

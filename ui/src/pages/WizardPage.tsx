@@ -12,7 +12,7 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 import { Link, useLocation, useNavigate } from 'react-router'
 import { AppletsPanel } from '../applets/AppletsPanel.tsx'
 import { factsOf } from '../applets/facts.ts'
-import { type ChosenAppliance, secretsFor } from '../applets/settings.ts'
+import { type ChosenAppliance, documents, secretsFor } from '../applets/settings.ts'
 import { useApplets, useApplication } from '../applets/useApplets.ts'
 import { toProblem } from '../backend/backend.ts'
 import type { AppletView, ApplianceRow, CellError, EditedRow, PlanView, ProblemView } from '../bindings.ts'
@@ -83,9 +83,10 @@ function Wizard({ first }: { first: Draft }) {
   const planned = useMemo(() => plannedOf(draft), [draft])
   const { applets } = useApplets(draft.site)
   const application = useApplication(draft.site, applets, planned, draft.application)
-  const documents = useMemo(
-    () => reviewed(draft, application.documents, applets),
-    [draft, application.documents, applets],
+  // What is shown stays while newer values are looked at, so that nothing flickers.
+  const shown = useMemo(
+    () => reviewed(draft, documents(application.answered), applets),
+    [draft, application.answered, applets],
   )
   const [showAll, setShowAll] = useState(false)
   const refusedApplets = useFleet((s) => s.appletProblem)
@@ -190,7 +191,7 @@ function Wizard({ first }: { first: Draft }) {
             onChange={change}
             onPlanAgain={() => plan(1)}
             busy={busy}
-            documents={documents}
+            documents={shown}
           />
         ) : null}
         {draft.step === 1 && draft.plan ? (
@@ -214,7 +215,7 @@ function Wizard({ first }: { first: Draft }) {
           />
         ) : null}
         {draft.step === 3 && draft.plan ? (
-          <ReviewStep draft={draft} plan={draft.plan} application={application} documents={documents} />
+          <ReviewStep draft={draft} plan={draft.plan} application={application} documents={shown} />
         ) : null}
       </div>
       {refusedApplets && draft.step === 1 ? (
