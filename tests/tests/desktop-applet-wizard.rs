@@ -212,7 +212,8 @@ impl Vendor {
         self.muster(&["applet", "sign", &self.at("plant"), "--key", &self.at("key"), "--out", &bundle])?;
         let began = Instant::now();
         let (ca, token) = (self.noc.join("ca.pem").display().to_string(), self.at("token"));
-        let to = ["--noc", &self.address, "--ca", &ca, "--token-file", &token, "--organisation", "1"];
+        let to =
+            ["--noc", &self.address, "--ca", &ca, "--token-file", &token, "--organisation", "1", "--channel", "stable"];
         self.muster(&[&["applet", "publish", bundle.as_str()][..], &to].concat())?;
         Ok(began.elapsed())
     }

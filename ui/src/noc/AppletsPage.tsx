@@ -1,7 +1,7 @@
 import { Trans, useLingui } from '@lingui/react/macro'
 import { Button, FileButton, NativeSelect } from '@mantine/core'
 import { IconPuzzle, IconUpload } from '@tabler/icons-react'
-import { useCallback, useState } from 'react'
+import { useCallback, useRef, useState } from 'react'
 import { useSearchParams } from 'react-router'
 import { type NocProblem, type Page, toNocProblem } from '../backend/noc.ts'
 import {
@@ -120,10 +120,13 @@ function Upload({ path, onDone }: { path: string; onDone: () => void }) {
   const [channel, setChannel] = useState<AppletChannelName>('test')
   const [isBusy, setBusy] = useState(false)
   const [problem, setProblem] = useState<NocProblem | null>(null)
+  const reset = useRef<() => void>(null)
   const refused = (code: string, message: string, remedy: string) =>
     setProblem({ code, message, remedy, status: 0, faults: [], lines: [] })
   const send = async (file: File | null) => {
     if (!file) return
+    // What was refused may be chosen once more.
+    reset.current?.()
     setProblem(null)
     if (file.size > LONGEST_BUNDLE) {
       refused(
@@ -160,6 +163,7 @@ function Upload({ path, onDone }: { path: string; onDone: () => void }) {
           onChange={(event) => setChannel(event.currentTarget.value === 'stable' ? 'stable' : 'test')}
         />
         <FileButton
+          resetRef={reset}
           onChange={(file) => void send(file)}
           inputProps={{ 'aria-label': t`Signed applet`, 'data-testid': 'applet-file' } as object}
         >
