@@ -101,7 +101,7 @@ const SCREENS: [name: string, path: string, ...visits: Visit[]][] = [
     (page) => page.locator('[data-testid=application-review] summary').click(),
     see('application-document'),
   ],
-  ['preview of an applet', '?preview=my-applet', see('applet-form')],
+  ['preview of an applet', '?preview=mail-gateway', see('applet-form')],
   ['wizard, choose', '?heard=1&unclaimed=0.5&seed=3', wizardTo(0), see('label-codes')],
   ['wizard, plan', '?heard=1&unclaimed=0.5&seed=3', wizardTo(1), see('plan-sheet')],
   [

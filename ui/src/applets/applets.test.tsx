@@ -155,7 +155,7 @@ test('a form begins with what the appliances have, and leaves each its own in wh
 
   await user.clear(size())
   await user.type(size(), '64')
-  await user.click(panel().getByRole('button', { name: 'Give all the same Mail domains' }))
+  await user.click(panel().getByRole('button', { name: 'The same for all: Mail domains' }))
   await user.type(panel().getByLabelText(/^Domain 1/), 'all.example')
   await waitFor(() => expect(screen.getByTestId('applet-status').textContent).toMatch(/3 appliances/))
   const documents = (await sent()).map((text) => JSON.parse(text))

@@ -33,7 +33,8 @@ export function ApplicationDocument({ text, before, secrets = NO_SECRETS }: Prop
   const dots = (line: DocumentLine, value: string) => (isSecret(line) && !isOpen ? '••••' : value)
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
-    <section className={classes.box} tabIndex={0} aria-label={t`Application settings`}>
+    // biome-ignore lint/a11y/useSemanticElements: no part of a form, and no landmark: a page may have several
+    <div className={classes.box} tabIndex={0} role="group" aria-label={t`Application settings`}>
       <table className={classes.table} data-testid="application-document">
         <tbody>
           {lines.map((line) => (
@@ -58,7 +59,7 @@ export function ApplicationDocument({ text, before, secrets = NO_SECRETS }: Prop
           {isOpen ? <Trans>Hide secrets</Trans> : <Trans>Show secrets</Trans>}
         </Button>
       ) : null}
-    </section>
+    </div>
   )
 }
 

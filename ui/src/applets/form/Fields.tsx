@@ -214,7 +214,7 @@ function List({ field, label, required, value, path, context }: FieldProps<Array
         leftSection={<IconPlus size={13} aria-hidden />}
         disabled={items.length >= field.most}
         onClick={() => set([...items, newItem(field.item)])}
-        aria-label={differs ? t`Give all the same ${label}` : t`Add ${name}`}
+        aria-label={differs ? t`The same for all: ${label}` : t`Add ${name}`}
       >
         {differs ? t`The same for all` : t`Add`}
       </Button>
