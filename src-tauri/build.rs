@@ -12,6 +12,8 @@ const COMMANDS: &[&str] = &[
     "plan",
     "applets",
     "check_application",
+    "applet_previews",
+    "check_preview",
     "check",
     "configure",
     "cancel_job",

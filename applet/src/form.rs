@@ -19,6 +19,8 @@ pub const DEEPEST: usize = 4;
 const MAX_TEXT: usize = 500;
 /// Most memory of a compiled pattern, bytes.
 const MAX_PATTERN: usize = 256 * 1024;
+/// Most new items that a list begins with.
+const MOST_NEW_ITEMS: u64 = 100;
 /// Most problems that are told at once.
 const MOST_PROBLEMS: usize = 100;
 
@@ -71,6 +73,13 @@ impl Form {
         &self.schema
     }
 
+    /// The schema for whoever draws the form: `items` of each list have, as their `default`, what a new item begins with.
+    pub fn drawn(&self) -> Value {
+        let mut schema = self.schema.clone();
+        with_new_items(&mut schema);
+        schema
+    }
+
     /// What is wrong with values; nothing if they fit.
     pub fn check(&self, values: &Value) -> Vec<Problem> {
         let mut problems: Vec<Problem> =
@@ -80,7 +89,7 @@ impl Form {
         problems
     }
 
-    /// The values that the form begins with: its defaults.
+    /// The values that the form begins with: its defaults, and as many new items as each list must have.
     pub fn defaults(&self) -> Value {
         defaults(&self.schema).unwrap_or_else(|| Value::Object(Map::new()))
     }
@@ -90,10 +99,37 @@ fn defaults(schema: &Value) -> Option<Value> {
     if let Some(value) = schema.get("default") {
         return Some(value.clone());
     }
+    if let Some(items) = schema.get("items") {
+        let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(0).min(MOST_NEW_ITEMS);
+        return (least > 0).then(|| (0..least).map(|_| new_item(items)).collect());
+    }
     let properties = schema.get("properties")?.as_object()?;
     let of = properties.iter().filter_map(|(name, schema)| Some((name.clone(), defaults(schema)?)));
     let map: Map<String, Value> = of.collect();
     (!map.is_empty()).then_some(Value::Object(map))
+}
+
+/// What a new item of a list begins with: nothing is right yet, but a field can show it.
+fn new_item(items: &Value) -> Value {
+    defaults(items).unwrap_or_else(|| match items.get("type").and_then(Value::as_str) {
+        Some("string") => Value::String(String::new()),
+        Some("boolean") => Value::Bool(false),
+        Some("object") => Value::Object(Map::new()),
+        _ => Value::Null,
+    })
+}
+
+fn with_new_items(schema: &mut Value) {
+    if let Some(items) = schema.get_mut("items") {
+        let item = new_item(items);
+        if let Some(items) = items.as_object_mut() {
+            items.insert("default".to_owned(), item);
+        }
+        with_new_items(items);
+    }
+    for schema in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+        with_new_items(schema);
+    }
 }
 
 /// A sentence for each thing that is wrong. The validator's own name values; these do not.
@@ -344,7 +380,25 @@ mod tests {
             assert!(found.len() == 1 && found[0].0 == path && found[0].1.starts_with(message), "{values}: {found:?}");
             assert!(!found[0].1.contains("secret"));
         }
-        assert_eq!(form().defaults(), json!({ "mode": "keep" }));
+    }
+
+    #[test]
+    fn a_form_begins_with_its_defaults_and_with_as_many_items_as_a_list_must_have() {
+        assert_eq!(form().defaults(), json!({ "mode": "keep", "relays": [{ "port": 25 }] }));
+        let list = |items: Value| json!({ "type": "array", "minItems": 2, "items": items });
+        let schema = object(json!({
+            "names": list(json!({ "type": "string" })),
+            "days": list(json!({ "type": "integer" })),
+            "known": { "type": "array", "minItems": 1, "items": { "type": "string" }, "default": ["a", "b"] },
+            "any": { "type": "array", "items": { "type": "boolean" } }
+        }));
+        let form = Form::new("form.json", schema).expect("a form");
+        let begins = json!({ "names": ["", ""], "days": [null, null], "known": ["a", "b"] });
+        assert_eq!(form.defaults(), begins);
+        let drawn = form.drawn();
+        let of = |list: &str| drawn["properties"][list]["items"]["default"].clone();
+        assert_eq!([of("names"), of("days"), of("any")], [json!(""), Value::Null, json!(false)]);
+        assert!(form.schema()["properties"]["names"]["items"].get("default").is_none(), "the vendor's stays as it is");
     }
 
     #[test]

@@ -34,7 +34,7 @@ macro_rules! declarations {
 }
 
 declarations! {
-    AlertAppliance AlertView AppletTemplate AppletView ApplianceRow ApplicationChecked ApplicationProblem BeatView Capabilities CellError CheckedView Chosen DiscoveryView DiskView
+    AlertAppliance AlertView AppletPreview AppletTemplate AppletView ApplianceRow ApplicationChecked ApplicationProblem BeatView Capabilities CellError CheckedView Chosen DiscoveryView DiskView
     DoNotDisturb EditedRow Event HostView ImportReport JobItemView JobStep JobView LineError MessageRow NocLink NotificationSettings NotificationState
     PlanRowView PlanView PracticeKnobs ProblemView     QuietHours RowAlertKind RowHealth RowMessageState RowOwnership RowState Settings SiteSetup SiteView SoundWay StartView
 }

@@ -14,6 +14,7 @@ mod status;
 mod table;
 mod wait;
 
+use crate::applet_folder::FolderError;
 use crate::engine::{Engine, EngineError, Options};
 use crate::files;
 use crate::noc_client::operators::OperatorError;
@@ -74,11 +75,22 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Faults(#[from] muster_applet::Faults),
     #[error(transparent)]
+    Folder(FolderError),
+    #[error(transparent)]
     Operator(#[from] OperatorError),
     #[error("the output cannot be written")]
     Output(#[from] std::io::Error),
     #[error("{}", .0.message)]
     Other(ProblemView),
+}
+
+impl From<FolderError> for CommandError {
+    fn from(error: FolderError) -> Self {
+        match error {
+            FolderError::Faulty(faults) => CommandError::Faults(faults),
+            other => CommandError::Folder(other),
+        }
+    }
 }
 
 impl CommandError {
@@ -95,6 +107,7 @@ impl CommandError {
             CommandError::Faults(faults) => {
                 problem("applet_faulty", faults.to_string(), "Mend it; `muster applet check` shows all of it.")
             }
+            CommandError::Folder(error) => error.problem(),
             CommandError::Operator(error) => error.problem(),
             CommandError::Other(problem) => problem.clone(),
         }

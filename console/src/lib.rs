@@ -7,11 +7,13 @@
 //! - [`store`]: jobs, unreported results and preferences, in SQLite.
 //! - [`view`]: what a person sees; [`bindings`] writes it as TypeScript. [`problem`]: errors for people.
 //! - `check`, `export`, [`oui`]: findings at their cell, CSV, makers of network cards.
+//! - [`applet_folder`]: the applet that a vendor works on.
 //! - [`cli`]: the `muster` command line. [`files`]: what differs between systems about files.
 //!
 //! # Deliberately absent
 //! No policy: what an appliance gets, the NOC decides. No cryptography: all of it is in the protocol's machines.
 
+pub mod applet_folder;
 pub mod bindings;
 mod check;
 pub mod cli;

@@ -8,7 +8,7 @@ mod job;
 mod message;
 mod notify;
 
-pub use applet::{AppletTemplate, AppletView, ApplicationChecked, ApplicationProblem};
+pub use applet::{AppletPreview, AppletTemplate, AppletView, ApplicationChecked, ApplicationProblem};
 pub use job::{JobItemView, JobStep, JobView};
 pub use message::{MessageRow, RowMessageState};
 pub use notify::{CheckedView, DoNotDisturb, NotificationSettings, NotificationState, QuietHours, SoundWay};
@@ -494,6 +494,8 @@ pub struct Capabilities {
     pub manage_noc: bool,
     /// The practice fleet is running.
     pub practice: bool,
+    /// The command line names folders of applets, for their vendor to look at.
+    pub applet_preview: bool,
 }
 
 /// What the window asks for first.

@@ -5,8 +5,9 @@ use crate::summary;
 use muster_console::engine::EngineError;
 use muster_console::problem::Explain;
 use muster_console::view::{
-    AppletView, ApplicationChecked, BeatView, CellError, CheckedView, Chosen, DoNotDisturb, EditedRow, Event,
-    ImportReport, NotificationSettings, NotificationState, PlanView, PracticeKnobs, ProblemView, SiteSetup, StartView,
+    AppletPreview, AppletView, ApplicationChecked, BeatView, CellError, CheckedView, Chosen, DoNotDisturb, EditedRow,
+    Event, ImportReport, NotificationSettings, NotificationState, PlanView, PracticeKnobs, ProblemView, SiteSetup,
+    StartView,
 };
 use tauri::ipc::Channel;
 use tauri::{AppHandle, State, WebviewWindow};
@@ -67,6 +68,20 @@ pub(crate) async fn check_application(
     values: serde_json::Value,
 ) -> Answer<ApplicationChecked> {
     told(app.engine().await?.check_application(site, &applet, &values).await)
+}
+
+#[tauri::command]
+pub(crate) async fn applet_previews(app: App<'_>, language: String) -> Answer<Vec<AppletPreview>> {
+    app.applet_previews(language).await
+}
+
+#[tauri::command]
+pub(crate) async fn check_preview(
+    app: App<'_>,
+    applet: String,
+    values: serde_json::Value,
+) -> Answer<ApplicationChecked> {
+    app.check_preview(applet, values).await
 }
 
 #[tauri::command]

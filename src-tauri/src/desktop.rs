@@ -18,12 +18,15 @@ use crate::watch::{Sources, watch};
 use crate::{action, export, sleep, summary, wall, window};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use muster_console::engine::{self, Engine};
+use muster_console::applet_folder;
+use muster_console::engine::{self, Engine, EngineError};
 use muster_console::identity::Identity;
 use muster_console::problem::Explain;
 use muster_console::view::{
-    Capabilities, Event, ImportReport, NocLink, NotificationState, PracticeKnobs, ProblemView, SiteSetup, StartView,
+    AppletPreview, ApplicationChecked, Capabilities, Event, ImportReport, NocLink, NotificationState, PracticeKnobs,
+    ProblemView, SiteSetup, StartView,
 };
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -170,6 +173,7 @@ impl Desktop {
                 local_noc: true,
                 manage_noc: local.noc.is_some(),
                 practice: local.fleet.is_some(),
+                applet_preview: !self.applets.is_empty(),
             },
             noc: engine.noc(),
             knobs,
@@ -242,6 +246,29 @@ impl Desktop {
             Some(fleet) => fleet.turn(knobs).await.map_err(|error| error.problem()),
             None => Err(PracticeError::NotRunning.problem()),
         }
+    }
+
+    /// The applets in the folders that the command line names, as they are now.
+    pub(crate) async fn applet_previews(&self, language: String) -> Result<Vec<AppletPreview>, ProblemView> {
+        let folders = self.applets.clone();
+        let read = move || Ok(folders.iter().map(|folder| applet_folder::preview(folder, &language)).collect());
+        local_noc::blocking(read).await
+    }
+
+    /// Judges values by the form of one of them.
+    pub(crate) async fn check_preview(&self, name: String, values: Value) -> Result<ApplicationChecked, ProblemView> {
+        let folders = self.applets.clone();
+        let judge = move || {
+            for folder in &folders {
+                match applet_folder::check(folder, &name, &values) {
+                    Ok(None) => {}
+                    Ok(Some(checked)) => return Ok(checked),
+                    Err(error) => return Err(error.problem()),
+                }
+            }
+            Err(EngineError::NoSuchApplet { name }.problem())
+        };
+        local_noc::blocking(judge).await
     }
 
     /// The own page of an applet: of one in a folder that the command line names, else of one that the site has.

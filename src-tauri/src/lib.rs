@@ -72,6 +72,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             commands::plan,
             commands::applets,
             commands::check_application,
+            commands::applet_previews,
+            commands::check_preview,
             commands::check,
             commands::configure,
             commands::acknowledge,

@@ -152,8 +152,8 @@ fn spec(setup: &SiteSetup, beat_interval_s: u32) -> SiteSpec {
     }
 }
 
-/// The NOC waits for its disk; the window does not.
-async fn blocking<T: Send + 'static>(
+/// Work that waits for the disk; the window does not.
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ProblemView> + Send + 'static,
 ) -> Result<T, ProblemView> {
     match tokio::task::spawn_blocking(work).await {

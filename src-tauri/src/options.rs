@@ -15,7 +15,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
-    /// Show the own page of the applet in this folder as it is now, for the vendor who works on it
+    /// Show the applet in this folder as administrators will see it, and again when a file of it changes; may be given several times
     #[arg(long, value_name = "DIR")]
     pub applet: Vec<PathBuf>,
 

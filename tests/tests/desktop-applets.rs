@@ -141,6 +141,8 @@ fn an_applet_stays_in_its_frame_and_cannot_hold_up_the_window() {
 }
 
 async fn attacks(desktop: &Desktop, app: &App, canary: &Canary) -> anyhow::Result<()> {
+    // Folders on the command line are shown first.
+    app.click("preview-leave").await?;
     app.find("start-join").await?;
 
     // The program of an applet.

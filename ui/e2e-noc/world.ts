@@ -95,6 +95,11 @@ export class World {
     return this.run('muster-noc', words)
   }
 
+  /** The command line of consoles and vendors. */
+  muster(...words: string[]): string {
+    return this.run('muster', words)
+  }
+
   operator(login: string, role: string, organisation?: string): void {
     const home = organisation ? ['--organisation', organisation] : []
     this.run('muster-noc', ['operator', 'add', '--login', login, '--role', role, ...home], PASSWORD)

@@ -22,6 +22,15 @@ const wizardTo =
     }
   }
 
+/** Application settings of a mail gateway, with a long text and one that would act. */
+const DOCUMENT = JSON.stringify({
+  domains: ['example.net', 'example.org'],
+  footer: `<img src=x onerror="window.acted=1"> ${'long '.repeat(60)}`,
+  largest_mail_mib: 25,
+  licence: 'ABCDE-12345-FGHIJ-67890',
+  relays: [{ host: 'mx.example.net', port: 25, tls: 'required' }],
+})
+
 const SCREENS: [name: string, path: string, ...visits: Visit[]][] = [
   ['first start', '?first=1', see('start-join')],
   [
@@ -77,6 +86,22 @@ const SCREENS: [name: string, path: string, ...visits: Visit[]][] = [
     (page) => page.keyboard.press('?'),
     (page) => page.getByRole('dialog').waitFor(),
   ],
+  [
+    'appliance, application settings',
+    `?heard=1&configured=1&applets=1&appliances=3&documents=${encodeURIComponent(DOCUMENT)}`,
+    openFirst,
+    see('application-document'),
+  ],
+  [
+    'wizard, appliances that differ',
+    `?heard=1&configured=1&applets=1&appliances=12&documents=${encodeURIComponent(`${DOCUMENT}\n{"largest_mail_mib":9}`)}`,
+    (page) => page.getByRole('checkbox', { name: /select all/i }).click(),
+    wizardTo(1),
+    see('applet-differ'),
+    (page) => page.locator('[data-testid=application-review] summary').click(),
+    see('application-document'),
+  ],
+  ['preview of an applet', '?preview=mail-gateway', see('applet-form')],
   ['wizard, choose', '?heard=1&unclaimed=0.5&seed=3', wizardTo(0), see('label-codes')],
   ['wizard, plan', '?heard=1&unclaimed=0.5&seed=3', wizardTo(1), see('plan-sheet')],
   [

@@ -3,6 +3,7 @@
 // window itself.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import type { Frame, Page } from 'playwright-core'
 import type { Files } from './appletPages.ts'
@@ -446,6 +447,41 @@ test('the mail gateway draws its chart, proposes, and what is taken over is in t
   await page.getByTestId('wizard-next').click()
   await page.getByText('Lizenzschlüssel').waitFor()
   assert.equal(await page.getByTestId('wizard').getAttribute('data-step'), '1')
+  assert.deepEqual(errors, [])
+  await page.close()
+})
+
+const skeleton = (name: string) =>
+  readFileSync(new URL(`../../console/src/cli/applet/skeleton/${name}`, import.meta.url), 'utf8')
+
+test('the first files of `muster applet new`, in the preview: the page draws, proposes, and speaks each language', async () => {
+  const files = { html: skeleton('page.html'), css: skeleton('page.css'), logic: skeleton('logic.js') }
+  stage.applets.set('my-applet', files)
+  const { page, errors } = await stage.page('?preview=my-applet')
+  let frame = await frameOf(page)
+  await frame.getByText('3 chosen').waitFor()
+  const port = page.locator('[data-pointer="/port"]')
+  await port.fill('8443')
+  await page.locator('[data-pointer="/server"]').fill('mail.example.net')
+  await page.getByText('8443', { exact: true }).waitFor()
+  await frame.getByRole('button', { name: 'Propose the usual port' }).click()
+  assert.match((await page.getByTestId('applet-said').textContent()) ?? '', /The usual port was proposed/)
+  await page.getByTestId('applet-take').click()
+  await page.getByTestId('applet-proposals').waitFor({ state: 'detached' })
+  assert.equal(await port.inputValue(), '443')
+  await page.getByTestId('application-document').getByText('443', { exact: true }).waitFor()
+  const document = await page.getByTestId('application-document').locator('tr').allTextContents()
+  assert.deepEqual(document.sort(), ['encrypttrue', 'port443', 'servermail.example.net'])
+  if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/applet-preview.png` })
+
+  await page.getByRole('combobox', { name: 'Language' }).click()
+  await page.getByRole('option', { name: 'German' }).click()
+  await page.getByText('Mein Gerät').first().waitFor()
+  frame = await frameOf(page)
+  await frame.getByRole('button', { name: 'Den üblichen Port vorschlagen' }).waitFor()
+  assert.equal(await port.inputValue(), '443', 'what was filled in stays')
+  await page.getByTestId('preview-leave').click()
+  await page.getByTestId('count-all').waitFor()
   assert.deepEqual(errors, [])
   await page.close()
 })

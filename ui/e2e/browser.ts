@@ -62,7 +62,7 @@ export class Stage {
       if (message.type() === 'error') errors.push(message.text())
     })
     // Applets of the simulated site have their pages here.
-    const at = path.replace(/\b(applets=1|attack=[\w-]+)/, `$1&pages=${this.applets.origin}`)
+    const at = path.replace(/\b(applets=1|attack=[\w-]+|preview=[\w-]+)/, `$1&pages=${this.applets.origin}`)
     await page.goto(this.base + at)
     return { page, errors }
   }

@@ -10,6 +10,7 @@ import type { ProblemView, StartView } from './bindings.ts'
 import { Announcer } from './components/Announcer.tsx'
 import { ProblemAlert } from './components/ProblemAlert.tsx'
 import { FirstStartPage } from './pages/FirstStartPage.tsx'
+import { PreviewPage } from './pages/PreviewPage.tsx'
 import { SessionProvider } from './store/context.tsx'
 import { Fleet } from './store/fleet.ts'
 import { rememberedScheme } from './store/scheme.ts'
@@ -48,6 +49,7 @@ function Connected({ backend, router }: Props) {
   const view = useMemo(() => new ViewState(), [])
   const [start, setStart] = useState<StartView | null>(null)
   const [problem, setProblem] = useState<ProblemView | null>(null)
+  const [previews, setPreviews] = useState(() => router.state.location.pathname !== '/summary')
   const unsubscribe = useRef<(() => void) | null>(null)
 
   const restart = useCallback(async () => {
@@ -81,7 +83,13 @@ function Connected({ backend, router }: Props) {
     )
   return (
     <SessionProvider session={session}>
-      {session.start.noc.kind === 'not_joined' ? <FirstStartPage /> : <RouterProvider router={router} />}
+      {previews && session.start.capabilities.applet_preview ? (
+        <PreviewPage onLeave={() => setPreviews(false)} />
+      ) : session.start.noc.kind === 'not_joined' ? (
+        <FirstStartPage />
+      ) : (
+        <RouterProvider router={router} />
+      )}
     </SessionProvider>
   )
 }

@@ -71,6 +71,31 @@ silenced_until: number | null,
 escalated: number | null, };
 
 /**
+ * The applet in a folder that its vendor works on, as it is now.
+ */
+export type AppletPreview = {
+/**
+ * The folder.
+ */
+folder: string,
+/**
+ * The applet; absent while it is not in order.
+ */
+applet: AppletView | null,
+/**
+ * Languages that it is translated into.
+ */
+languages: Array<string>,
+/**
+ * Another one for other contents.
+ */
+revision: string,
+/**
+ * What is wrong with it.
+ */
+problem: ProblemView | null, };
+
+/**
  * Settings to begin with.
  */
 export type AppletTemplate = {
@@ -112,7 +137,8 @@ models: Array<string>,
  */
 permissions: Array<string>,
 /**
- * The form of its settings: the part of JSON Schema that muster-applet's `form` lets through.
+ * The form of its settings: the part of JSON Schema that muster-applet's `form` lets through; `items` have as their
+ * `default` what a new item of the list begins with.
  */
 form: unknown | null,
 /**
@@ -303,7 +329,11 @@ manage_noc: boolean,
 /**
  * The practice fleet is running.
  */
-practice: boolean, };
+practice: boolean,
+/**
+ * The command line names folders of applets, for their vendor to look at.
+ */
+applet_preview: boolean, };
 
 /**
  * One finding of the check, at its cell.

@@ -1,13 +1,12 @@
 //! `muster applet`: a vendor makes an applet, looks at it, signs it and publishes it. Only `publish` needs a network.
 
-mod folder;
 mod new;
 mod preview;
 mod publish;
 
 use super::args::{AppletCommand, PublishArgs};
 use super::{CommandError, Exit, Streams, write_json};
-use crate::files;
+use crate::{applet_folder, files};
 use data_encoding::BASE64;
 use muster_applet::bundle::Bundle;
 use muster_applet::{Faults, signed};
@@ -36,7 +35,7 @@ pub(super) async fn applet(
         AppletCommand::Check { applet } => check(json, &applet, streams),
         AppletCommand::Preview { applet, language } => preview::preview(json, &read(&applet)?.1, &language, streams),
         AppletCommand::Pack { folder, out } => {
-            let bundle = folder::read(&folder)?;
+            let bundle = applet_folder::read(&folder)?;
             let out = out.unwrap_or_else(|| named(&bundle, "unsigned"));
             write(&out, &bundle.to_bytes())?;
             made(json, streams, &bundle, &out, None)
@@ -111,9 +110,9 @@ async fn publish(json: bool, args: &PublishArgs, streams: &mut Streams<'_>) -> R
 /// A folder, a packed or a signed file; its author, if it is signed.
 fn read(applet: &Path) -> Result<(Option<PublicKey>, Bundle), CommandError> {
     if applet.is_dir() {
-        return Ok((None, folder::read(applet)?));
+        return Ok((None, applet_folder::read(applet)?));
     }
-    let bytes = folder::file(applet)?;
+    let bytes = applet_folder::file(applet)?;
     match Bundle::from_bytes(&bytes) {
         Ok(bundle) => Ok((None, bundle)),
         // What begins like a packed one is one, and what is wrong with it is what counts.

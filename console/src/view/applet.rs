@@ -1,5 +1,6 @@
 //! What a person sees of an applet.
 
+use super::ProblemView;
 use data_encoding::BASE64;
 use muster_applet::bundle::Bundle;
 use muster_applet::form;
@@ -24,7 +25,8 @@ pub struct AppletView {
     pub models: Vec<String>,
     /// What its own page may ask for.
     pub permissions: Vec<String>,
-    /// The form of its settings: the part of JSON Schema that muster-applet's `form` lets through.
+    /// The form of its settings: the part of JSON Schema that muster-applet's `form` lets through; `items` have as their
+    /// `default` what a new item of the list begins with.
     #[ts(type = "unknown | null")]
     pub form: Option<Value>,
     /// The values that the form begins with.
@@ -42,6 +44,21 @@ pub struct AppletView {
     pub logo: Option<String>,
     /// Translations of its texts; what is missing stays as it is.
     pub texts: BTreeMap<String, String>,
+}
+
+/// The applet in a folder that its vendor works on, as it is now.
+#[derive(Clone, Debug, PartialEq, Serialize, TS)]
+pub struct AppletPreview {
+    /// The folder.
+    pub folder: String,
+    /// The applet; absent while it is not in order.
+    pub applet: Option<AppletView>,
+    /// Languages that it is translated into.
+    pub languages: Vec<String>,
+    /// Another one for other contents.
+    pub revision: String,
+    /// What is wrong with it.
+    pub problem: Option<ProblemView>,
 }
 
 /// Settings to begin with.
@@ -87,7 +104,7 @@ impl AppletView {
             description: manifest.description.clone(),
             models: manifest.models.clone(),
             permissions: manifest.permissions.iter().map(|permission| permission.word().to_owned()).collect(),
-            form: bundle.form().map(|form| form.schema().clone()),
+            form: bundle.form().map(form::Form::drawn),
             defaults: bundle.form().map_or_else(|| Value::Object(serde_json::Map::new()), |form| form.defaults()),
             templates: bundle.templates().into_iter().map(template).collect(),
             help: bundle.help(),

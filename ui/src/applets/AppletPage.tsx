@@ -26,6 +26,7 @@ interface Props {
   appliances: readonly ChosenAppliance[]
   factsOf: (uid: string) => ApplianceFacts | null
   accent: string | null
+  language: string
   onPropose: (uid: string, values: Values) => void
 }
 
@@ -33,7 +34,7 @@ interface Props {
 const WATCHED = 50
 
 /** The applet's own page, what it says, and what it may know. */
-export function AppletPage({ site, applet, appliances, factsOf, accent, onPropose }: Props) {
+export function AppletPage({ site, applet, appliances, factsOf, accent, language, onPropose }: Props) {
   const { t } = useLingui()
   const { backend } = useSession()
   const [said, setSaid] = useState('')
@@ -62,7 +63,14 @@ export function AppletPage({ site, applet, appliances, factsOf, accent, onPropos
   )
   return (
     <div className={classes.page}>
-      <AppletFrame applet={applet} src={src} accent={accent} answers={answers} revision={revision} />
+      <AppletFrame
+        applet={applet}
+        src={src}
+        accent={accent}
+        language={language}
+        answers={answers}
+        revision={revision}
+      />
       {said ? (
         <p className={classes.said} role="status" data-testid="applet-said" aria-label={t`The applet says`}>
           <IconMessage size={14} aria-hidden />

@@ -7,17 +7,21 @@ import { AppletPage, type ApplianceFacts } from './AppletPage.tsx'
 import classes from './AppletsPanel.module.css'
 import { logoOf, readableAccent } from './branding.ts'
 import { AppletForm } from './form/AppletForm.tsx'
-import { over, readForm } from './form/schema.ts'
 import { Proposals } from './Proposals.tsx'
 import {
   type Answered,
   type AppletSettings,
+  begin,
   type ChosenAppliance,
+  formOf,
+  merge,
+  problemsOf,
   takeProposals,
   valuesFor,
-  withValuesFor,
+  withTemplate,
+  withValueFor,
 } from './settings.ts'
-import { NotValues, toValues, type Values } from './values.ts'
+import { NotValues, pointer, toValues, type Values } from './values.ts'
 
 interface Props {
   site: number
@@ -27,7 +31,15 @@ interface Props {
   answered: readonly Answered[]
   factsOf: (uid: string) => ApplianceFacts | null
   showAll: boolean
+  language: string
   onChange: (settings: AppletSettings) => void
+}
+
+/** What a click takes back. */
+interface Undo {
+  before: AppletSettings
+  /** The field in which the appliances differed before, as a JSON pointer; null for a template. */
+  at: string | null
 }
 
 /** How many appliances are listed for values of their own. */
@@ -35,21 +47,44 @@ const LISTED = 200
 
 /** One applet: what it is, its own page, its templates, form and help. Every text of it is shown as text. */
 export function AppletSection(props: Props) {
-  const { site, applet, appliances, settings, answered, factsOf, showAll, onChange } = props
+  const { site, applet, appliances, settings, answered, factsOf, showAll, language, onChange } = props
   const { t } = useLingui()
   const scheme = useComputedColorScheme('light', { getInitialValueInEffect: false })
   const [uid, setUid] = useState<string | null>(null)
-  const [before, setBefore] = useState<Values | null>(null)
+  const [undo, setUndo] = useState<Undo | null>(null)
   const [proposals, setProposals] = useState<ReadonlyMap<string, Values>>(new Map())
-  const form = useMemo(() => readForm(applet.form), [applet])
+  const form = formOf(applet)
   const say = useCallback(
     (source: string) => (Object.hasOwn(applet.texts, source) ? (applet.texts[source] ?? source) : source),
     [applet],
   )
   const of = uid !== null && appliances.some((one) => one.uid === uid) ? uid : null
-  const values = of === null ? settings.all : valuesFor(settings, of)
-  const problems = answered.find(({ question }) => question.owner === of)?.checked.problems ?? []
-  const change = (next: Values) => onChange(withValuesFor(settings, of, next))
+  const shown = useMemo(
+    () => (of === null ? appliances : appliances.filter((one) => one.uid === of)),
+    [appliances, of],
+  )
+  const { values, differ } = useMemo(
+    () =>
+      form
+        ? merge(
+            form,
+            shown.map((one) => valuesFor(applet, settings, one)),
+          )
+        : { values: {}, differ: new Set<string>() },
+    [form, applet, settings, shown],
+  )
+  const problems = useMemo(
+    () =>
+      problemsOf(answered, new Set(shown.map((one) => one.uid))).map(({ path, message, count }) => ({
+        path,
+        message: count < shown.length ? t`${message} (${count} of ${shown.length} appliances)` : message,
+      })),
+    [answered, shown, t],
+  )
+  const left = useMemo(
+    () => [...new Set(shown.flatMap((one) => begin(applet, one.application).left))],
+    [applet, shown],
+  )
   const accent = readableAccent(applet.accent, scheme)
   const logo = logoOf(applet.logo)
   const title = say(applet.title)
@@ -85,18 +120,20 @@ export function AppletSection(props: Props) {
           appliances={appliances}
           factsOf={factsOf}
           accent={accent}
+          language={language}
           onPropose={(of, proposed) => setProposals((last) => new Map(last).set(of, proposed))}
         />
       ) : null}
       {form && settings.on && proposals.size > 0 ? (
         <Proposals
+          applet={applet}
           form={form}
           say={say}
           appliances={appliances}
           settings={settings}
           proposals={proposals}
           onTake={() => {
-            onChange(takeProposals(settings, appliances, proposals))
+            onChange(takeProposals(applet, settings, appliances, proposals))
             setProposals(new Map())
           }}
           onDismiss={() => setProposals(new Map())}
@@ -116,7 +153,7 @@ export function AppletSection(props: Props) {
                   { value: ALL, label: t`All ${appliances.length} appliances` },
                   ...appliances.slice(0, LISTED).map((one) => ({
                     value: one.uid,
-                    label: settings.own.has(one.uid) ? t`${nameOf(one)} (its own)` : nameOf(one),
+                    label: nameOf(one),
                   })),
                 ]}
                 value={of ?? ALL}
@@ -147,41 +184,55 @@ export function AppletSection(props: Props) {
               </Menu>
             ) : null}
           </div>
-          {before ? (
+          {undo ? (
             <p className={classes.about} role="status">
-              <Trans>The template’s values are filled in.</Trans>{' '}
+              {undo.at === null ? (
+                <Trans>The template’s values are filled in.</Trans>
+              ) : (
+                <Trans>What differed is the same for all now.</Trans>
+              )}{' '}
               <Button
                 size="compact-xs"
                 variant="subtle"
                 data-testid="applet-undo"
                 onClick={() => {
-                  change(before)
-                  setBefore(null)
+                  onChange(undo.before)
+                  setUndo(null)
                 }}
               >
                 <Trans>Undo</Trans>
               </Button>
             </p>
           ) : null}
-          {of === null && settings.own.size > 0 ? (
-            <p className={classes.about}>
+          {differ.size > 0 ? (
+            <p className={classes.about} data-testid="applet-differ">
               <Plural
-                value={settings.own.size}
-                one="# appliance has values of its own."
-                other="# appliances have values of their own."
+                value={differ.size}
+                one="The appliances differ in # value. Each keeps its own unless you change it here."
+                other="The appliances differ in # values. Each keeps its own unless you change it here."
               />
+            </p>
+          ) : null}
+          {left.length > 0 ? (
+            <p className={classes.about} data-testid="applet-left">
+              {/* Not `Trans`: it would take markup in a name for one of its own elements. */}
+              {t`The present settings have what this form has no field for, and what is sent will not: ${namesOf(left)}.`}
             </p>
           ) : null}
           <AppletForm
             key={of ?? ALL}
             form={form}
             values={values}
+            differ={differ}
             problems={problems}
             showAll={showAll}
             say={say}
-            onChange={(next) => {
-              setBefore(null)
-              change(next)
+            onChange={(path, value) => {
+              const at = pointer(path)
+              if (differ.has(at)) setUndo({ before: settings, at })
+              // Still being typed there.
+              else if (undo?.at !== at) setUndo(null)
+              onChange(withValueFor(applet, settings, shown, path, value))
             }}
           />
         </>
@@ -200,8 +251,8 @@ export function AppletSection(props: Props) {
   function take(template: unknown) {
     try {
       const filled = toValues(template)
-      setBefore(values)
-      change(over(values, filled))
+      setUndo({ before: settings, at: null })
+      onChange(withTemplate(applet, settings, shown, filled))
     } catch (reason) {
       // Templates are checked when the applet is made: this one was made by other means, and there is nothing to fill in.
       if (!(reason instanceof NotValues)) throw reason
@@ -210,6 +261,13 @@ export function AppletSection(props: Props) {
 }
 
 const ALL = 'all'
+/** Names of settings that are listed. */
+const NAMED = 8
+
+function namesOf(pointers: readonly string[]): string {
+  const names = pointers.slice(0, NAMED).map((at) => (at.length > 60 ? `${at.slice(0, 60)}…` : at))
+  return [...names, ...(pointers.length > NAMED ? ['…'] : [])].join(', ')
+}
 
 export function nameOf(one: ChosenAppliance): string {
   return one.host_name || one.mac

@@ -18,11 +18,22 @@ interface Props {
   showAll: boolean
   /** As wide as there is room, within a page's card. */
   wide?: boolean
+  /** Of the texts of an applet's page, when it is not the administrator's. */
+  language?: string
   onChange: (draft: ApplicationDraft) => void
 }
 
 /** The settings that the site's applets add to a configuration. Nothing at all when no applet is for these appliances. */
-export function AppletsPanel({ site, application, draft, factsOf, showAll, wide, onChange }: Props) {
+export function AppletsPanel({
+  site,
+  application,
+  draft,
+  factsOf,
+  showAll,
+  wide,
+  language,
+  onChange,
+}: Props) {
   const { t } = useLingui()
   const { groups } = application
   const [chosen, setChosen] = useState<string | null>(null)
@@ -59,6 +70,7 @@ export function AppletsPanel({ site, application, draft, factsOf, showAll, wide,
         answered={application.answered.filter(({ question }) => question.applet.name === applet.name)}
         factsOf={factsOf}
         showAll={showAll}
+        language={language ?? navigator.language}
         onChange={(settings) => onChange(new Map(draft).set(applet.name, settings))}
       />
       <div

@@ -1,11 +1,13 @@
 import { Plural, Trans, useLingui } from '@lingui/react/macro'
 import { Button } from '@mantine/core'
+import type { AppletView } from '../bindings.ts'
 import classes from './AppletsPanel.module.css'
 import type { ObjectField } from './form/schema.ts'
 import { type AppletSettings, type ChosenAppliance, valuesFor } from './settings.ts'
 import { sameValues, type Value, type Values } from './values.ts'
 
 interface Props {
+  applet: AppletView
   form: ObjectField
   say: (source: string) => string
   appliances: readonly ChosenAppliance[]
@@ -19,11 +21,11 @@ interface Props {
 const LISTED = 5
 
 /** What an applet proposes, until the administrator takes it over or not. */
-export function Proposals({ form, say, appliances, settings, proposals, onTake, onDismiss }: Props) {
+export function Proposals({ applet, form, say, appliances, settings, proposals, onTake, onDismiss }: Props) {
   const { t } = useLingui()
   const proposed = appliances.flatMap((one) => {
     const values = proposals.get(one.uid)
-    return values ? [{ one, changes: changesOf(form, say, valuesFor(settings, one.uid), values) }] : []
+    return values ? [{ one, changes: changesOf(form, say, valuesFor(applet, settings, one), values) }] : []
   })
   if (proposed.length === 0) return null
   return (

@@ -1,17 +1,17 @@
-// What the administrator has filled in for the appliances of one configuration: pure, kept with the wizard's draft.
+// What the administrator has filled in for the appliances of one configuration: pure, kept with the wizard's draft. An appliance
+// begins with the application settings that it has or is to get, else with the applet's defaults; of several, each keeps its own
+// in every field that nobody changed.
 
-import type { AppletView, ApplicationChecked } from '../bindings.ts'
-import { over, presets, readForm } from './form/schema.ts'
-import { noValues, sameValues, type Values } from './values.ts'
+import type { AppletView, ApplicationChecked, ApplicationProblem } from '../bindings.ts'
+import { fitted, type ObjectField, over, readForm, secretsOf } from './form/schema.ts'
+import { isValues, noValues, pointer, sameValues, type Value, type Values, withValue } from './values.ts'
 
 /** What one applet's form holds. */
 export interface AppletSettings {
   /** Whether its settings are sent. */
   on: boolean
-  /** For all appliances that have none of their own. */
-  all: Values
-  /** Appliances with values of their own. */
-  own: ReadonlyMap<string, Values>
+  /** Values that were changed, by appliance; the others have what they began with. */
+  edited: ReadonlyMap<string, Values>
 }
 
 /** By the applet's name. */
@@ -22,6 +22,8 @@ export interface ChosenAppliance {
   mac: string
   model: string
   host_name: string
+  /** The application settings that it has or is to get, as JSON, or empty. */
+  application: string
 }
 
 /** An applet and those of the chosen appliances that it is for. */
@@ -51,48 +53,171 @@ export function fitting(applets: readonly AppletView[], appliances: readonly Cho
   })
 }
 
-/** What a form begins with. */
-export function begin(applet: AppletView): AppletSettings {
-  const form = readForm(applet.form)
-  return { on: true, all: form ? presets(form) : noValues(), own: new Map() }
+/** What an appliance's form begins with. */
+export interface Begun {
+  values: Values
+  /** The document that the values were read from, when they say all of it: unchanged values keep it to the letter. */
+  text: string | null
+  /** What the document has and the form has no field for, as JSON pointers. */
+  left: readonly string[]
+}
+
+const read = new WeakMap<AppletView, ObjectField | null>()
+const secret = new WeakMap<AppletView, ReadonlySet<string>>()
+const begun = new WeakMap<AppletView, Map<string, Begun>>()
+const refitted = new WeakMap<AppletView, WeakMap<Values, Values>>()
+
+/** The form of an applet, read once; null when it has none. */
+export function formOf(applet: AppletView): ObjectField | null {
+  return remembered(read, applet, () => readForm(applet.form))
+}
+
+/** Which values of an appliance's document are secrets, by the applet for its model. */
+export function secretsFor(applets: readonly AppletView[], model: string): ReadonlySet<string> {
+  const applet = applets.find((one) => fits(one, model))
+  return applet ? remembered(secret, applet, () => secretsIn(applet)) : NO_SECRETS
+}
+
+const NO_SECRETS: ReadonlySet<string> = new Set()
+
+function secretsIn(applet: AppletView): ReadonlySet<string> {
+  const form = formOf(applet)
+  return new Set(form ? secretsOf(form) : [])
+}
+
+/** What a form begins with: the same document, or none, begins with the same values object. */
+export function begin(applet: AppletView, application: string): Begun {
+  const known = remembered(begun, applet, () => new Map())
+  return remembered(known, application, () => beginWith(applet, application))
+}
+
+function beginWith(applet: AppletView, application: string): Begun {
+  const form = formOf(applet)
+  if (!form) return { values: noValues(), text: null, left: [] }
+  const presets = fitted(form, applet.defaults).values
+  const document = parsed(application)
+  if (!document) return { values: presets, text: null, left: [] }
+  const { values, left } = fitted(form, document)
+  // A newer version may want what the appliance has never had.
+  const missing = form.fields.filter(
+    ({ name, required }) => required && !Object.hasOwn(values, name) && Object.hasOwn(presets, name),
+  )
+  for (const { name } of missing) values[name] = presets[name] as Value
+  return { values, text: missing.length === 0 && left.length === 0 ? application : null, left }
+}
+
+/** Application settings as an object; null for none, which `{}` says too. */
+export function parsed(application: string): Record<string, unknown> | null {
+  try {
+    const document: unknown = JSON.parse(application)
+    const isObject = typeof document === 'object' && document !== null && !Array.isArray(document)
+    return isObject && Object.keys(document).length > 0 ? (document as Record<string, unknown>) : null
+  } catch {
+    return null
+  }
 }
 
 export function settingsOf(draft: ApplicationDraft, applet: AppletView): AppletSettings {
-  return draft.get(applet.name) ?? begin(applet)
+  return draft.get(applet.name) ?? NOTHING_EDITED
 }
 
-export function valuesFor(settings: AppletSettings, uid: string): Values {
-  return settings.own.get(uid) ?? settings.all
+const NOTHING_EDITED: AppletSettings = { on: true, edited: new Map() }
+
+/** The values of an appliance: those that were changed, as far as this version of the form has fields for them, or those it began with. */
+export function valuesFor(applet: AppletView, settings: AppletSettings, one: ChosenAppliance): Values {
+  const edited = settings.edited.get(one.uid)
+  const form = formOf(applet)
+  if (!edited || !form) return begin(applet, one.application).values
+  return remembered(
+    remembered(refitted, applet, () => new WeakMap()),
+    edited,
+    () => fitted(form, edited).values,
+  )
 }
 
-/** Puts values where they are edited: those of one appliance, or those of all. */
-export function withValuesFor(settings: AppletSettings, uid: string | null, values: Values): AppletSettings {
-  if (uid === null) return { ...settings, all: values }
-  const own = new Map(settings.own)
-  // Edited back to those of all, they are those of all again.
-  if (sameValues(values, settings.all)) own.delete(uid)
-  else own.set(uid, values)
-  return { ...settings, own }
+/** The values of several appliances as one form. */
+export interface Merged {
+  values: Values
+  /** Fields that do not have the same value everywhere, as JSON pointers. */
+  differ: ReadonlySet<string>
 }
 
-/** What an applet proposes, over what is filled in; the same for everybody goes to all. */
+export function merge(form: ObjectField, all: readonly Values[]): Merged {
+  const distinct = [...new Set(all)]
+  const differ = new Set<string>()
+  const merged = (field: ObjectField, of: readonly Values[], at: string): Values => {
+    const values = noValues()
+    for (const { name, field: inner } of field.fields) {
+      const found = of.map((one) => one[name])
+      const here = `${at}${pointer([name])}`
+      if (inner.kind === 'object') {
+        if (found.some(isValues))
+          values[name] = merged(
+            inner,
+            found.map((one) => (isValues(one) ? one : noValues())),
+            here,
+          )
+        continue
+      }
+      const [first] = found
+      if (found.some((one) => !sameValues(one, first))) differ.add(here)
+      else if (first !== undefined) values[name] = first
+    }
+    return values
+  }
+  return { values: merged(form, distinct, ''), differ }
+}
+
+/** Puts other values in the place of those of some appliances. Those that had the same object have the same again. */
+export function withValues(
+  applet: AppletView,
+  settings: AppletSettings,
+  appliances: readonly ChosenAppliance[],
+  change: (values: Values, uid: string) => Values,
+): AppletSettings {
+  const edited = new Map(settings.edited)
+  for (const one of appliances) edited.set(one.uid, change(valuesFor(applet, settings, one), one.uid))
+  return { ...settings, edited }
+}
+
+/** One value, for each of some appliances. */
+export function withValueFor(
+  applet: AppletView,
+  settings: AppletSettings,
+  appliances: readonly ChosenAppliance[],
+  path: readonly (string | number)[],
+  value: Value | undefined,
+): AppletSettings {
+  const changed = new Map<Values, Values>()
+  return withValues(applet, settings, appliances, (values) =>
+    remembered(changed, values, () => withValue(values, path, value) as Values),
+  )
+}
+
+/** A template's values, over those of each. */
+export function withTemplate(
+  applet: AppletView,
+  settings: AppletSettings,
+  appliances: readonly ChosenAppliance[],
+  template: Values,
+): AppletSettings {
+  const changed = new Map<Values, Values>()
+  return withValues(applet, settings, appliances, (values) =>
+    remembered(changed, values, () => over(values, template)),
+  )
+}
+
+/** What an applet proposes, over what is filled in. */
 export function takeProposals(
+  applet: AppletView,
   settings: AppletSettings,
   appliances: readonly ChosenAppliance[],
   proposals: ReadonlyMap<string, Values>,
 ): AppletSettings {
-  const taken = appliances.flatMap(({ uid }) => {
-    const proposed = proposals.get(uid)
-    return proposed ? [{ uid, values: over(valuesFor(settings, uid), proposed) }] : []
-  })
-  const [first] = taken
-  if (
-    first &&
-    taken.length === appliances.length &&
-    taken.every(({ values }) => sameValues(values, first.values))
+  const proposed = appliances.filter(({ uid }) => proposals.has(uid))
+  return withValues(applet, settings, proposed, (values, uid) =>
+    over(values, proposals.get(uid) ?? noValues()),
   )
-    return { ...settings, all: first.values, own: new Map() }
-  return taken.reduce((changed, { uid, values }) => withValuesFor(changed, uid, values), settings)
 }
 
 /** One question to the engine: values, and the appliances that they are for. */
@@ -100,24 +225,24 @@ export interface Question {
   applet: AppletView
   values: Values
   uids: string[]
-  /** Null for the values of all. */
-  owner: string | null
+  /** The document of appliances whose values are as they began: it is not written anew. */
+  kept: ReadonlyMap<string, string>
 }
 
 /** Every set of values once. */
 export function questions(groups: readonly Fitting[], draft: ApplicationDraft): Question[] {
   return groups.flatMap(({ applet, appliances }) => {
     const settings = settingsOf(draft, applet)
-    if (!settings.on || !readForm(applet.form)) return []
-    const uids = appliances.map(({ uid }) => uid)
-    const shared = uids.filter((uid) => !settings.own.has(uid))
-    return [
-      ...(shared.length > 0 ? [{ applet, values: settings.all, uids: shared, owner: null }] : []),
-      ...uids.flatMap((uid) => {
-        const values = settings.own.get(uid)
-        return values ? [{ applet, values, uids: [uid], owner: uid }] : []
-      }),
-    ]
+    if (!settings.on || !formOf(applet)) return []
+    const asked = new Map<Values, { values: Values; uids: string[]; kept: Map<string, string> }>()
+    for (const one of appliances) {
+      const values = valuesFor(applet, settings, one)
+      const question = remembered(asked, values, () => ({ values, uids: [], kept: new Map() }))
+      question.uids.push(one.uid)
+      const first = begin(applet, one.application)
+      if (first.text !== null && sameValues(values, first.values)) question.kept.set(one.uid, first.text)
+    }
+    return [...asked.values()].map((question) => ({ applet, ...question }))
   })
 }
 
@@ -127,11 +252,45 @@ export interface Answered {
   checked: ApplicationChecked
 }
 
+/** A problem, and on how many of the appliances that were looked at. */
+export interface FoundProblem extends ApplicationProblem {
+  count: number
+}
+
+/** What is wrong with the values of some appliances, each problem once. */
+export function problemsOf(answered: readonly Answered[], uids: ReadonlySet<string>): FoundProblem[] {
+  const found = new Map<string, FoundProblem>()
+  for (const { question, checked } of answered) {
+    const count = question.uids.filter((uid) => uids.has(uid)).length
+    if (count === 0) continue
+    for (const { path, message } of checked.problems) {
+      const key = `${path}\n${message}`
+      found.set(key, { path, message, count: (found.get(key)?.count ?? 0) + count })
+    }
+  }
+  return [...found.values()]
+}
+
 /** The document of each appliance whose values are in order. */
 export function documents(answered: readonly Answered[]): Map<string, string> {
   return new Map(
     answered
       .filter(({ checked }) => checked.problems.length === 0)
-      .flatMap(({ question, checked }) => question.uids.map((uid): [string, string] => [uid, checked.text])),
+      .flatMap(({ question, checked }) =>
+        question.uids.map((uid): [string, string] => [uid, question.kept.get(uid) ?? checked.text]),
+      ),
   )
+}
+
+interface Known<K, V> {
+  has(key: K): boolean
+  get(key: K): V | undefined
+  set(key: K, value: V): unknown
+}
+
+function remembered<K, V>(known: Known<K, V>, key: K, make: () => V): V {
+  if (known.has(key)) return known.get(key) as V
+  const made = make()
+  known.set(key, made)
+  return made
 }

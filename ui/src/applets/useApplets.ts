@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { toProblem } from '../backend/backend.ts'
-import type { AppletView, ProblemView } from '../bindings.ts'
+import type { AppletView, ApplicationChecked, ProblemView } from '../bindings.ts'
 import { useFleet, useSession } from '../store/context.tsx'
 import {
   type Answered,
@@ -9,8 +9,11 @@ import {
   documents,
   type Fitting,
   fitting,
+  problemsOf,
+  type Question,
   questions,
 } from './settings.ts'
+import type { Values } from './values.ts'
 
 const DEBOUNCE_MS = 200
 
@@ -58,7 +61,7 @@ export interface Application {
   documents: ReadonlyMap<string, string>
   /** True while the engine has not answered for the values as they are now. */
   checking: boolean
-  /** How many problems there are. */
+  /** How many problems there are; the same one of several appliances counts once. */
   problems: number
   /** What kept the engine from answering. */
   failure: ProblemView | null
@@ -74,6 +77,9 @@ export function useApplication(
   const { backend } = useSession()
   const groups = useMemo(() => fitting(applets, appliances), [applets, appliances])
   const asked = useMemo(() => questions(groups, draft), [groups, draft])
+  // Of several hundred appliances with values of their own, a change asks for those that it changed.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another site's applets judge otherwise
+  const judged = useMemo(() => new WeakMap<AppletView, WeakMap<Values, ApplicationChecked>>(), [site])
   const [state, setState] = useState<{ of: typeof asked; answered: Answered[]; failure: ProblemView | null }>(
     {
       of: [],
@@ -84,27 +90,31 @@ export function useApplication(
   const first = useRef(true)
   useEffect(() => {
     let isCurrent = true
+    const known = ({ applet, values }: Question) => judged.get(applet)?.get(values)
+    const judge = async (question: Question) => {
+      const { applet, values } = question
+      const checked = known(question) ?? (await backend.checkApplication(site, applet.name, values))
+      const of = judged.get(applet) ?? new WeakMap<Values, ApplicationChecked>()
+      judged.set(applet, of.set(values, checked))
+      return { question, checked }
+    }
     const ask = async () => {
       try {
-        const answered = await Promise.all(
-          asked.map(async (question) => ({
-            question,
-            checked: await backend.checkApplication(site, question.applet.name, question.values),
-          })),
-        )
+        const answered = await Promise.all(asked.map(judge))
         if (isCurrent) setState({ of: asked, answered, failure: null })
       } catch (reason) {
         if (isCurrent) setState({ of: asked, answered: [], failure: toProblem(reason) })
       }
     }
     // At once when there is nothing to wait for: nobody is typing yet.
-    const timer = setTimeout(() => void ask(), first.current || asked.length === 0 ? 0 : DEBOUNCE_MS)
+    const isAtOnce = first.current || asked.every((question) => known(question) !== undefined)
+    const timer = setTimeout(() => void ask(), isAtOnce ? 0 : DEBOUNCE_MS)
     if (asked.length > 0) first.current = false
     return () => {
       isCurrent = false
       clearTimeout(timer)
     }
-  }, [backend, site, asked])
+  }, [backend, site, asked, judged])
   const isCurrent = state.of === asked
   const answered = isCurrent ? state.answered : NO_ANSWERS
   return {
@@ -113,7 +123,14 @@ export function useApplication(
     answered: state.answered,
     documents: useMemo(() => documents(answered), [answered]),
     checking: asked.length > 0 && !isCurrent,
-    problems: answered.reduce((sum, { checked }) => sum + checked.problems.length, 0),
+    problems: useMemo(
+      () =>
+        groups.reduce((sum, { applet, appliances }) => {
+          const of = answered.filter(({ question }) => question.applet === applet)
+          return sum + problemsOf(of, new Set(appliances.map(({ uid }) => uid))).length
+        }, 0),
+      [groups, answered],
+    ),
     failure: isCurrent ? state.failure : null,
   }
 }

@@ -1,6 +1,13 @@
 // What only a desktop has: notifications, and how they are told.
 
-import type { CheckedView, DoNotDisturb, NotificationSettings, NotificationState } from '../bindings.ts'
+import type {
+  AppletPreview,
+  ApplicationChecked,
+  CheckedView,
+  DoNotDisturb,
+  NotificationSettings,
+  NotificationState,
+} from '../bindings.ts'
 
 /** Every promise rejects with a `ProblemView`, as those of `Backend`. */
 export interface Desk {
@@ -15,4 +22,8 @@ export interface Desk {
   /** From the tray's pop-up: shows an appliance in the window, or the alerts. */
   openWindow(uid: string | null): Promise<void>
   closeSummary(): Promise<void>
+  /** The applets in the folders that the command line names, as they are now. */
+  appletPreviews(language: string): Promise<AppletPreview[]>
+  /** What is wrong with values of the form of one of them. */
+  checkPreview(applet: string, values: unknown): Promise<ApplicationChecked>
 }

@@ -48,6 +48,8 @@ export function connect(): Backend {
       checkNow: (uid) => invoke('check_now', { uid }),
       openWindow: (uid) => invoke('open_window', { uid }),
       closeSummary: () => invoke('close_summary'),
+      appletPreviews: (language) => invoke('applet_previews', { language }),
+      checkPreview: (applet, values) => invoke('check_preview', { applet, values }),
     },
   }
 }

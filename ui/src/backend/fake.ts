@@ -28,9 +28,9 @@ import {
   makeAwkward,
   makeHostile,
   makeWorld,
+  plannedFor,
   random,
   type Simulated,
-  settingsFor,
   stepsOf,
 } from './simulation.ts'
 
@@ -49,7 +49,7 @@ interface Run {
 }
 
 export class Fake implements Backend {
-  readonly desk = new FakeDesk((id, until) => this.change(id, { silenced_until: until }))
+  readonly desk: FakeDesk
   private readonly options: FakeOptions
   /** The site's applets; tests change them. */
   readonly vendor: FakeApplets
@@ -86,6 +86,7 @@ export class Fake implements Backend {
     this.vendor = new FakeApplets(this.options, (generation) =>
       this.emit([{ kind: 'applets', generation, problem: null }]),
     )
+    this.desk = new FakeDesk(this.vendor, (id, until) => this.change(id, { silenced_until: until }))
     this.beatInterval = 5 / this.options.speed
     this.world = makeWorld({ ...this.options, beatInterval: 5 }, now())
     if (this.options.awkward) makeAwkward(this.world)
@@ -119,6 +120,7 @@ export class Fake implements Backend {
         local_noc: true,
         manage_noc: joined,
         practice: joined && this.options.practice,
+        applet_preview: this.options.preview !== '',
       },
       noc: this.noc(),
       knobs: { ...this.knobs },
@@ -195,7 +197,7 @@ export class Fake implements Backend {
         const index = this.world.findIndex((one) => one.row.uid === uid)
         const isVouched = row.state !== 'no_voucher'
         const isOwned = isVouched && (row.state !== 'unclaimed' || (claim !== null && isCode(claim)))
-        const settings = isOwned ? settingsFor(index, row.model, this.options.ipv6) : NO_SETTINGS
+        const settings = isOwned ? plannedFor(index, row, this.options.ipv6) : NO_SETTINGS
         return {
           uid,
           mac: row.mac,

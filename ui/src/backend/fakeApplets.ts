@@ -2,12 +2,15 @@
 // checked for what is missing and of the wrong type; the engine's own check is the real one.
 
 import { documentOf } from '../applets/host/page.ts'
-import type { AppletView, ApplicationChecked, ApplicationProblem } from '../bindings.ts'
+import type { AppletPreview, AppletView, ApplicationChecked, ApplicationProblem } from '../bindings.ts'
 import { problem } from './fakeWords.ts'
 import { HOSTILE } from './hostile.ts'
 
 const FILES: Record<string, string> = import.meta.glob(
-  '../../../examples/applets/**/*.{json,txt,html,css,js}',
+  [
+    '../../../examples/applets/**/*.{json,txt,html,css,js}',
+    '../../../console/src/cli/applet/skeleton/*.{json,txt,html,css,js}',
+  ],
   {
     query: '?raw',
     import: 'default',
@@ -41,6 +44,7 @@ interface Options {
   pages: string
   attack: string
   may: string
+  preview: string
 }
 
 export class FakeApplets {
@@ -92,6 +96,21 @@ export class FakeApplets {
     // In memory: a document of its own for each page, with the policy inside.
     if (!this.options.pages) for (const { name, hasPage } of examples) if (hasPage) await this.make(name)
     return examples
+  }
+
+  /** Instead of what is in the folder, for tests: what is wrong with it, or another revision of it. */
+  folder: Partial<AppletPreview> = {}
+
+  /** As if the command line named the folder of an example. */
+  async previews(language: string): Promise<AppletPreview[]> {
+    const name = this.options.preview
+    if (!name) return []
+    const applet = exampleApplet(name, language)
+    this.shown.set(name, applet.form)
+    if (!this.options.pages && applet.hasPage) await this.make(name)
+    const languages = Object.keys(manifestOf(name).translations ?? {})
+    const folder = `examples/applets/${name}`
+    return [{ folder, applet, languages, revision: '1', problem: null, ...this.folder }]
   }
 
   page(name: string): string {
@@ -146,6 +165,7 @@ export function exampleApplet(name: string, language = 'en'): AppletView {
     models: manifest.models,
     permissions: manifest.permissions,
     form: formOf(name),
+    defaults: defaultsOf(formOf(name)) ?? {},
     templates: (manifest.templates ?? []).map((one) => ({
       title: one.title,
       values: JSON.parse(file(name, one.file)),
@@ -188,6 +208,29 @@ function hostileApplet(): AppletView {
     ),
     texts: JSON.parse(`{"__proto__":"acted",${JSON.stringify(text(3))}:${JSON.stringify(text(4))}}`),
   }
+}
+
+/** What the engine says that a form begins with. */
+function defaultsOf(schema: unknown): unknown {
+  if (typeof schema !== 'object' || schema === null) return undefined
+  if ('default' in schema) return schema.default
+  if ('items' in schema && 'minItems' in schema)
+    return Array.from({ length: Number(schema.minItems) }, () => defaultsOf(schema.items) ?? '')
+  const properties = 'properties' in schema ? Object.entries(schema.properties ?? {}) : []
+  const found = properties.flatMap(([name, sub]) => {
+    const value = defaultsOf(sub)
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  return found.length > 0 ? Object.fromEntries(found) : undefined
+}
+
+/** A form as the engine gives it: `items` say what a new item begins with. */
+function drawn(schema: unknown): unknown {
+  return JSON.parse(JSON.stringify(schema), (key, value) =>
+    key === 'items' && typeof value === 'object'
+      ? { ...value, default: defaultsOf(value) ?? (value.type === 'string' ? '' : null) }
+      : value,
+  )
 }
 
 function check(schema: unknown, value: unknown, at: string): ApplicationProblem[] {
@@ -238,13 +281,18 @@ function manifestOf(name: string): Manifest {
 
 function formOf(name: string): unknown {
   const text = FILES[path(name, 'form.json')]
-  return text === undefined ? { type: 'object' } : JSON.parse(text)
+  return text === undefined ? { type: 'object' } : drawn(JSON.parse(text))
 }
 
 function file(name: string, inside: string): string {
   return FILES[path(name, inside)] ?? ''
 }
 
+/** What `muster applet new` calls its files when nobody says otherwise; there they lie without folders. */
+const SKELETON = 'my-applet'
+
 function path(name: string, inside: string): string {
+  if (name === SKELETON)
+    return `../../../console/src/cli/applet/skeleton/${inside.slice(inside.lastIndexOf('/') + 1)}`
   return `../../../examples/applets/${name}/${inside}`
 }

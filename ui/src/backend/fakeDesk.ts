@@ -2,6 +2,7 @@
 
 import type { CheckedView, DoNotDisturb, NotificationSettings, NotificationState } from '../bindings.ts'
 import type { Desk } from './desk.ts'
+import type { FakeApplets } from './fakeApplets.ts'
 
 export class FakeDesk implements Desk {
   state: NotificationState = {
@@ -42,8 +43,10 @@ export class FakeDesk implements Desk {
   closed = 0
 
   private readonly silenced: (alert: number, until: number) => void
+  private readonly vendor: FakeApplets
 
-  constructor(silenced: (alert: number, until: number) => void) {
+  constructor(vendor: FakeApplets, silenced: (alert: number, until: number) => void) {
+    this.vendor = vendor
     this.silenced = silenced
   }
 
@@ -67,5 +70,13 @@ export class FakeDesk implements Desk {
 
   async closeSummary() {
     this.closed += 1
+  }
+
+  async appletPreviews(language: string) {
+    return this.vendor.previews(language)
+  }
+
+  async checkPreview(applet: string, values: unknown) {
+    return this.vendor.check(applet, values)
   }
 }

@@ -26,6 +26,8 @@ export interface FakeOptions {
   ipv6: boolean
   /** Texts that would act if they were taken for more than texts. */
   hostile: boolean
+  /** Application settings of the appliances that are configured from the start, by turns; one a line. */
+  documents: string
   /** The site has the applets that ship as examples. */
   applets: boolean
   /** Where their pages are served, as `http://127.0.0.1:4180`; empty: from this page's own memory. */
@@ -34,6 +36,8 @@ export interface FakeOptions {
   attack: string
   /** What the attacking applet may ask for, separated by commas. */
   may: string
+  /** The example that the command line named, as `mail-gateway`; empty: none. */
+  preview: string
 }
 
 export const DEFAULTS: FakeOptions = {
@@ -51,10 +55,12 @@ export const DEFAULTS: FakeOptions = {
   awkward: false,
   hostile: false,
   ipv6: false,
+  documents: '',
   applets: false,
   pages: '',
   attack: '',
   may: '',
+  preview: '',
 }
 
 /** The options of an address, as `?appliances=10000&heard=1`. */
@@ -78,9 +84,11 @@ export function optionsOf(search: string): FakeOptions {
     awkward: flag('awkward', DEFAULTS.awkward),
     hostile: flag('hostile', DEFAULTS.hostile),
     ipv6: flag('ipv6', DEFAULTS.ipv6),
+    documents: query.get('documents') ?? DEFAULTS.documents,
     applets: flag('applets', DEFAULTS.applets),
     pages: query.get('pages') ?? DEFAULTS.pages,
     attack: query.get('attack') ?? DEFAULTS.attack,
+    preview: query.get('preview') ?? DEFAULTS.preview,
     may: query.get('may') ?? DEFAULTS.may,
   }
 }

@@ -25,6 +25,8 @@ export interface WorldOptions {
   unvouched?: number
   /** The site has an IPv6 pool. */
   ipv6?: boolean
+  /** Application settings of the configured, by turns; one a line. */
+  documents?: string
   /** Mail gateways count mails day by day. */
   applets?: boolean
   /** Seconds between beats. */
@@ -60,6 +62,12 @@ const MAKERS: readonly [string, string, string][] = [
   ['00:90:FB', 'PORTWELL, INC.', 'Gate 10'],
 ]
 
+/** What the policy gives an appliance, and what its application has already. */
+export function plannedFor(index: number, row: ApplianceRow, ipv6: boolean): ApplianceRow['settings'] {
+  const { application } = row.settings
+  return { ...settingsFor(index, row.model, ipv6), ...(application === undefined ? {} : { application }) }
+}
+
 export function makeWorld(options: WorldOptions, now: number): Simulated[] {
   const next = random(options.seed)
   const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
@@ -75,7 +83,11 @@ export function makeWorld(options: WorldOptions, now: number): Simulated[] {
     const isUnclaimed = !isConfigured && next() < options.unclaimed
     const wants = options.unvouched ?? 0
     const isUnvouched = wants > 0 && !isConfigured && !isUnclaimed && next() < wants
-    const settings = isConfigured ? settingsFor(i, model, options.ipv6) : NO_SETTINGS
+    const documents = options.documents?.split('\n').filter((text) => text !== '') ?? []
+    const application = documents[i % documents.length]
+    const settings = isConfigured
+      ? { ...settingsFor(i, model, options.ipv6), ...(application === undefined ? {} : { application }) }
+      : NO_SETTINGS
     const row: ApplianceRow = {
       uid,
       mac: isLocal ? `02:00:00:${tail}` : `${prefix}:${tail}`,

@@ -9,11 +9,12 @@ import {
   type Versioned,
 } from '../backend/noc.ts'
 import { useAnnounce } from '../components/Announcer.tsx'
+import { ApplicationDocument } from '../components/ApplicationDocument.tsx'
 import { fieldName } from '../components/fields.ts'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { FIELDS } from '../domain/settings.ts'
 import page from '../pages/page.module.css'
-import { Facts } from './Facts.tsx'
+import { type Fact, Facts } from './Facts.tsx'
 import { Card } from './Scaffold.tsx'
 import { useFace } from './session.tsx'
 
@@ -50,10 +51,17 @@ export function ApplianceSettings({ row, mayChange }: { row: Appliance; mayChang
         <Form path={path} tag={begun.tag} known={known} onDone={() => setBegun(null)} />
       ) : settings ? (
         <Facts
-          facts={[...FIELDS, 'application' as const].map((field) => [
-            fieldName(field),
-            settings[field] ?? '',
-          ])}
+          facts={[
+            ...FIELDS.map((field): Fact => [fieldName(field), settings[field] ?? '']),
+            [
+              fieldName('application'),
+              settings.application ? (
+                <ApplicationDocument key="application" text={settings.application} />
+              ) : (
+                ''
+              ),
+            ],
+          ]}
         />
       ) : (
         <span className="quiet">

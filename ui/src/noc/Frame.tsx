@@ -10,6 +10,7 @@ import {
   IconMapPin,
   IconNotes,
   IconPlugConnectedX,
+  IconPuzzle,
   IconSend,
   IconSunMoon,
   IconUser,
@@ -72,6 +73,7 @@ export function Frame() {
         />
         <RailLink to="/drafts" testid="nav-drafts" icon={<IconFileDiff />} label={t`Drafts`} />
         <RailLink to="/consoles" testid="nav-consoles" icon={<IconDeviceDesktop />} label={t`Consoles`} />
+        <RailLink to="/applets" testid="nav-applets" icon={<IconPuzzle />} label={t`Applets`} />
         {may(me.operator, 'administrator') ? (
           <>
             <RailLink to="/channels" testid="nav-channels" icon={<IconSend />} label={t`Channels`} />

@@ -3,6 +3,7 @@ import { Button, TextInput } from '@mantine/core'
 import { type FormEvent, useCallback, useState } from 'react'
 import { type NocProblem, type Page, toNocProblem, type Version } from '../backend/noc.ts'
 import { useAnnounce } from '../components/Announcer.tsx'
+import { ApplicationDocument } from '../components/ApplicationDocument.tsx'
 import { fieldName } from '../components/fields.ts'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { StatusBadge } from '../components/StatusBadge.tsx'
@@ -62,6 +63,12 @@ export function Versions({ uid, mayGoBack }: Props) {
                   .filter((text) => text !== '')
                   .join(' · ')}
               </span>
+              {version.settings.application ? (
+                <details className={face.note} data-testid="version-application">
+                  <summary>{fieldName('application')}</summary>
+                  <ApplicationDocument text={version.settings.application} />
+                </details>
+              ) : null}
               {going === version.version ? (
                 <GoBack path={path} version={version.version} onDone={() => setGoing(null)} />
               ) : null}

@@ -1,5 +1,6 @@
 import { Navigate, type RouteObject } from 'react-router'
 import { AlertsPage } from './AlertsPage.tsx'
+import { AppletsPage } from './AppletsPage.tsx'
 import { AppliancePage } from './AppliancePage.tsx'
 import { AuditPage } from './AuditPage.tsx'
 import { AvailabilityPage } from './AvailabilityPage.tsx'
@@ -55,6 +56,7 @@ export const routes: RouteObject[] = [
       { path: '/organisations/:id', element: <OrganisationPage /> },
       { path: '/drafts', element: <DraftsPage /> },
       { path: '/drafts/:id', element: <DraftPage /> },
+      { path: '/applets', element: <AppletsPage /> },
       { path: '/consoles', element: <ConsolesPage /> },
       { path: '/consoles/:id', element: <ConsolePage /> },
       { path: '/operators', element: <OperatorsPage /> },

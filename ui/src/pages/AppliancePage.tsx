@@ -21,7 +21,7 @@ import { When } from '../components/When.tsx'
 import { span } from '../domain/time.ts'
 import { useFleet, useSession } from '../store/context.tsx'
 import classes from './AppliancePage.module.css'
-import { ApplicationCard } from './ApplicationCard.tsx'
+import { ApplicationCard, ApplicationFacts } from './ApplicationCard.tsx'
 import { BeatHistory } from './BeatHistory.tsx'
 import page from './page.module.css'
 
@@ -165,6 +165,7 @@ function Details({ row }: { row: ApplianceRow }) {
             </span>
           )}
         </Card>
+        <ApplicationFacts row={row} />
         <Card title={<Trans>Identity</Trans>}>
           <Facts
             facts={[

@@ -12,11 +12,12 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 import { Link, useLocation, useNavigate } from 'react-router'
 import { AppletsPanel } from '../applets/AppletsPanel.tsx'
 import { factsOf } from '../applets/facts.ts'
-import type { ChosenAppliance } from '../applets/settings.ts'
+import { type ChosenAppliance, documents, secretsFor } from '../applets/settings.ts'
 import { useApplets, useApplication } from '../applets/useApplets.ts'
 import { toProblem } from '../backend/backend.ts'
-import type { ApplianceRow, CellError, EditedRow, PlanView, ProblemView } from '../bindings.ts'
+import type { AppletView, ApplianceRow, CellError, EditedRow, PlanView, ProblemView } from '../bindings.ts'
 import { useAnnounce } from '../components/Announcer.tsx'
+import type { ReviewedApplication } from '../components/ApplicationReview.tsx'
 import { Empty } from '../components/Empty.tsx'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { stepNames } from '../components/steps.ts'
@@ -82,6 +83,11 @@ function Wizard({ first }: { first: Draft }) {
   const planned = useMemo(() => plannedOf(draft), [draft])
   const { applets } = useApplets(draft.site)
   const application = useApplication(draft.site, applets, planned, draft.application)
+  // What is shown stays while newer values are looked at, so that nothing flickers.
+  const shown = useMemo(
+    () => reviewed(draft, documents(application.answered), applets),
+    [draft, application.answered, applets],
+  )
   const [showAll, setShowAll] = useState(false)
   const refusedApplets = useFleet((s) => s.appletProblem)
   const lacksApplication = application.problems > 0 || application.failure !== null
@@ -185,6 +191,7 @@ function Wizard({ first }: { first: Draft }) {
             onChange={change}
             onPlanAgain={() => plan(1)}
             busy={busy}
+            documents={shown}
           />
         ) : null}
         {draft.step === 1 && draft.plan ? (
@@ -208,7 +215,7 @@ function Wizard({ first }: { first: Draft }) {
           />
         ) : null}
         {draft.step === 3 && draft.plan ? (
-          <ReviewStep draft={draft} plan={draft.plan} application={application} />
+          <ReviewStep draft={draft} plan={draft.plan} application={application} documents={shown} />
         ) : null}
       </div>
       {refusedApplets && draft.step === 1 ? (
@@ -281,7 +288,28 @@ function plannedOf({ plan, rows }: Draft): ChosenAppliance[] {
   const known = new Map(plan?.rows.map((row) => [row.uid, row]))
   return rows.flatMap(({ uid, settings }) => {
     const row = known.get(uid)
-    return row ? [{ uid, mac: row.mac, model: row.model, host_name: settings.host_name }] : []
+    if (!row) return []
+    const { mac, model, current } = row
+    // What it is to get, or else what it has.
+    const application = settings.application ?? current.application ?? ''
+    return [{ uid, mac, model, host_name: settings.host_name, application }]
+  })
+}
+
+/** The application settings of each, as they are and as they will be. */
+function reviewed(
+  { plan, rows }: Draft,
+  documents: ReadonlyMap<string, string>,
+  applets: readonly AppletView[],
+): ReviewedApplication[] {
+  const known = new Map(plan?.rows.map((row) => [row.uid, row]))
+  return rows.flatMap(({ uid, settings }): ReviewedApplication[] => {
+    const row = known.get(uid)
+    if (!row) return []
+    const after = documents.get(uid) ?? settings.application ?? ''
+    const secrets = secretsFor(applets, row.model)
+    const name = settings.host_name || row.mac
+    return [{ uid, name, before: row.current.application ?? '', after, secrets }]
   })
 }
 

@@ -2,7 +2,6 @@ import { useLingui } from '@lingui/react/macro'
 import { useId, useMemo, useState } from 'react'
 import type { ApplicationProblem } from '../../bindings.ts'
 import type { Value, Values } from '../values.ts'
-import { withValue } from '../values.ts'
 import classes from './Fields.module.css'
 import { Fields } from './Fields.tsx'
 import { type ObjectField, placed, pointers } from './schema.ts'
@@ -10,12 +9,14 @@ import { type ObjectField, placed, pointers } from './schema.ts'
 interface Props {
   form: ObjectField
   values: Values
+  /** Fields that do not have the same value on every appliance, as JSON pointers. */
+  differ: ReadonlySet<string>
   problems: readonly ApplicationProblem[]
   /** Problems also of fields that nobody has touched yet. */
   showAll: boolean
   /** A text of the vendor in the administrator's language. */
   say: (source: string) => string
-  onChange: (values: Values) => void
+  onChange: (path: readonly (string | number)[], value: Value | undefined) => void
 }
 
 /** What every field of a form shares. */
@@ -23,12 +24,14 @@ export interface FormContext {
   say: (source: string) => string
   idOf: (at: string) => string
   errorOf: (at: string) => string | null
+  /** Whether the appliances differ in a field. */
+  differs: (at: string) => boolean
   change: (path: readonly (string | number)[], value: Value | undefined) => void
   touch: (at: string) => void
 }
 
 /** An applet's settings as fields of our own: the vendor's texts are texts, and its schema decides nothing but what is asked. */
-export function AppletForm({ form, values, problems, showAll, say, onChange }: Props) {
+export function AppletForm({ form, values, differ, problems, showAll, say, onChange }: Props) {
   const { t } = useLingui()
   const id = useId()
   const [touched, setTouched] = useState<ReadonlySet<string>>(new Set())
@@ -42,10 +45,8 @@ export function AppletForm({ form, values, problems, showAll, say, onChange }: P
         ? here.map(({ message }) => sentence(message)).join(' ')
         : null
     },
-    change: (path, value) => {
-      const next = withValue(values, path, value)
-      onChange(next as Values)
-    },
+    differs: (at) => differ.has(at),
+    change: onChange,
     touch: (at) => {
       if (!touched.has(at)) setTouched(new Set(touched).add(at))
     },

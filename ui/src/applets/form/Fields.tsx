@@ -1,4 +1,4 @@
-import { useLingui } from '@lingui/react/macro'
+import { Trans, useLingui } from '@lingui/react/macro'
 import {
   ActionIcon,
   Button,
@@ -15,9 +15,10 @@ import type { FormContext } from './AppletForm.tsx'
 import classes from './Fields.module.css'
 import {
   type ArrayField,
-  emptyItem,
+  type BooleanField,
   type FormField,
   type NumberField,
+  newItem,
   type ObjectField,
   type TextField,
 } from './schema.ts'
@@ -69,25 +70,42 @@ function AnyField({ field, ...rest }: FieldProps<FormField>) {
       return <Text field={field} {...rest} />
     case 'number':
       return <Numeric field={field} {...rest} />
-    case 'boolean': {
-      const { label, value, path, context } = rest
-      const at = pointer(path)
-      return (
-        <Checkbox
-          id={context.idOf(at)}
-          data-pointer={at}
-          label={label}
-          description={context.say(field.description) || undefined}
-          checked={value === true}
-          error={context.errorOf(at)}
-          onChange={(event) => {
-            context.touch(at)
-            context.change(path, event.currentTarget.checked)
-          }}
-        />
-      )
-    }
+    case 'boolean':
+      return <Tick field={field} {...rest} />
   }
+}
+
+function Tick({ field, label, value, path, context }: FieldProps<BooleanField>) {
+  const at = pointer(path)
+  return (
+    <Checkbox
+      id={context.idOf(at)}
+      data-pointer={at}
+      label={label}
+      description={<About field={field} at={at} context={context} />}
+      checked={value === true}
+      indeterminate={context.differs(at)}
+      error={context.errorOf(at)}
+      onChange={(event) => {
+        context.touch(at)
+        context.change(path, event.currentTarget.checked)
+      }}
+    />
+  )
+}
+
+/** What a field is for, and whether the appliances differ in it. */
+function About({ field, at, context }: { field: FormField; at: string; context: FormContext }) {
+  const about = context.say(field.description)
+  if (!context.differs(at)) return about || null
+  return (
+    <>
+      {about ? <>{about} </> : null}
+      <span data-differs={at}>
+        <Trans>Differs: each appliance keeps its own unless you change it here.</Trans>
+      </span>
+    </>
+  )
 }
 
 function Group({ field, label, value, path, context }: FieldProps<ObjectField>) {
@@ -118,6 +136,7 @@ function List({ field, label, required, value, path, context }: FieldProps<Array
   const at = pointer(path)
   const id = context.idOf(at)
   const error = context.errorOf(at)
+  const differs = context.differs(at)
   const items = Array.isArray(value) ? value : []
   const set = (next: Value[]) => {
     context.touch(at)
@@ -140,7 +159,11 @@ function List({ field, label, required, value, path, context }: FieldProps<Array
         {label}
         {required ? <span aria-hidden> *</span> : null}
       </legend>
-      {field.description ? <p className={classes.about}>{context.say(field.description)}</p> : null}
+      {field.description || differs ? (
+        <div className={classes.about}>
+          <About field={field} at={at} context={context} />
+        </div>
+      ) : null}
       {items.map((item, i) => {
         const place = i + 1
         return (
@@ -190,10 +213,10 @@ function List({ field, label, required, value, path, context }: FieldProps<Array
         variant="default"
         leftSection={<IconPlus size={13} aria-hidden />}
         disabled={items.length >= field.most}
-        onClick={() => set([...items, emptyItem(field.item)])}
-        aria-label={t`Add ${name}`}
+        onClick={() => set([...items, newItem(field.item)])}
+        aria-label={differs ? t`The same for all: ${label}` : t`Add ${name}`}
       >
-        {t`Add`}
+        {differs ? t`The same for all` : t`Add`}
       </Button>
       {error ? (
         <p id={`${id}-error`} className={classes.error} role="alert">
@@ -213,7 +236,8 @@ function Text({ field, label, required, value, path, context }: FieldProps<TextF
     id: context.idOf(at),
     'data-pointer': at,
     label,
-    description: context.say(field.description) || undefined,
+    description: <About field={field} at={at} context={context} />,
+    placeholder: context.differs(at) ? t`differs` : '',
     error: context.errorOf(at),
     withAsterisk: required,
     'aria-required': required || undefined,
@@ -271,12 +295,14 @@ function Text({ field, label, required, value, path, context }: FieldProps<TextF
 }
 
 function Numeric({ field, label, required, value, path, context }: FieldProps<NumberField>) {
+  const { t } = useLingui()
   const at = pointer(path)
   const common = {
     id: context.idOf(at),
     'data-pointer': at,
     label,
-    description: context.say(field.description) || undefined,
+    description: <About field={field} at={at} context={context} />,
+    placeholder: context.differs(at) ? t`differs` : '',
     error: context.errorOf(at),
     withAsterisk: required,
     'aria-required': required || undefined,

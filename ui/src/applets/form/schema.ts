@@ -121,24 +121,52 @@ export function readForm(schema: unknown): ObjectField | null {
   return form?.kind === 'object' && form.fields.length > 0 ? form : null
 }
 
-/** What a form begins with: its presets, and as many empty items as a list must have. */
-export function presets(form: ObjectField): Values {
-  const values = noValues()
-  for (const { name, field } of form.fields) {
-    const value = presetValue(field)
-    if (value !== undefined) values[name] = value
-  }
-  return values
+/** What a new item of a list begins with, by the engine's word. */
+export function newItem(item: FormField): Value {
+  return item.preset ?? null
 }
 
-/** What a new item of a list begins with. */
-export function emptyItem(item: FormField): Value {
-  return presetValue(item) ?? (item.kind === 'text' ? '' : item.kind === 'boolean' ? false : null)
+/** Data as values of a form's fields, and what it has no field for, as JSON pointers. */
+export function fitted(form: ObjectField, data: unknown): { values: Values; left: string[] } {
+  const left: string[] = []
+  const copy = (field: FormField, value: unknown, at: string): Value | undefined => {
+    if (field.kind === 'object' && isObject(value)) {
+      const values = noValues()
+      const known = new Map(field.fields.map(({ name, field: inner }) => [name, inner]))
+      for (const [name, inside] of Object.entries(value)) {
+        const inner = known.get(name)
+        const here = `${at}${pointer([name])}`
+        const copied = inner && copy(inner, inside, here)
+        if (copied !== undefined) values[name] = copied
+        else if (!inner) left.push(here)
+      }
+      return values
+    }
+    if (field.kind === 'array' && Array.isArray(value))
+      return value.map((item, i) => copy(field.item, item, `${at}/${i}`) ?? null)
+    const copied = presetOf(value)
+    if (copied === undefined) left.push(at)
+    return copied
+  }
+  const values = copy(form, data, '')
+  return { values: isValues(values) ? values : noValues(), left }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Values over others, name by name: what a template does not mention stays. */
 export function over(below: Values, above: Values): Values {
   return Object.assign(noValues(), below, above)
+}
+
+/** Pointers of the fields that are secrets; `*` stands for any item of a list. */
+export function secretsOf(form: FormField, at = ''): string[] {
+  if (form.kind === 'object')
+    return form.fields.flatMap(({ name, field }) => secretsOf(field, `${at}${pointer([name])}`))
+  if (form.kind === 'array') return secretsOf(form.item, `${at}/*`)
+  return form.kind === 'text' && form.secret ? [at] : []
 }
 
 /** JSON pointers of the fields that the values make the form show, so that each problem finds its place. */
@@ -170,17 +198,7 @@ export function placed<T extends { path: string }>(
   return found
 }
 
-function presetValue(field: FormField): Value | undefined {
-  if (field.preset !== undefined) return field.preset
-  if (field.kind === 'object') {
-    const values = presets(field)
-    return Object.keys(values).length > 0 ? values : undefined
-  }
-  if (field.kind === 'array' && field.least > 0)
-    return Array.from({ length: Math.min(field.least, field.most) }, () => emptyItem(field.item))
-  return undefined
-}
-
+/** A copy, or nothing of what is no value. */
 function presetOf(value: unknown): Value | undefined {
   if (value === undefined) return undefined
   try {

@@ -12,6 +12,7 @@ interface Props {
   /** Where its page is. */
   src: string
   accent: string | null
+  language: string
   answers: Answers
   /** Another value says that other appliances were chosen, or that one of them has other values. */
   revision: unknown
@@ -60,6 +61,7 @@ function Running({
   applet,
   src,
   accent,
+  language,
   answers,
   revision,
   onEnd,
@@ -74,7 +76,7 @@ function Running({
   const current = useRef({ answers, onEnd })
   current.current = { answers, onEnd }
   // The language that its texts were asked for in.
-  const hello = { language: navigator.language, texts: Object.entries(applet.texts), scheme, accent }
+  const hello = { language, texts: Object.entries(applet.texts), scheme, accent }
   const greeting = useRef(hello)
   greeting.current = hello
 

@@ -3,6 +3,7 @@ import { Button } from '@mantine/core'
 import { IconAlertTriangle } from '@tabler/icons-react'
 import { useMemo } from 'react'
 import type { CellError, PlanView } from '../../bindings.ts'
+import { ApplicationReview, type ReviewedApplication } from '../../components/ApplicationReview.tsx'
 import { LabelCodes, type Unclaimed } from '../../components/LabelCodes.tsx'
 import { NeedsVouchers } from '../../components/NeedsVouchers.tsx'
 import { PlanSheet } from '../../components/PlanSheet.tsx'
@@ -17,12 +18,13 @@ interface Props {
   plan: PlanView
   errors: readonly CellError[]
   busy: boolean
+  documents: readonly ReviewedApplication[]
   onChange: (part: Partial<Draft>) => void
   onPlanAgain: () => void
 }
 
 /** What the policy proposes, to be changed at will. */
-export function PlanStep({ draft, plan, errors, busy, onChange, onPlanAgain }: Props) {
+export function PlanStep({ draft, plan, errors, busy, documents, onChange, onPlanAgain }: Props) {
   const { fleet } = useSession()
   const owned = useMemo(() => plan.rows.filter((row) => row.ownership === 'owned' && !row.problem), [plan])
   const unclaimed = plan.rows
@@ -105,6 +107,7 @@ export function PlanStep({ draft, plan, errors, busy, onChange, onPlanAgain }: P
           onChange={(rows) => onChange({ rows })}
           onReset={() => onChange({ rows: withPlan(plan, []) })}
         />
+        <ApplicationReview rows={documents} />
       </div>
       {unclaimed.length > 0 ? (
         <LabelCodes appliances={unclaimed} codes={draft.codes} onChange={(codes) => onChange({ codes })} />

@@ -3,6 +3,7 @@ import type { ColDef } from 'ag-grid-community'
 import { useMemo } from 'react'
 import type { Application } from '../../applets/useApplets.ts'
 import type { PlanView, Settings } from '../../bindings.ts'
+import { ApplicationReview, type ReviewedApplication } from '../../components/ApplicationReview.tsx'
 import { fieldName } from '../../components/fields.ts'
 import { changeCell } from '../../components/grid/changeCell.ts'
 import { TableGrid } from '../../components/grid/TableGrid.tsx'
@@ -25,10 +26,11 @@ interface Props {
   draft: Draft
   plan: PlanView
   application: Application
+  documents: readonly ReviewedApplication[]
 }
 
 /** What will be different, appliance by appliance, before anything is sent. */
-export function ReviewStep({ draft, plan, application }: Props) {
+export function ReviewStep({ draft, plan, application, documents }: Props) {
   const { t } = useLingui()
   const sites = useFleet((s) => s.sites)
   const changes = useMemo(() => {
@@ -107,6 +109,7 @@ export function ReviewStep({ draft, plan, application }: Props) {
       <div className={classes.gridBox}>
         <TableGrid label={t`Changes`} rows={changes} idOf={(row) => row.uid} columns={columns} />
       </div>
+      <ApplicationReview rows={documents} />
     </div>
   )
 }
