@@ -28,6 +28,8 @@ pub(crate) fn job(job: &JobView) -> String {
         "dns2",
         "address6",
         "gateway6",
+        "ntp",
+        "search_domains",
         "result",
         "attempts",
         "code",
@@ -37,7 +39,7 @@ pub(crate) fn job(job: &JobView) -> String {
     table(header, job.items.iter().map(job_row))
 }
 
-fn job_row(item: &JobItemView) -> [String; 16] {
+fn job_row(item: &JobItemView) -> [String; 18] {
     let settings = item.settings.clone();
     let problem = item.problem.clone();
     let part = |part: fn(&crate::view::ProblemView) -> &String| problem.as_ref().map(part).cloned().unwrap_or_default();
@@ -53,6 +55,8 @@ fn job_row(item: &JobItemView) -> [String; 16] {
         settings.dns2,
         settings.address6,
         settings.gateway6,
+        settings.ntp.unwrap_or_default(),
+        settings.search_domains.unwrap_or_default(),
         step_word(item.step).to_owned(),
         item.attempts.to_string(),
         part(|problem| &problem.code),
