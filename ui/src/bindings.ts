@@ -922,6 +922,14 @@ address6: string,
  */
 gateway6: string,
 /**
+ * Time servers with a space between them, `none` for none; absent for what the policy gives.
+ */
+ntp?: string,
+/**
+ * Domains that are searched beside the domain; the same form.
+ */
+search_domains?: string,
+/**
  * Application settings as JSON; absent for what the policy gives.
  */
 application?: string, };

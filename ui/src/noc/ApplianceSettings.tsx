@@ -11,11 +11,14 @@ import {
 import { useAnnounce } from '../components/Announcer.tsx'
 import { fieldName } from '../components/fields.ts'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
+import { isListed, LISTED } from '../domain/lists.ts'
 import { FIELDS } from '../domain/settings.ts'
 import page from '../pages/page.module.css'
 import { Facts } from './Facts.tsx'
 import { Card } from './Scaffold.tsx'
 import { useFace } from './session.tsx'
+
+const FORM = [...FIELDS, ...LISTED]
 
 interface Shown {
   settings: Settings | null
@@ -50,10 +53,7 @@ export function ApplianceSettings({ row, mayChange }: { row: Appliance; mayChang
         <Form path={path} tag={begun.tag} known={known} onDone={() => setBegun(null)} />
       ) : settings ? (
         <Facts
-          facts={[...FIELDS, 'application' as const].map((field) => [
-            fieldName(field),
-            settings[field] ?? '',
-          ])}
+          facts={[...FORM, 'application' as const].map((field) => [fieldName(field), settings[field] ?? ''])}
         />
       ) : (
         <span className="quiet">
@@ -78,13 +78,13 @@ function Form({ path, tag, known, onDone }: FormProps) {
   const { noc } = useFace()
   const announce = useAnnounce()
   const [values, setValues] = useState<Record<string, string>>(() =>
-    Object.fromEntries(FIELDS.map((field) => [field, known[field] ?? ''])),
+    Object.fromEntries(FORM.map((field) => [field, known[field] ?? ''])),
   )
   const [why, setWhy] = useState('')
   const [problem, setProblem] = useState<NocProblem | null>(null)
   const [isSaving, setSaving] = useState(false)
   const faults = new Map(problem?.faults.map((fault) => [fault.field, fault.message]))
-  const changed = FIELDS.filter((field) => (values[field] ?? '').trim() !== (known[field] ?? ''))
+  const changed = FORM.filter((field) => (values[field] ?? '').trim() !== (known[field] ?? ''))
   const submit = async (event: FormEvent) => {
     event.preventDefault()
     setSaving(true)
@@ -101,10 +101,11 @@ function Form({ path, tag, known, onDone }: FormProps) {
   return (
     <form className={page.form} onSubmit={submit} noValidate data-testid="settings-form">
       {problem ? <ProblemAlert problem={problem} /> : null}
-      {FIELDS.map((field) => (
+      {FORM.map((field) => (
         <TextInput
           key={field}
           label={fieldName(field)}
+          description={isListed(field) ? t`Empty: what the policy gives. None at all: none.` : undefined}
           spellCheck={false}
           data-testid={`setting-${field}`}
           value={values[field] ?? ''}
