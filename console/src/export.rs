@@ -95,7 +95,11 @@ mod tests {
         let item = JobItemView {
             uid: "ABCD".into(),
             mac: "AA:BB:CC:00:11:22".into(),
-            settings: crate::view::Settings { host_name: "mail-1".into(), ..Default::default() },
+            settings: crate::view::Settings {
+                host_name: "mail-1".into(),
+                ntp: Some("192.0.2.123".into()),
+                ..Default::default()
+            },
             step: JobStep::Failed,
             percent: 0,
             attempts: 3,
@@ -104,6 +108,9 @@ mod tests {
         let view = JobView { id: 1, site: 1, started: 0, finished: None, cancelled: false, items: vec![item] };
         let csv = job(&view);
         assert_eq!(csv.lines().count(), 2);
-        assert!(csv.ends_with("ABCD,AA:BB:CC:00:11:22,mail-1,,,,,,,,,failed,3,busy,'=It is busy.,Wait.\n"), "{csv}");
+        assert!(
+            csv.ends_with("ABCD,AA:BB:CC:00:11:22,mail-1,,,,,,,,,192.0.2.123,,failed,3,busy,'=It is busy.,Wait.\n"),
+            "{csv}"
+        );
     }
 }

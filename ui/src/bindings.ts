@@ -314,7 +314,8 @@ export type CellError = {
  */
 uid: string,
 /**
- * The column: `host_name`, `domain`, `address`, `netmask`, `gateway`, `dns1`, `dns2`, `address6`, `gateway6`.
+ * The column: `host_name`, `domain`, `address`, `netmask`, `gateway`, `dns1`, `dns2`, `address6`, `gateway6`, `ntp`,
+ * `search_domains`, `application`.
  */
 field: string,
 /**
