@@ -18,6 +18,8 @@ VERSION = 1
 FOLDER = "/var/lib/example-network"
 SETTINGS = f"{FOLDER}/settings.json"
 RESOLVER = "/etc/resolv.conf"
+# systemd-timesyncd reads it when it starts; a real program would restart it.
+TIME = "/etc/systemd/timesyncd.conf.d/example.conf"
 # Before a router that advertises itself, whose route the kernel gives 1024.
 METRIC6 = ["metric", "512"]
 
@@ -64,6 +66,7 @@ def carry_out(text):
     elif operation == "reset":
         keep(None)
         flush(interface)
+        write_or_remove(TIME, None)
     elif operation != "commit":  # What was applied is on disk already.
         raise Refused("unsupported", f"operation {operation}")
     return {}
@@ -77,7 +80,8 @@ def checked(settings):
         dns = [str(ipaddress.ip_address(server)) for server in settings["dns"]]
         ipv6 = settings.get("ipv6") and checked_ipv6(settings["ipv6"])
         names = (settings["host_name"], settings["domain"])
-        if not all(re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name) for name in names):
+        ntp, search_domains = list(settings.get("ntp", [])), list(settings.get("search_domains", []))
+        if not all(map(is_name, (*names, *search_domains))) or not all(is_name(s) or is_address(s) for s in ntp):
             raise ValueError("a name is not one")
     except (ValueError, TypeError, KeyError) as error:
         raise Refused("invalid", f"settings: {error}")
@@ -90,7 +94,20 @@ def checked(settings):
         "gateway": gateway,
         "dns": dns,
     }
-    return {**checked, "ipv6": ipv6} if ipv6 else checked
+    # What there is none of is not told.
+    more = {"ipv6": ipv6, "ntp": ntp, "search_domains": search_domains}
+    return {**checked, **{name: value for name, value in more.items() if value}}
+
+
+def is_name(text):
+    return re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", text)
+
+
+def is_address(text):
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
 
 
 def checked_ipv6(ipv6):
@@ -109,7 +126,10 @@ def bring_up(interface, settings):
         bring_up_ipv6(interface, settings["ipv6"])
     socket.sethostname(settings["host_name"])
     servers = "".join(f"nameserver {server}\n" for server in settings["dns"])
-    replace(RESOLVER, f"search {settings['domain']}\n{servers}")
+    searched = " ".join([settings["domain"], *settings.get("search_domains", [])])
+    replace(RESOLVER, f"search {searched}\n{servers}")
+    ntp = settings.get("ntp")
+    write_or_remove(TIME, ntp and f"[Time]\nNTP={' '.join(ntp)}\n")
 
 
 def bring_up_ipv6(interface, ipv6):
@@ -160,6 +180,7 @@ def state_of(interface):
         "example": 1,
         "kept": read(SETTINGS),
         "resolver": read(RESOLVER),
+        "time": read(TIME),
         "host_name": socket.gethostname(),
         "addresses": [[f"{one['local']}/{one['prefixlen']}", one.get("broadcast")] for one in addresses(interface)],
         "routes": ip("-4", "route", "show", "default", "dev", interface).splitlines(),
@@ -172,6 +193,7 @@ def restore(interface, state):
         raise Refused("invalid", "not a state of this program")
     write_or_remove(SETTINGS, state["kept"])
     write_or_remove(RESOLVER, state["resolver"])
+    write_or_remove(TIME, state["time"])
     socket.sethostname(state["host_name"])
     ip("link", "set", interface, "up")
     flush(interface)

@@ -181,6 +181,9 @@ async fn network(config: &Config, link: &Link, settings: &NetworkSettings, repor
         }
         Err(error) => report.add("settings", Outcome::Failed, chain(&error)),
     }
+    if let Some(why) = network.time_servers_untaken(settings).await {
+        report.add("time", Outcome::Warning, format!("nobody takes the time servers: {why}"));
+    }
     let told = Status::load(&config.state_dir).ok();
     if let Some(code) = told.as_ref().and_then(|status| status.network_problem.as_ref()) {
         let times = told.as_ref().map_or(0, |status| status.network_attempts);

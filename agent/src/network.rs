@@ -26,6 +26,7 @@ mod packet_socket;
 pub(crate) mod program;
 mod resolver;
 pub mod rp_filter;
+mod time_servers;
 pub mod watch;
 
 pub use links::{Choice, Link, find_link, set_up};
@@ -92,6 +93,11 @@ pub trait Network: Send + Sync + 'static {
     fn drift(&self, settings: &NetworkSettings) -> impl Future<Output = Result<Vec<Setting>, NetworkError>> + Send {
         let _ = settings;
         std::future::ready(Ok(Vec::new()))
+    }
+    /// Why nobody on this host takes the time servers of these settings, if nobody does.
+    fn time_servers_untaken(&self, settings: &NetworkSettings) -> impl Future<Output = Option<&'static str>> + Send {
+        let _ = settings;
+        std::future::ready(None)
     }
     /// Sets final settings again, as they were configured.
     fn restore(&self, settings: &NetworkSettings) -> impl Future<Output = Result<(), NetworkError>> + Send {

@@ -158,6 +158,8 @@ impl Status {
             line("IPv6", &settings.address6);
             line("Gateway 6", &settings.gateway6);
             line("DNS", format!("{} {}", settings.dns1, settings.dns2).trim());
+            line("Search", &settings.search_domains);
+            line("NTP", &settings.ntp);
         }
         if let Some(problem) = &self.network_problem {
             let times = self.network_attempts;

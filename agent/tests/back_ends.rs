@@ -21,3 +21,5 @@ mod networkmanager;
 mod resolver;
 #[path = "back_ends/rights.rs"]
 mod rights;
+#[path = "back_ends/time_servers.rs"]
+mod time_servers;

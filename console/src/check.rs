@@ -262,6 +262,8 @@ mod tests {
             dns2: String::new(),
             pool6: String::new(),
             gateway6: String::new(),
+            ntp: String::new(),
+            search_domains: String::new(),
             host_name: "mail-{n}".into(),
             beat_interval_s: 60,
             confirm: Confirm::KickStart,

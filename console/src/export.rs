@@ -28,6 +28,8 @@ pub(crate) fn job(job: &JobView) -> String {
         "dns2",
         "address6",
         "gateway6",
+        "ntp",
+        "search_domains",
         "result",
         "attempts",
         "code",
@@ -37,7 +39,7 @@ pub(crate) fn job(job: &JobView) -> String {
     table(header, job.items.iter().map(job_row))
 }
 
-fn job_row(item: &JobItemView) -> [String; 16] {
+fn job_row(item: &JobItemView) -> [String; 18] {
     let settings = item.settings.clone();
     let problem = item.problem.clone();
     let part = |part: fn(&crate::view::ProblemView) -> &String| problem.as_ref().map(part).cloned().unwrap_or_default();
@@ -53,6 +55,8 @@ fn job_row(item: &JobItemView) -> [String; 16] {
         settings.dns2,
         settings.address6,
         settings.gateway6,
+        settings.ntp.unwrap_or_default(),
+        settings.search_domains.unwrap_or_default(),
         step_word(item.step).to_owned(),
         item.attempts.to_string(),
         part(|problem| &problem.code),
@@ -91,7 +95,11 @@ mod tests {
         let item = JobItemView {
             uid: "ABCD".into(),
             mac: "AA:BB:CC:00:11:22".into(),
-            settings: crate::view::Settings { host_name: "mail-1".into(), ..Default::default() },
+            settings: crate::view::Settings {
+                host_name: "mail-1".into(),
+                ntp: Some("192.0.2.123".into()),
+                ..Default::default()
+            },
             step: JobStep::Failed,
             percent: 0,
             attempts: 3,
@@ -100,6 +108,9 @@ mod tests {
         let view = JobView { id: 1, site: 1, started: 0, finished: None, cancelled: false, items: vec![item] };
         let csv = job(&view);
         assert_eq!(csv.lines().count(), 2);
-        assert!(csv.ends_with("ABCD,AA:BB:CC:00:11:22,mail-1,,,,,,,,,failed,3,busy,'=It is busy.,Wait.\n"), "{csv}");
+        assert!(
+            csv.ends_with("ABCD,AA:BB:CC:00:11:22,mail-1,,,,,,,,,192.0.2.123,,failed,3,busy,'=It is busy.,Wait.\n"),
+            "{csv}"
+        );
     }
 }

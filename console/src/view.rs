@@ -7,62 +7,19 @@ pub(crate) mod applet;
 mod job;
 mod message;
 mod notify;
+mod settings;
 
 pub use applet::{AppletPreview, AppletTemplate, AppletView, ApplicationChecked, ApplicationProblem};
 pub use job::{JobItemView, JobStep, JobView};
 pub use message::{MessageRow, RowMessageState};
 pub use notify::{CheckedView, DoNotDisturb, NotificationSettings, NotificationState, QuietHours, SoundWay};
+pub use settings::Settings;
+pub(crate) use settings::said;
 
 use muster_protocol::api::{AlertKind, Health, Ownership};
-use muster_protocol::parameters::RawSettings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
-
-/// Settings as editable text; the shape of [`RawSettings`] for TypeScript.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(default)]
-pub struct Settings {
-    /// Host name, one label.
-    pub host_name: String,
-    /// Domain.
-    pub domain: String,
-    /// IPv4 address.
-    pub address: String,
-    /// Netmask, dotted.
-    pub netmask: String,
-    /// Default gateway, or empty.
-    pub gateway: String,
-    /// Primary name server, or empty.
-    pub dns1: String,
-    /// Secondary name server, or empty.
-    pub dns2: String,
-    /// IPv6 address with the length of its prefix, `2001:db8::10/64`, or empty.
-    pub address6: String,
-    /// IPv6 default gateway, or empty.
-    pub gateway6: String,
-    /// Application settings as JSON; absent for what the policy gives.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[ts(optional)]
-    pub application: Option<String>,
-}
-
-impl From<RawSettings> for Settings {
-    fn from(r: RawSettings) -> Self {
-        let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application } =
-            r;
-        let application = Some(application).filter(|settings| !settings.is_empty());
-        Self { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application }
-    }
-}
-
-impl From<Settings> for RawSettings {
-    fn from(s: Settings) -> Self {
-        let Settings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application } = s;
-        let application = application.unwrap_or_default();
-        Self { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application }
-    }
-}
 
 /// One row of the discovery grid: what was heard on the LAN and what the NOC knows, merged by UID.
 #[derive(Clone, Debug, PartialEq, Serialize, TS)]
@@ -308,7 +265,8 @@ pub struct EditedRow {
 pub struct CellError {
     /// The appliance.
     pub uid: String,
-    /// The column: `host_name`, `domain`, `address`, `netmask`, `gateway`, `dns1`, `dns2`, `address6`, `gateway6`.
+    /// The column: `host_name`, `domain`, `address`, `netmask`, `gateway`, `dns1`, `dns2`, `address6`, `gateway6`, `ntp`,
+    /// `search_domains`, `application`.
     pub field: String,
     /// A stable word, as `duplicate_address`.
     pub code: String,

@@ -256,6 +256,12 @@ struct SiteArgs {
     /// Secondary name server.
     #[arg(long, default_value = "")]
     dns2: String,
+    /// Time servers, addresses or names separated by commas.
+    #[arg(long, default_value = "")]
+    ntp: String,
+    /// Domains that are searched beside the domain, separated by commas.
+    #[arg(long, default_value = "")]
+    search_domains: String,
     /// IPv6 addresses to give out beside IPv4: 2001:db8::/64, or 2001:db8::100-2001:db8::1ff/64.
     #[arg(long, default_value = "")]
     pool6: String,

@@ -507,8 +507,7 @@ fn row_for(
 }
 
 fn value(settings: &RawSettings, column: &str) -> String {
-    let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application } =
-        settings;
+    let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, .. } = settings;
     let found = match column {
         "host_name" => host_name,
         "domain" => domain,
@@ -519,7 +518,9 @@ fn value(settings: &RawSettings, column: &str) -> String {
         "dns2" => dns2,
         "address6" => address6,
         "gateway6" => gateway6,
-        _ => application,
+        "ntp" => &settings.ntp,
+        "search_domains" => &settings.search_domains,
+        _ => &settings.application,
     };
     found.clone()
 }

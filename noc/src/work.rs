@@ -40,6 +40,10 @@ pub struct Edit {
     pub address6: Option<String>,
     /// IPv6 default gateway; empty for none.
     pub gateway6: Option<String>,
+    /// Time servers with a space between them; `none` for none, empty for what the policy gives.
+    pub ntp: Option<String>,
+    /// Domains that are searched beside the domain; the same form.
+    pub search_domains: Option<String>,
     /// Application settings, the text of one JSON object; `{}` for none, empty for what the policy gives.
     pub application: Option<String>,
 }
@@ -47,19 +51,19 @@ pub struct Edit {
 impl Edit {
     /// Everything as in these settings.
     pub(crate) fn all(settings: RawSettings) -> Edit {
-        let RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application } =
-            settings;
         Edit {
-            host_name: Some(host_name),
-            domain: Some(domain),
-            address: Some(address),
-            netmask: Some(netmask),
-            gateway: Some(gateway),
-            dns1: Some(dns1),
-            dns2: Some(dns2),
-            address6: Some(address6),
-            gateway6: Some(gateway6),
-            application: Some(application),
+            host_name: Some(settings.host_name),
+            domain: Some(settings.domain),
+            address: Some(settings.address),
+            netmask: Some(settings.netmask),
+            gateway: Some(settings.gateway),
+            dns1: Some(settings.dns1),
+            dns2: Some(settings.dns2),
+            address6: Some(settings.address6),
+            gateway6: Some(settings.gateway6),
+            ntp: Some(settings.ntp),
+            search_domains: Some(settings.search_domains),
+            application: Some(settings.application),
         }
     }
 
@@ -76,6 +80,8 @@ impl Edit {
             dns2: pick(self.dns2, &settings.dns2),
             address6: pick(self.address6, &settings.address6),
             gateway6: pick(self.gateway6, &settings.gateway6),
+            ntp: pick(self.ntp, &settings.ntp),
+            search_domains: pick(self.search_domains, &settings.search_domains),
             application: pick(self.application, &settings.application),
         }
     }

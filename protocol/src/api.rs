@@ -122,6 +122,12 @@ pub struct Site {
     pub dns1: String,
     /// Secondary name server, or empty.
     pub dns2: String,
+    /// Time servers, addresses or host names with a space between them, or empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ntp: String,
+    /// Domains that are searched beside [`Self::domain`], with a space between them, or empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub search_domains: String,
     /// IPv6 addresses to give out, `2001:db8::/64` or `2001:db8::100-2001:db8::1ff/64`, or empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pool6: String,

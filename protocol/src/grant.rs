@@ -5,7 +5,7 @@
 use crate::application::ApplicationSettings;
 use crate::crypto::keys::PublicKey;
 use crate::id::{ConsoleId, Mac, Seq, SiteId, Uid};
-use crate::parameters::{Confirm, DriftPolicy, Network6, Parameters, RawSettings};
+use crate::parameters::{Confirm, DriftPolicy, Network6, Parameters, RawSettings, TimeServer};
 use crate::time::UnixTime;
 use minicbor::bytes::ByteArray;
 use minicbor::data::Type;
@@ -166,6 +166,10 @@ struct GrantBody {
     prefix6: Option<u8>,
     #[n(22)]
     gateway6: Option<ByteArray<16>>,
+    #[n(23)]
+    ntp: Option<Vec<TimeServer>>,
+    #[n(24)]
+    search_domains: Option<Vec<String>>,
     #[n(30)]
     drift: Option<DriftPolicy>,
     #[n(31)]
@@ -195,6 +199,39 @@ impl<'b, C> Decode<'b, C> for Server {
             _ => IpAddr::V4(d.u32()?.into()),
         }))
     }
+}
+
+/// As name servers, and a text for a name.
+impl<C> Encode<C> for TimeServer {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        match self {
+            TimeServer::Address(address) => Server(*address).encode(e, ctx),
+            TimeServer::Name(name) => e.str(name)?.ok(),
+        }
+    }
+}
+
+impl<'b, C> Decode<'b, C> for TimeServer {
+    fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
+        Ok(match d.datatype()? {
+            Type::String => TimeServer::Name(d.str()?.to_owned()),
+            _ => TimeServer::Address(Server::decode(d, ctx)?.0),
+        })
+    }
+}
+
+/// What holds nothing is left out.
+fn listed<T: Clone>(list: &[T]) -> Option<Vec<T>> {
+    (!list.is_empty()).then(|| list.to_vec())
+}
+
+/// A list as the text that is checked. That it comes out the same is seen when the grant is encoded again.
+fn list_text<T: ToString>(list: Option<Vec<T>>) -> String {
+    list.unwrap_or_default().iter().map(T::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// Longest `noc` address, bytes.
@@ -231,6 +268,8 @@ impl<C> Encode<C> for Grant {
             address6: n.ipv6().map(|ipv6| ipv6.address().octets().into()),
             prefix6: n.ipv6().map(|ipv6| ipv6.prefix()),
             gateway6: n.ipv6().and_then(|ipv6| ipv6.gateway()).map(|gateway| gateway.octets().into()),
+            ntp: listed(n.ntp()),
+            search_domains: listed(n.search_domains()),
             drift: self.parameters.drift,
             application: self.parameters.application.as_ref().map(|settings| settings.as_str().to_owned()),
         };
@@ -259,6 +298,8 @@ impl<'b, C> Decode<'b, C> for Grant {
             dns2: server(body.dns2),
             address6,
             gateway6: body.gateway6.map_or_else(String::new, |gateway| ip6(gateway).to_string()),
+            ntp: list_text(body.ntp),
+            search_domains: list_text(body.search_domains),
             application: String::new(),
         };
         let network = raw.validate().map_err(|_| minicbor::decode::Error::message("settings do not fit together"))?;

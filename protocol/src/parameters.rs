@@ -10,8 +10,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 mod ipv6;
+mod lists;
 
 pub use ipv6::{Ipv6Settings, Network6, PREFIX6, is_link_local};
+pub use lists::{MAX_LIST, MOST_LISTED, NONE, TimeServer};
 
 /// The shortest and longest commit window, in seconds (`design.md` §4).
 pub const WINDOW_S: std::ops::RangeInclusive<u16> = 30..=600;
@@ -29,6 +31,8 @@ pub struct NetworkSettings {
     gateway: Option<Ipv4Addr>,
     dns: [Option<IpAddr>; 2],
     ipv6: Option<Ipv6Settings>,
+    ntp: Vec<TimeServer>,
+    search_domains: Vec<String>,
 }
 
 impl NetworkSettings {
@@ -64,6 +68,19 @@ impl NetworkSettings {
     pub fn ipv6(&self) -> Option<Ipv6Settings> {
         self.ipv6
     }
+    /// Time servers, at most [`MOST_LISTED`]; the first is asked first.
+    pub fn ntp(&self) -> &[TimeServer] {
+        &self.ntp
+    }
+    /// Domains that are searched beside the host's own, at most [`MOST_LISTED`].
+    pub fn search_domains(&self) -> &[String] {
+        &self.search_domains
+    }
+    /// All that is searched, in order: the host's own domain and then the others.
+    pub fn search(&self) -> Vec<&str> {
+        let others = self.search_domains.iter().map(String::as_str).filter(|other| *other != self.domain);
+        std::iter::once(self.domain.as_str()).chain(others).collect()
+    }
     /// The same as editable text.
     pub fn to_raw(&self) -> RawSettings {
         fn text(value: Option<impl fmt::Display>) -> String {
@@ -79,6 +96,8 @@ impl NetworkSettings {
             dns2: text(self.dns[1]),
             address6: text(self.ipv6),
             gateway6: text(self.ipv6.and_then(|ipv6| ipv6.gateway())),
+            ntp: lists::text(&self.ntp),
+            search_domains: lists::text(&self.search_domains),
             application: String::new(),
         }
     }
@@ -108,6 +127,13 @@ pub struct RawSettings {
     /// IPv6 default gateway, or empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub gateway6: String,
+    /// Time servers, addresses or host names with a space between them; `none` for none. Empty: what the policy gives, in what is
+    /// asked for, and none in what is in force.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ntp: String,
+    /// Domains that are searched beside the host's own; the same form.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub search_domains: String,
     /// Application settings as JSON ([`ApplicationSettings`]); `{}` for none. Empty: what the policy gives. They are no network
     /// settings: [`Self::validate`] checks them and leaves them out, [`Self::application`] reads them.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -136,6 +162,10 @@ pub enum Field {
     Address6,
     /// IPv6 default gateway.
     Gateway6,
+    /// Time servers.
+    Ntp,
+    /// Search domains.
+    SearchDomains,
     /// Application settings.
     Application,
 }
@@ -153,6 +183,8 @@ impl Field {
             Field::Dns2 => "dns2",
             Field::Address6 => "address6",
             Field::Gateway6 => "gateway6",
+            Field::Ntp => "ntp",
+            Field::SearchDomains => "search_domains",
             Field::Application => "application",
         }
     }
@@ -234,16 +266,23 @@ impl RawSettings {
             errors.push(FieldError::new(Field::Dns2, "dns2_without_dns1", message));
         }
         let ipv6 = ipv6::settings(self, &mut errors);
+        let ntp = check(&mut errors, Field::Ntp, self.time_servers());
+        let search_domains = check(&mut errors, Field::SearchDomains, self.searched());
         if let Err(error) = self.application() {
             errors.push(error);
         }
         if let (Some(address), Some(prefix)) = (address, prefix) {
             check_network(&mut errors, address, prefix, gateway.flatten());
         }
-        let (Some(dns1), Some(dns2), Some(ipv6)) = (dns1, dns2, ipv6) else { return Err(InvalidSettings(errors)) };
+        let (Some(dns1), Some(dns2), Some(ipv6), Some(ntp), Some(search_domains)) =
+            (dns1, dns2, ipv6, ntp, search_domains)
+        else {
+            return Err(InvalidSettings(errors));
+        };
+        let dns = [dns1, dns2];
         match (host_name, domain, address, prefix, gateway) {
             (Some(host_name), Some(domain), Some(address), Some(prefix), Some(gateway)) if errors.is_empty() => {
-                Ok(NetworkSettings { host_name, domain, address, prefix, gateway, dns: [dns1, dns2], ipv6 })
+                Ok(NetworkSettings { host_name, domain, address, prefix, gateway, dns, ipv6, ntp, search_domains })
             }
             _ => Err(InvalidSettings(errors)),
         }
@@ -252,7 +291,8 @@ impl RawSettings {
     /// The same as it is kept: every value in its one form. What is not valid stays as it is.
     pub fn tidied(&self) -> RawSettings {
         let (Ok(network), Ok(application)) = (self.validate(), self.application()) else { return self.clone() };
-        RawSettings { application: application.map_or_else(String::new, String::from), ..network.to_raw() }
+        let application = application.map_or_else(String::new, String::from);
+        self.none_of(RawSettings { application, ..network.to_raw() })
     }
 
     /// The application settings among them; none if nothing is said of them here.

@@ -90,7 +90,7 @@ fn every_message_of_the_vectors_fits_the_cddl_of_the_document() {
             _ => holds("signed-order", &bytes(&vector["hpke"]["plaintext"]), &vector["name"]),
         }
     }
-    for vector in vectors("application.json") {
+    for vector in vectors("application.json").into_iter().chain(vectors("lists.json")) {
         match vector["part"].as_str() {
             Some("grant") => holds("grant", &bytes(&vector["cose"]["payload"]), &vector["name"]),
             Some("packet") => holds("order", &bytes(&vector["order"]), &vector["name"]),

@@ -135,6 +135,7 @@ fn todays_code_reads_every_message() {
     read::drift(&vectors("drift.json"));
     read::ipv6(&vectors("ipv6.json"));
     read::applications(&vectors("application.json"));
+    read::lists(&vectors("lists.json"));
 }
 
 #[test]

@@ -141,6 +141,8 @@ fn spec(setup: &SiteSetup, beat_interval_s: u32) -> SiteSpec {
         dns2,
         pool6,
         gateway6,
+        ntp: String::new(),
+        search_domains: String::new(),
         host_name,
         beat_interval_s,
         confirm,

@@ -344,7 +344,8 @@ export type CellError = {
  */
 uid: string,
 /**
- * The column: `host_name`, `domain`, `address`, `netmask`, `gateway`, `dns1`, `dns2`, `address6`, `gateway6`.
+ * The column: `host_name`, `domain`, `address`, `netmask`, `gateway`, `dns1`, `dns2`, `address6`, `gateway6`, `ntp`,
+ * `search_domains`, `application`.
  */
 field: string,
 /**
@@ -951,6 +952,14 @@ address6: string,
  * IPv6 default gateway, or empty.
  */
 gateway6: string,
+/**
+ * Time servers with a space between them, `none` for none; absent for what the policy gives.
+ */
+ntp?: string,
+/**
+ * Domains that are searched beside the domain; the same form.
+ */
+search_domains?: string,
 /**
  * Application settings as JSON; absent for what the policy gives.
  */

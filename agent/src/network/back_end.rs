@@ -2,7 +2,7 @@
 
 use super::files::{self, NewFile};
 use super::netlink::{Detection, Netlink, Snapshot, Static6};
-use super::{NetworkError, ifupdown, networkd, networkmanager, resolver};
+use super::{NetworkError, ifupdown, networkd, networkmanager, resolver, time_servers};
 use muster_protocol::parameters::{Network6, NetworkSettings};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -172,7 +172,7 @@ impl Found {
     }
 }
 
-fn is_enabled(root: &Path, unit: &str) -> bool {
+pub(super) fn is_enabled(root: &Path, unit: &str) -> bool {
     let wants = ["multi-user.target.wants", "network.target.wants", "sysinit.target.wants"];
     wants.iter().any(|folder| root.join("etc/systemd/system").join(folder).join(unit).is_symlink())
 }
@@ -359,7 +359,12 @@ fn own_files(interface: &str) -> [String; 3] {
 
 /// Every file below `root` that a back end of ours may have written for the interface.
 pub(super) fn candidates(root: &Path, interface: &str) -> Vec<PathBuf> {
-    own_files(interface).into_iter().map(|path| root.join(path)).chain([resolver::file(root)]).collect()
+    own_files(interface)
+        .into_iter()
+        .map(|path| root.join(path))
+        .chain([resolver::file(root)])
+        .chain(time_servers::candidates(root))
+        .collect()
 }
 
 #[cfg(test)]

@@ -49,7 +49,9 @@ pub async fn run(program: &Path, interface: &str, only: &str, tell: &mut dyn FnM
     outcomes.check("`apply` replaces settings", bench.replaces()).await;
     outcomes.check("`apply` takes settings without gateway and name servers", bench.apply(&bench.plain)).await;
     let rule = "`apply` takes IPv6 beside IPv4, or refuses it as `unsupported` and changes nothing";
-    outcomes.check(rule, bench.takes_ipv6()).await;
+    outcomes.check(rule, bench.takes(ExecSettings::with_ipv6)).await;
+    let rule = "`apply` takes time servers and search domains, or refuses them as `unsupported` and changes nothing";
+    outcomes.check(rule, bench.takes(ExecSettings::with_lists)).await;
     outcomes.check("`restore` goes back to the state before the first `apply`", bench.restore(&before)).await;
     outcomes.check("`restore` can be repeated", bench.restore(&before)).await;
     outcomes.check("`restore` goes back to earlier settings, across a second `apply`", bench.goes_back()).await;
@@ -136,10 +138,9 @@ impl<'a> Bench<'a> {
         self.apply(&self.second).await
     }
 
-    async fn takes_ipv6(&self) -> Outcome {
+    async fn takes(&self, more: fn(ExecSettings) -> ExecSettings) -> Outcome {
         self.apply(&self.first).await?;
-        let both = self.second.clone().with_ipv6();
-        match self.exec.bring_in(Operation::Apply, &both).await {
+        match self.exec.bring_in(Operation::Apply, &more(self.second.clone())).await {
             Err(NetworkError::ProgramRefused { refusal: "unsupported", .. }) => self.expect(Some(&self.first)).await,
             // And it goes again with settings that have none.
             Ok(()) => self.apply(&self.second).await,

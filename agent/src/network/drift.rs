@@ -2,9 +2,9 @@
 //!
 //! Looked for with every beat, so it costs two dumps of netlink and the reading of a few small files.
 
-use super::NetworkError;
 use super::files::{NewFile, read_text};
 use super::netlink::Static6;
+use super::{NetworkError, time_servers};
 use muster_protocol::parameters::NetworkSettings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -25,6 +25,8 @@ pub enum Setting {
     Hosts,
     /// `/etc/resolv.conf`.
     Resolver,
+    /// The file that whoever sets the clock has the time servers from.
+    TimeServers,
     /// The file from which the network comes up at boot.
     NetworkFile,
     /// The file with the application's settings.
@@ -41,6 +43,7 @@ impl Setting {
             Setting::HostName => "host_name",
             Setting::Hosts => "hosts",
             Setting::Resolver => "resolver",
+            Setting::TimeServers => "time_servers",
             Setting::NetworkFile => "network_file",
             Setting::Application => "application",
         }
@@ -90,6 +93,7 @@ pub(super) fn in_files(files: &[NewFile]) -> Result<BTreeSet<Setting>, NetworkEr
             Some("hosts") => (Setting::Hosts, lines(&found) == lines(text)),
             Some("hostname") => (Setting::HostName, found.trim_end() == text.trim_end()),
             Some("resolv.conf") => (Setting::Resolver, found == *text),
+            _ if time_servers::is_file(path) => (Setting::TimeServers, found == *text),
             _ => (Setting::NetworkFile, found == *text),
         };
         if !same {

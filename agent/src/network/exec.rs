@@ -76,6 +76,12 @@ pub struct ExecSettings {
     /// Only where there is IPv6, so that a program that knows none hears of none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ipv6: Option<ExecIpv6>,
+    /// The same: only where there are some. Addresses or names, the first is asked first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ntp: Vec<String>,
+    /// The same: what is searched beside the domain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    search_domains: Vec<String>,
 }
 
 /// IPv6 beside IPv4.
@@ -101,6 +107,8 @@ impl From<&NetworkSettings> for ExecSettings {
                 prefix: ipv6.prefix(),
                 gateway: ipv6.gateway(),
             }),
+            ntp: settings.ntp().iter().map(ToString::to_string).collect(),
+            search_domains: settings.search_domains().to_vec(),
         }
     }
 }
@@ -135,6 +143,13 @@ impl ExecSettings {
         let address = |last| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last);
         self.ipv6 = Some(ExecIpv6 { address: address(0x10), prefix: 64, gateway: Some(address(1)) });
         self.dns = vec![address(0x53).into()];
+        self
+    }
+
+    /// The same with time servers, one of them by name, and search domains.
+    pub(super) fn with_lists(mut self) -> ExecSettings {
+        self.ntp = vec!["ntp.example.net".to_owned(), "192.0.2.123".to_owned()];
+        self.search_domains = vec!["example.org".to_owned(), "lab.example.net".to_owned()];
         self
     }
 }
@@ -194,7 +209,8 @@ impl Exec<'_> {
             ),
             (Setting::Gateway, (now.gateway, now.gateway6()) != (settings.gateway, settings.gateway6())),
             (Setting::HostName, (&now.host_name, &now.domain) != (&settings.host_name, &settings.domain)),
-            (Setting::Resolver, now.dns != settings.dns),
+            (Setting::Resolver, (&now.dns, &now.search_domains) != (&settings.dns, &settings.search_domains)),
+            (Setting::TimeServers, now.ntp != settings.ntp),
         ];
         Ok(differs.into_iter().filter(|(_, differs)| *differs).map(|(setting, _)| setting).collect())
     }
@@ -325,6 +341,14 @@ mod tests {
                 &serde_json::json!(["2001:db8::53"]),
             )
         );
+        let listed = serde_json::to_value(request.settings.clone().expect("there").with_lists()).expect("JSON");
+        assert_eq!(
+            (&listed["ntp"], &listed["search_domains"]),
+            (
+                &serde_json::json!(["ntp.example.net", "192.0.2.123"]),
+                &serde_json::json!(["example.org", "lab.example.net"]),
+            )
+        );
         // It arrives whole, and what is told beyond the contract is ignored.
         let told = asked(
             r#"grep -q '^{"version":1,"operation":"current","interface":"eth0"}$' && echo '{"version":1,"ok":true,"state":[1],"more":2}'"#,
@@ -391,6 +415,8 @@ mod tests {
         let both = now.clone().with_ipv6();
         let drift = exec.drift(&both).await.expect("told");
         assert_eq!(drift, [Setting::Address, Setting::Gateway, Setting::Resolver]);
+        let drift = exec.drift(&now.clone().with_lists()).await.expect("told");
+        assert_eq!(drift, [Setting::Resolver, Setting::TimeServers]);
         write(",\"state\":{\"a\":1}");
         assert_eq!(exec.current().await.expect("right"), (None, serde_json::json!({"a": 1})));
     }

@@ -3,9 +3,10 @@
 use super::back_end::{self, BackEnd, Place};
 use super::files::{self, FormerFile};
 use super::netlink::{Netlink, Snapshot};
-use super::{NetworkError, host_name, resolver};
+use super::{NetworkError, host_name, resolver, time_servers};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -47,6 +48,8 @@ impl Former {
             None => self.host_name.clone(),
         };
         host_name::tell(place, &self.back_end, lasting.trim()).await;
+        let paths: Vec<PathBuf> = self.files.iter().map(|file| file.path().to_owned()).collect();
+        time_servers::tell(place, &paths).await;
         resolver::put_back(place, &self.resolver).await
     }
 

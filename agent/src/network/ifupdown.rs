@@ -34,7 +34,7 @@ fn contents(interface: &str, settings: &NetworkSettings) -> String {
     if !servers.is_empty() {
         text += &format!("    dns-nameservers {}\n", servers.join(" "));
     }
-    text += &format!("    dns-search {}\n", settings.domain());
+    text += &format!("    dns-search {}\n", settings.search().join(" "));
     if let Some(ipv6) = settings.ipv6() {
         // Not a stanza of the family: that may be somebody else's, and it would switch router advertisements off.
         let mut lines = |what: &str| {

@@ -10,7 +10,7 @@ use super::former::{self, Former};
 use super::later::{self, Later, TURN};
 use super::netlink::{Detection, Netlink, Snapshot, Static6};
 use super::resolver::{self, Owner};
-use super::{Network, NetworkError, Report, host_name};
+use super::{Network, NetworkError, Report, host_name, time_servers};
 use crate::storage::{Document, Storage};
 use muster_protocol::application::ApplicationSettings;
 use muster_protocol::parameters::{Ipv6Settings, NetworkSettings};
@@ -144,12 +144,14 @@ impl<S: Storage> Network for LiveNetwork<S> {
         let mut ours = back_end::last_ipv6(&self.root, &self.interface);
         ours.extend(settings);
         let let_go = back_end.let_go(place).await;
-        files::remove(&files::ours(back_end::candidates(&self.root, &self.interface)))?;
+        let files = files::ours(back_end::candidates(&self.root, &self.interface));
+        files::remove(&files)?;
         host_name::forget(&self.root, settings)?;
         host_name::let_go(settings)?;
         netlink.restore(link.index, &nothing.network).await?;
         netlink.tidy6(link.index, &ours, None).await?;
         netlink.set_up(link.index).await?;
+        time_servers::tell(place, &files).await;
         let told = nothing.bring_back(place, &netlink, link.index).await;
         if let Err(error) = let_go.and(told) {
             tracing::warn!(code = error.code(), %error, "the network is forgotten without its daemon");
@@ -201,6 +203,10 @@ impl<S: Storage> Network for LiveNetwork<S> {
         let mut drift = drift::in_force(settings, &found);
         drift.extend(drift::in_files(&self.plan(&back_end, settings)?)?);
         Ok(drift.into_iter().collect())
+    }
+
+    async fn time_servers_untaken(&self, settings: &NetworkSettings) -> Option<&'static str> {
+        time_servers::keeper(&self.root, &self.back_end().await).untaken(settings)
     }
 
     async fn restore(&self, settings: &NetworkSettings) -> Result<(), NetworkError> {
@@ -325,6 +331,7 @@ impl<S: Storage> LiveNetwork<S> {
         let mut files = back_end.files(self.place(), settings);
         files.extend(host_name::files(&self.root, settings)?);
         files.extend(self.owner(back_end).files(&self.root, settings));
+        files.extend(time_servers::keeper(&self.root, back_end).files(&self.root, settings));
         Ok(files)
     }
 
@@ -402,6 +409,10 @@ impl<S: Storage> LiveNetwork<S> {
         netlink.tidy6(index, &last, settings.ipv6()).await?;
         back_end.bring_up(place, netlink, index, (settings, Files::Changed)).await?;
         owner.tell(place, settings).await?;
+        time_servers::tell(place, &plan.into_iter().map(|file| file.path).collect::<Vec<_>>()).await;
+        if let Some(why) = time_servers::keeper(&self.root, back_end).untaken(settings) {
+            tracing::warn!(why, "nobody takes the time servers");
+        }
         // A daemon may have brought up the name that it knew, too.
         host_name::set(settings.host_name())
     }

@@ -34,7 +34,10 @@ fn contents(interface: &str, settings: &NetworkSettings) -> String {
     for server in settings.dns().into_iter().flatten() {
         text += &format!("DNS={server}\n");
     }
-    text += &format!("Domains={}\n", settings.domain());
+    text += &format!("Domains={}\n", settings.search().join(" "));
+    for server in settings.ntp() {
+        text += &format!("NTP={server}\n");
+    }
     if let Some(gateway) = settings.ipv6().and_then(|ipv6| ipv6.gateway()) {
         // Before one that advertises itself, which networkd gives 512.
         text += &format!("\n[Route]\nGateway={gateway}\nMetric={}\n", METRIC / 2);
@@ -124,6 +127,14 @@ DNS=198.51.100.53
 Domains=example.net
 ";
         assert_eq!(contents("eth0", &settings.validate().expect("valid")), expected);
+        let listed = RawSettings {
+            ntp: "ntp.example.net 192.0.2.123".into(),
+            search_domains: "lab.example.net example.org".into(),
+            ..settings.clone()
+        };
+        let more = "Domains=example.net lab.example.net example.org\nNTP=ntp.example.net\nNTP=192.0.2.123\n";
+        let listed = contents("eth0", &listed.validate().expect("valid"));
+        assert_eq!(listed, expected.replace("Domains=example.net\n", more));
         let both = RawSettings {
             dns2: "2001:db8::53".into(),
             address6: "2001:db8::10/64".into(),

@@ -55,14 +55,15 @@ fn contents(interface: &str, settings: &NetworkSettings) -> String {
         format!("address1={ipv6}\n{}", ipv6.gateway().map(route).unwrap_or_default())
     });
     let ipv6 = ipv6.unwrap_or_default() + &dns6;
+    let search: String = settings.search().into_iter().map(|domain| format!("{domain};")).collect();
     format!(
         "{MARK}\n[connection]\nid=muster-{interface}\nuuid={}\ntype=ethernet\ninterface-name={interface}\n\
-         autoconnect-priority=999\n\n[ipv4]\nmethod=manual\naddress1={}/{}{gateway}\n{dns}dns-search={};\n\n\
+         autoconnect-priority=999\n\n[ipv4]\nmethod=manual\naddress1={}/{}{gateway}\n{dns}dns-search={}\n\n\
          [ipv6]\nmethod=auto\n{ipv6}",
         uuid(interface),
         settings.address(),
         settings.prefix(),
-        settings.domain()
+        search
     )
 }
 
@@ -204,6 +205,9 @@ method=auto
         );
         let file = file(Path::new("/"), "eth0", &settings.clone().validate().expect("valid"));
         assert_eq!((&file.text, file.mode), (&expected, 0o600));
+        let listed = RawSettings { search_domains: "lab.example.net".into(), ..settings.clone() };
+        let listed = contents("eth0", &listed.validate().expect("valid"));
+        assert_eq!(listed, expected.replace("dns-search=example.net;", "dns-search=example.net;lab.example.net;"));
         let both = RawSettings {
             dns2: "2001:db8::53".into(),
             address6: "2001:db8::10/64".into(),

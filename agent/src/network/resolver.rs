@@ -116,7 +116,8 @@ impl Owner {
             Owner::Plain | Owner::Other => Ok(()),
             Owner::Resolved => {
                 let dns = settings.dns().into_iter().flatten().map(|server| server.to_string()).collect::<Vec<_>>();
-                resolvectl_set(place, &dns, &[settings.domain().to_owned()]).await
+                let domains = settings.search().into_iter().map(str::to_owned).collect::<Vec<_>>();
+                resolvectl_set(place, &dns, &domains).await
             }
             Owner::Resolvconf => resolvconf_add(place, &plain_text(settings)).await,
         }
@@ -183,7 +184,7 @@ fn after_colon(said: &str) -> Vec<String> {
 }
 
 fn plain_text(settings: &NetworkSettings) -> String {
-    let mut text = format!("{MARK}\nsearch {}\n", settings.domain());
+    let mut text = format!("{MARK}\nsearch {}\n", settings.search().join(" "));
     for server in settings.dns().into_iter().flatten() {
         text += &format!("nameserver {server}\n");
     }
@@ -205,6 +206,7 @@ mod tests {
             gateway: "192.0.2.1".into(),
             dns1: "192.0.2.53".into(),
             dns2: "198.51.100.53".into(),
+            search_domains: "lab.example.net".into(),
             ..RawSettings::default()
         };
         raw.validate().expect("valid")
@@ -242,10 +244,10 @@ mod tests {
     }
 
     #[test]
-    fn the_file_has_the_servers_and_the_domain() {
+    fn the_file_has_the_servers_and_the_domains() {
         assert_eq!(
             Owner::Plain.files(Path::new("/"), &settings())[0].text,
-            format!("{MARK}\nsearch example.net\nnameserver 192.0.2.53\nnameserver 198.51.100.53\n")
+            format!("{MARK}\nsearch example.net lab.example.net\nnameserver 192.0.2.53\nnameserver 198.51.100.53\n")
         );
     }
 

@@ -68,7 +68,7 @@ pub(crate) fn add_package(name: &str) {
 /// Everything that a configuration may change.
 pub(crate) fn state() -> String {
     let script = "
-        for file in $(find /etc/systemd/network /etc/systemd/resolved.conf.d /etc/network /etc/hostname /etc/hosts \
+        for file in $(find /etc/systemd/network /etc/systemd/resolved.conf.d /etc/systemd/timesyncd.conf.d /etc/network /etc/hostname /etc/hosts \
             /etc/resolv.conf /etc/NetworkManager/system-connections ! -type d 2>/dev/null | sort); do
             stat -c '%n %a %U %F' $file
             cat $file

@@ -5,7 +5,7 @@ mod table;
 pub(super) use table::Codes;
 
 use super::CommandError;
-use crate::view::{ApplianceRow, EditedRow, PlanView, Settings};
+use crate::view::{ApplianceRow, EditedRow, PlanView, Settings, said};
 use std::fmt::Display;
 use std::path::Path;
 use table::{LineError, Table};
@@ -40,6 +40,8 @@ pub(super) fn plan_to_csv(plan: &PlanView) -> String {
         "dns2",
         "address6",
         "gateway6",
+        "ntp",
+        "search_domains",
         "application",
         "problem",
     ];
@@ -60,6 +62,8 @@ pub(super) fn plan_to_csv(plan: &PlanView) -> String {
             s.dns2,
             s.address6,
             s.gateway6,
+            s.ntp.unwrap_or_default(),
+            s.search_domains.unwrap_or_default(),
             s.application.unwrap_or_default(),
             problem.unwrap_or_default(),
         ]
@@ -70,10 +74,22 @@ pub(super) fn plan_to_csv(plan: &PlanView) -> String {
 /// The rows of an edited plan. Rows without any settings (those that cannot be configured) are left out.
 pub(super) fn plan_of_csv(path: &Path) -> Result<Vec<EditedRow>, CommandError> {
     let rows = read(path, table::settings)?.into_iter().map(|(uid, cells)| {
-        let [host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application] = cells;
-        let application = Some(application).filter(|settings| !settings.is_empty());
-        let settings =
-            Settings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application };
+        let [host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, others @ ..] = cells;
+        let [ntp, search_domains, application] = others.map(said);
+        let settings = Settings {
+            host_name,
+            domain,
+            address,
+            netmask,
+            gateway,
+            dns1,
+            dns2,
+            address6,
+            gateway6,
+            ntp,
+            search_domains,
+            application,
+        };
         EditedRow { uid: uid.to_string(), settings }
     });
     Ok(rows.filter(|row| row.settings != Settings::default()).collect())

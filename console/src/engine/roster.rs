@@ -185,9 +185,9 @@ impl Roster {
                 .settings
                 .as_ref()
                 .map(|network| {
-                    // What is for the application no appliance tells a ping.
-                    let application = record().map_or_else(String::new, |known| known.application);
-                    RawSettings { application, ..network.to_raw() }
+                    // What an answer to a ping has no room for, the NOC knows.
+                    let RawSettings { ntp, search_domains, application, .. } = record().unwrap_or_default();
+                    RawSettings { ntp, search_domains, application, ..network.to_raw() }
                 })
                 .or_else(record)
                 .map(Into::into)

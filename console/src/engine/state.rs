@@ -353,6 +353,8 @@ fn site_view(site: &Site) -> SiteView {
         ("domain", &site.domain),
         ("DNS", &site.dns1),
         ("DNS", &site.dns2),
+        ("NTP", &site.ntp),
+        ("search", &site.search_domains),
     ];
     policy
         .extend(optional.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name} {value}")));

@@ -132,6 +132,12 @@ pub(super) struct EditArgs {
     /// IPv6 default gateway; "" for none.
     #[arg(long)]
     gateway6: Option<String>,
+    /// Time servers, separated by commas; "none" for none, "" for what the policy gives.
+    #[arg(long)]
+    ntp: Option<String>,
+    /// Domains that are searched beside the domain, separated by commas; "none" for none, "" for what the policy gives.
+    #[arg(long)]
+    search_domains: Option<String>,
     /// Application settings as JSON, or @FILE; {} for none, "" for what the policy gives.
     #[arg(long, value_name = "JSON")]
     application: Option<JsonArg>,
@@ -139,10 +145,20 @@ pub(super) struct EditArgs {
 
 impl From<EditArgs> for Edit {
     fn from(args: EditArgs) -> Edit {
-        let EditArgs { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application } =
-            args;
-        let application = application.map(|text| text.0);
-        Edit { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application }
+        Edit {
+            host_name: args.host_name,
+            domain: args.domain,
+            address: args.address,
+            netmask: args.netmask,
+            gateway: args.gateway,
+            dns1: args.dns1,
+            dns2: args.dns2,
+            address6: args.address6,
+            gateway6: args.gateway6,
+            ntp: args.ntp,
+            search_domains: args.search_domains,
+            application: args.application.map(|text| text.0),
+        }
     }
 }
 

@@ -89,6 +89,12 @@ struct Values {
     /// Secondary name server; empty for none.
     #[arg(long)]
     dns2: Option<String>,
+    /// Time servers, addresses or names separated by commas; empty for none. Appliances have them at their next configuration.
+    #[arg(long)]
+    ntp: Option<String>,
+    /// Domains that are searched beside the domain, separated by commas; empty for none.
+    #[arg(long)]
+    search_domains: Option<String>,
     /// Host-name template of {n}, {n:03}, {site}, {model}, {serial}, {mac}.
     #[arg(long)]
     host_name: Option<String>,
@@ -107,8 +113,8 @@ struct Values {
     /// Application settings as JSON, or @FILE; empty for none. Appliances have them at their next configuration.
     #[arg(long, value_name = "JSON")]
     application: Option<JsonArg>,
-    /// Say nothing of these any more: pool, pool6, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s, drift,
-    /// application.
+    /// Say nothing of these any more: pool, pool6, domain, dns1, dns2, ntp, search_domains, host_name, beat_interval_s, confirm,
+    /// window_s, drift, application.
     #[arg(long, value_delimiter = ',', value_name = "VALUE")]
     unset: Vec<String>,
 }
@@ -122,6 +128,8 @@ impl Values {
                 "domain" => to.domain = None,
                 "dns1" => to.dns1 = None,
                 "dns2" => to.dns2 = None,
+                "ntp" => to.ntp = None,
+                "search_domains" => to.search_domains = None,
                 "host_name" => to.host_name = None,
                 "beat_interval_s" => to.beat_interval_s = None,
                 "confirm" => to.confirm = None,
@@ -129,7 +137,7 @@ impl Values {
                 "drift" => to.drift = None,
                 "application" => to.application = None,
                 _ => bail!(
-                    "`{name}` is no value of a policy: pool, pool6, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s, drift or application"
+                    "`{name}` is no value of a policy: pool, pool6, domain, dns1, dns2, ntp, search_domains, host_name, beat_interval_s, confirm, window_s, drift or application"
                 ),
             }
         }
@@ -144,6 +152,8 @@ impl Values {
             domain,
             dns1,
             dns2,
+            ntp,
+            search_domains,
             host_name,
             beat_interval_s,
             confirm,
@@ -156,6 +166,8 @@ impl Values {
         over(domain, self.domain);
         over(dns1, self.dns1);
         over(dns2, self.dns2);
+        over(ntp, self.ntp);
+        over(search_domains, self.search_domains);
         over(host_name, self.host_name);
         over(beat_interval_s, self.beat_interval);
         over(confirm, self.confirm.map(Into::into));

@@ -151,7 +151,8 @@ impl QueueCommand {
                     dns2: dns2.unwrap_or_default(),
                     address6: address6.unwrap_or_default(),
                     gateway6: gateway6.unwrap_or_default(),
-                    application: String::new(),
+                    // By the policy, for the seed's call has no place for them.
+                    ..RawSettings::default()
                 });
                 to.send(NewOrder::Config { mac, site: site.map(SiteId), settings }, None)
             }

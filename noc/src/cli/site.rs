@@ -65,6 +65,8 @@ impl From<SiteArgs> for SiteSpec {
             domain: args.domain,
             dns1: args.dns1,
             dns2: args.dns2,
+            ntp: args.ntp,
+            search_domains: args.search_domains,
             pool6: args.pool6,
             gateway6: args.gateway6,
             host_name: args.host_name,
@@ -125,6 +127,12 @@ struct Values {
     /// Secondary name server; empty for none.
     #[arg(long)]
     dns2: Option<String>,
+    /// Time servers, addresses or names separated by commas; empty for none. Appliances have them at their next configuration.
+    #[arg(long)]
+    ntp: Option<String>,
+    /// Domains that are searched beside the domain, separated by commas; empty for none.
+    #[arg(long)]
+    search_domains: Option<String>,
     /// IPv6 addresses to give out; empty for none.
     #[arg(long)]
     pool6: Option<String>,
@@ -164,6 +172,8 @@ impl Values {
             (Inheritable::Domain, self.domain.is_some()),
             (Inheritable::Dns1, self.dns1.is_some()),
             (Inheritable::Dns2, self.dns2.is_some()),
+            (Inheritable::Ntp, self.ntp.is_some()),
+            (Inheritable::SearchDomains, self.search_domains.is_some()),
             (Inheritable::HostName, self.host_name.is_some()),
             (Inheritable::BeatIntervalS, self.beat_interval.is_some()),
             (Inheritable::Confirm, self.confirm.is_some()),
@@ -181,6 +191,8 @@ impl Values {
             domain: self.domain.unwrap_or(site.domain),
             dns1: self.dns1.unwrap_or(site.dns1),
             dns2: self.dns2.unwrap_or(site.dns2),
+            ntp: self.ntp.unwrap_or(site.ntp),
+            search_domains: self.search_domains.unwrap_or(site.search_domains),
             pool6: self.pool6.unwrap_or(site.pool6),
             gateway6: self.gateway6.unwrap_or(site.gateway6),
             host_name: self.host_name.unwrap_or(site.host_name),

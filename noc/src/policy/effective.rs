@@ -53,6 +53,8 @@ fn values(policy: &Policy) -> BTreeMap<String, EffectiveValue> {
         ("domain", site.domain.clone()),
         ("dns1", site.dns1.clone()),
         ("dns2", site.dns2.clone()),
+        ("ntp", site.ntp.clone()),
+        ("search_domains", site.search_domains.clone()),
         ("pool6", site.pool6.clone()),
         ("gateway6", site.gateway6.clone()),
         ("host_name", site.host_name.clone()),

@@ -32,6 +32,12 @@ pub struct SiteSpec {
     pub dns1: String,
     /// Secondary name server, or empty.
     pub dns2: String,
+    /// Time servers, addresses or host names with a space between them, at most three; empty or `none` for none.
+    #[serde(default)]
+    pub ntp: String,
+    /// Domains that are searched beside the domain, with a space between them, at most three; empty or `none` for none.
+    #[serde(default)]
+    pub search_domains: String,
     /// IPv6 addresses to give out ([`Site::pool6`]), or empty.
     #[serde(default)]
     pub pool6: String,
@@ -57,8 +63,8 @@ pub struct SiteSpec {
     /// Addresses inside the pools that are not given out, IPv4 and IPv6: `192.0.2.20-192.0.2.29, 2001:db8::5`, or empty.
     #[serde(default)]
     pub exclude: String,
-    /// Which of the values the site has from its organisation: `domain`, `dns1`, `dns2`, `host_name`, `beat_interval_s`,
-    /// `confirm`, `window_s`, `drift`, `application`. What is said here of those does not count.
+    /// Which of the values the site has from its organisation: `domain`, `dns1`, `dns2`, `ntp`, `search_domains`, `host_name`,
+    /// `beat_interval_s`, `confirm`, `window_s`, `drift`, `application`. What is said here of those does not count.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub inherit: Vec<Inheritable>,
@@ -74,6 +80,8 @@ impl From<Site> for SiteSpec {
             domain: site.domain,
             dns1: site.dns1,
             dns2: site.dns2,
+            ntp: site.ntp,
+            search_domains: site.search_domains,
             pool6: site.pool6,
             gateway6: site.gateway6,
             host_name: site.host_name,
@@ -103,6 +111,8 @@ impl SiteSpec {
             domain: self.domain.trim().to_owned(),
             dns1: self.dns1.trim().to_owned(),
             dns2: self.dns2.trim().to_owned(),
+            ntp: self.ntp.trim().to_owned(),
+            search_domains: self.search_domains.trim().to_owned(),
             pool6: self.pool6.trim().to_owned(),
             gateway6: self.gateway6.trim().to_owned(),
             host_name: self.host_name.trim().to_owned(),
@@ -280,6 +290,8 @@ impl Policy {
                     | Field::Dns1
                     | Field::Dns2
                     | Field::Gateway6
+                    | Field::Ntp
+                    | Field::SearchDomains
                     | Field::Application => error.field.word(),
                 };
                 fault(field, &error.code, error.message.clone());
@@ -297,7 +309,9 @@ impl Policy {
                 let gateway6 = sample.ipv6().and_then(|ipv6| ipv6.gateway());
                 // What holds nothing is none.
                 let application = application.filter(|settings| !settings.is_empty());
-                let site = Site { application: application.map_or_else(String::new, String::from), ..site };
+                let RawSettings { ntp, search_domains, .. } = sample.to_raw();
+                let application = application.map_or_else(String::new, String::from);
+                let site = Site { ntp, search_domains, application, ..site };
                 Ok(Policy { pool, template, gateway, dns, prefix, pool6, gateway6, site, sources: Sources::new() })
             }
             _ => Err(SiteError::Invalid(faults)),
@@ -381,6 +395,8 @@ fn settings(site: &Site, host_name: String, address: Ipv4Addr, address6: String)
         // An appliance of a site without a pool has no use for the gateway.
         gateway6: if address6.is_empty() { String::new() } else { site.gateway6.clone() },
         address6,
+        ntp: site.ntp.clone(),
+        search_domains: site.search_domains.clone(),
         application: site.application.clone(),
     }
 }
@@ -400,6 +416,8 @@ pub(crate) mod tests {
             dns2: String::new(),
             pool6: String::new(),
             gateway6: String::new(),
+            ntp: String::new(),
+            search_domains: String::new(),
             host_name: "{model}-{n:03}".into(),
             beat_interval_s: 60,
             confirm: Confirm::KickStart,
@@ -449,7 +467,7 @@ pub(crate) mod tests {
 
     #[test]
     fn every_fault_of_a_site_is_named_at_its_value() {
-        let cases: [(fn(&mut SiteSpec), &str, &str); 14] = [
+        let cases: [(fn(&mut SiteSpec), &str, &str); 17] = [
             (|s| s.name = " ".into(), "name", "bad_name"),
             (|s| s.pool = "192.0.2.10".to_owned() + "-x", "pool", "bad_pool"),
             (|s| s.pool = "192.0.2.1".into(), "pool", "bad_pool"),
@@ -462,6 +480,9 @@ pub(crate) mod tests {
             (|s| s.host_name = "same".into(), "host_name", "bad_template"),
             (|s| s.beat_interval_s = 1, "beat_interval_s", "bad_beat_interval"),
             (|s| s.window_s = 1, "window_s", "bad_window"),
+            (|s| s.ntp = "192.0.2".into(), "ntp", "bad_address"),
+            (|s| s.ntp = "a b c d".into(), "ntp", "too_many_time_servers"),
+            (|s| s.search_domains = "a..b".into(), "search_domains", "bad_search_domain"),
             (|s| s.application = "[]".into(), "application", "application_not_object"),
             (|s| s.application = "{\"a\":1,\"a\":2}".into(), "application", "application_duplicate_name"),
         ];

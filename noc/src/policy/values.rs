@@ -27,6 +27,12 @@ pub struct PolicyValues {
     /// Secondary name server; empty for none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns2: Option<String>,
+    /// Time servers, addresses or host names with a space between them; empty or `none` for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ntp: Option<String>,
+    /// Domains that are searched beside `domain`, with a space between them; empty or `none` for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search_domains: Option<String>,
     /// Host-name template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_name: Option<String>,
@@ -149,6 +155,8 @@ impl PolicyValues {
             Inheritable::Domain => set(&mut site.domain, self.domain.as_deref()),
             Inheritable::Dns1 => set(&mut site.dns1, self.dns1.as_deref()),
             Inheritable::Dns2 => set(&mut site.dns2, self.dns2.as_deref()),
+            Inheritable::Ntp => set(&mut site.ntp, self.ntp.as_deref()),
+            Inheritable::SearchDomains => set(&mut site.search_domains, self.search_domains.as_deref()),
             Inheritable::HostName => set(&mut site.host_name, self.host_name.as_deref()),
             Inheritable::BeatIntervalS => set_number(&mut site.beat_interval_s, self.beat_interval_s),
             Inheritable::Confirm => set_number(&mut site.confirm, self.confirm),
@@ -163,6 +171,8 @@ impl PolicyValues {
         PolicyValues {
             dns1: Some(String::new()),
             dns2: Some(String::new()),
+            ntp: Some(String::new()),
+            search_domains: Some(String::new()),
             host_name: Some("{model}-{n:03}".to_owned()),
             beat_interval_s: Some(60),
             confirm: Some(Confirm::KickStart),

@@ -166,6 +166,8 @@ pub(crate) fn decide_for(
 struct Wanted {
     appliance: Appliance,
     settings: NetworkSettings,
+    /// The same as it is kept: whether there are no time servers because somebody said so is in no grant.
+    raw: RawSettings,
     application: Chosen,
 }
 
@@ -210,7 +212,8 @@ fn want(
     let policy = policies.of(&appliance.record.model);
     let seq = known_seq(db, &appliance, item.stored)?;
     let appliance = Appliance { seq, ..appliance };
-    let settings = match item.settings.validate() {
+    let asked = application::completed(&item.settings, policy);
+    let settings = match asked.validate() {
         Ok(settings) => settings,
         Err(invalid) => {
             errors.extend(invalid.0);
@@ -224,6 +227,7 @@ fn want(
             return Ok(None);
         }
     };
+    let raw = RawSettings { application: application.text.clone(), ..asked.tidied() };
     let address = settings.address();
     if !policy.is_inside(address.into()) {
         let message = format!(
@@ -241,7 +245,7 @@ fn want(
     if let Some(ipv6) = settings.ipv6() {
         check_ipv6(policy, ipv6, errors);
     }
-    Ok(Some(Wanted { appliance, settings, application }))
+    Ok(Some(Wanted { appliance, settings, raw, application }))
 }
 
 fn check_ipv6(policy: &Policy, ipv6: Ipv6Settings, errors: &mut Vec<FieldError>) {
@@ -396,8 +400,7 @@ fn grant(
     want: Wanted,
 ) -> Result<Unsigned, StoreError> {
     let address6 = want.address6();
-    let Wanted { appliance, settings, application } = want;
-    let raw = RawSettings { application: application.text, ..settings.to_raw() };
+    let Wanted { appliance, settings, raw, application } = want;
     let policy = policies.of(&appliance.record.model);
     let site = &policy.site;
     let (address, host_name) = (u32::from(settings.address()), settings.host_name().to_owned());

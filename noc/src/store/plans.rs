@@ -26,6 +26,10 @@ use std::collections::BTreeMap;
 /// Seconds for which a plan holds its addresses and names.
 pub(crate) const LEASE_S: u64 = 15 * 60;
 
+/// What rules call these.
+const TIME_SERVERS: &str = "time servers";
+const SEARCH_DOMAINS: &str = "search domains";
+
 /// One appliance to plan for, read from the request.
 pub(crate) struct Asked {
     pub(crate) uid: Uid,
@@ -56,6 +60,16 @@ pub(crate) fn plan(
             let policy = policies.of(&appliance.record.model);
             match settle(db, &policies, &mut holdings, &appliance, expires)? {
                 Ok((mut settings, mut rules)) => {
+                    let completed = application::completed(&settings, policy);
+                    for (column, what, is_new) in [
+                        ("ntp", TIME_SERVERS, completed.ntp != settings.ntp),
+                        ("search_domains", SEARCH_DOMAINS, completed.search_domains != settings.search_domains),
+                    ] {
+                        if is_new {
+                            rules.insert(column.to_owned(), format!("{} {what}", policy.source(column)));
+                        }
+                    }
+                    settings = completed;
                     if settings.application.is_empty() && !policy.site.application.is_empty() {
                         settings.application.clone_from(&policy.site.application);
                         rules.insert("application".to_owned(), rule_of_application(policy));
@@ -73,7 +87,7 @@ pub(crate) fn plan(
     Ok(Plan { site, expires, rows })
 }
 
-/// Why application settings cannot go to an appliance; the others have been checked, or are checked when a grant is asked for.
+/// Why these settings cannot go to an appliance; the others have been checked, or are checked when a grant is asked for.
 fn unfit(
     now: u64,
     bearer: Bearer<'_>,
@@ -86,12 +100,7 @@ fn unfit(
     let chosen = application::choose(settings, policy);
     let fits = chosen.and_then(|chosen| application::fits(now, bearer, issuer, policy, appliance, (&network, &chosen)));
     let error = fits.err()?;
-    Some(problem(
-        422,
-        &error.code,
-        &error.message,
-        "Shorten the application settings in the policy or for this appliance.",
-    ))
+    Some(problem(422, &error.code, &error.message, "Shorten them in the policy or for this appliance."))
 }
 
 fn rule_of_application(policy: &Policy) -> String {
@@ -318,6 +327,13 @@ pub(crate) fn rules_of(policy: &Policy, reserved: Option<&Reservation>) -> BTree
             rules.insert(column.to_owned(), from(column, column));
         }
     }
+    for (column, what, value) in
+        [("ntp", TIME_SERVERS, &site.ntp), ("search_domains", SEARCH_DOMAINS, &site.search_domains)]
+    {
+        if !value.is_empty() {
+            rules.insert(column.to_owned(), from(column, what));
+        }
+    }
     if !site.application.is_empty() {
         rules.insert("application".to_owned(), rule_of_application(policy));
     }
@@ -337,9 +353,11 @@ pub(crate) fn rules_of(policy: &Policy, reserved: Option<&Reservation>) -> BTree
 fn same_rule(settings: RawSettings, rule: &str) -> Settled {
     let columns = ["host_name", "domain", "address", "netmask", "gateway", "dns1", "dns2"];
     let ipv6 = ["address6", "gateway6"].into_iter().filter(|_| !settings.address6.is_empty());
-    let application = Some("application").filter(|_| !settings.application.is_empty());
+    let others =
+        [("ntp", &settings.ntp), ("search_domains", &settings.search_domains), ("application", &settings.application)];
+    let others = others.into_iter().filter(|(_, value)| !value.is_empty()).map(|(column, _)| column);
     let rules =
-        columns.into_iter().chain(ipv6).chain(application).map(|column| (column.to_owned(), rule.to_owned())).collect();
+        columns.into_iter().chain(ipv6).chain(others).map(|column| (column.to_owned(), rule.to_owned())).collect();
     (settings, rules)
 }
 

@@ -12,7 +12,7 @@ use crate::policy::site::SiteError;
 use crate::policy::values::Profile;
 use muster_protocol::api::{Problem, Site};
 use muster_protocol::id::{SiteId, Uid};
-use muster_protocol::parameters::RawSettings;
+use muster_protocol::parameters::{NONE, RawSettings};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -124,6 +124,11 @@ pub(crate) fn differences(a: &RawSettings, b: &RawSettings) -> Vec<&'static str>
         if meant.application == "{}" {
             meant.application.clear();
         }
+        for list in [&mut meant.ntp, &mut meant.search_domains] {
+            if list == NONE {
+                list.clear();
+            }
+        }
         meant
     };
     let (a, b) = (meant(a), meant(b));
@@ -137,6 +142,8 @@ pub(crate) fn differences(a: &RawSettings, b: &RawSettings) -> Vec<&'static str>
         ("dns2", &a.dns2, &b.dns2),
         ("address6", &a.address6, &b.address6),
         ("gateway6", &a.gateway6, &b.gateway6),
+        ("ntp", &a.ntp, &b.ntp),
+        ("search_domains", &a.search_domains, &b.search_domains),
         ("application", &a.application, &b.application),
     ];
     columns.into_iter().filter(|(_, a, b)| a != b).map(|(name, _, _)| name).collect()

@@ -234,6 +234,7 @@ const LATER: &[(i32, &str)] = &[
          INSERT INTO component_channels VALUES (1, 'filter', 'stable', 2);
          UPDATE sites SET components = '{\"required\":[{\"name\":\"filter\",\"channel\":\"stable\"}]}' WHERE id = 3;",
     ),
+    (33, "UPDATE sites SET ntp = 'ntp.example.net 192.0.2.123', search_domains = 'example.org' WHERE id = 3;"),
 ];
 
 /// Every row of every table, by the columns that are named.

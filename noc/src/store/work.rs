@@ -104,6 +104,8 @@ mod tests {
             dns2: String::new(),
             pool6: String::new(),
             gateway6: String::new(),
+            ntp: String::new(),
+            search_domains: String::new(),
             host_name: "m-{n}".into(),
             beat_interval_s: 60,
             confirm: Confirm::KickStart,

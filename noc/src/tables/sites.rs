@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// The columns, in the order in which they are written; those that are absent are empty.
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 19] = [
     "name",
     "pool",
     "exclude",
@@ -25,6 +25,8 @@ const COLUMNS: [&str; 17] = [
     "domain",
     "dns1",
     "dns2",
+    "ntp",
+    "search_domains",
     "pool6",
     "gateway6",
     "host_name",
@@ -135,6 +137,8 @@ fn cells(site: Site) -> Vec<String> {
         site.domain,
         site.dns1,
         site.dns2,
+        site.ntp,
+        site.search_domains,
         site.pool6,
         site.gateway6,
         site.host_name,
@@ -187,6 +191,8 @@ fn read(line: u64, row: &[Option<String>], faults: &mut Faults) -> Option<SiteSp
         domain: text("domain"),
         dns1: text("dns1"),
         dns2: text("dns2"),
+        ntp: text("ntp"),
+        search_domains: text("search_domains"),
         pool6: text("pool6"),
         gateway6: text("gateway6"),
         host_name: host_name.unwrap_or_else(|| "{model}-{n:03}".to_owned()),
@@ -223,6 +229,8 @@ mod tests {
             exclude: "192.0.2.20, 2001:db8:7::5".into(),
             inherit: vec![Inheritable::Domain, Inheritable::WindowS],
             drift: Some(DriftPolicy::Restore),
+            ntp: "ntp.example.net 2001:db8::7b".into(),
+            search_domains: "example.org".into(),
             application: "{\"a\":[1,\"=x\"]}".into(),
             confirm: Confirm::FirstBeat,
             ..spec6()

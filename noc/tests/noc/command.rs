@@ -82,6 +82,14 @@ fn a_site_an_inventory_and_an_invite_beside_a_running_server() {
     assert!(bad(&dir, &["site", "set", "Bern", "--drift", "ignore"]).contains("image, report, restore"));
     assert!(bad(&dir, &["site", "set", "Thun", "--drift", "report"]).contains("site list"));
     assert!(bad(&dir, &["site", "set", "Bern", "--window", "1"]).contains("[site_invalid]"));
+    let changed = good(&dir, &["site", "set", "Bern", "--ntp", "NTP.example.net,192.0.2.123", "--json"]);
+    let changed: serde_json::Value = serde_json::from_str(&changed).expect("json");
+    assert_eq!(changed["ntp"], "ntp.example.net 192.0.2.123");
+    assert!(bad(&dir, &["site", "set", "Bern", "--search-domains", "a..b"]).contains("is no search domain"));
+    good(&dir, &["policy", "set", "--model", "Mail", "--ntp", "", "--search-domains", "lab.example.net"]);
+    assert!(good(&dir, &["policy", "show"]).contains("lab.example.net"));
+    good(&dir, &["policy", "set", "--model", "Mail", "--unset", "ntp,search_domains", "--window", "60"]);
+    good(&dir, &["site", "set", "Bern", "--ntp", "none"]);
     let object = dir.join("settings.json");
     std::fs::write(&object, "{ \"relay\": \"a\" }\n").expect("written");
     let named = format!("@{}", object.display());

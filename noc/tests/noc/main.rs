@@ -23,6 +23,7 @@ mod ipv6;
 mod isolation;
 mod journey;
 mod killed;
+mod lists;
 mod many;
 mod measuring;
 mod messages;

@@ -95,6 +95,8 @@ pub(crate) fn spec() -> SiteSpec {
         dns2: String::new(),
         pool6: String::new(),
         gateway6: String::new(),
+        ntp: String::new(),
+        search_domains: String::new(),
         host_name: "{model}-{n:03}".into(),
         beat_interval_s: 5,
         confirm: Confirm::KickStart,

@@ -12,6 +12,10 @@ pub enum Inheritable {
     Dns1,
     /// [`super::Site::dns2`]
     Dns2,
+    /// [`super::Site::ntp`]
+    Ntp,
+    /// [`super::Site::search_domains`]
+    SearchDomains,
     /// [`super::Site::host_name`]
     HostName,
     /// [`super::Site::beat_interval_s`]
@@ -28,10 +32,12 @@ pub enum Inheritable {
 
 impl Inheritable {
     /// Every one.
-    pub const ALL: [Inheritable; 9] = [
+    pub const ALL: [Inheritable; 11] = [
         Inheritable::Domain,
         Inheritable::Dns1,
         Inheritable::Dns2,
+        Inheritable::Ntp,
+        Inheritable::SearchDomains,
         Inheritable::HostName,
         Inheritable::BeatIntervalS,
         Inheritable::Confirm,
@@ -46,6 +52,8 @@ impl Inheritable {
             Inheritable::Domain => "domain",
             Inheritable::Dns1 => "dns1",
             Inheritable::Dns2 => "dns2",
+            Inheritable::Ntp => "ntp",
+            Inheritable::SearchDomains => "search_domains",
             Inheritable::HostName => "host_name",
             Inheritable::BeatIntervalS => "beat_interval_s",
             Inheritable::Confirm => "confirm",

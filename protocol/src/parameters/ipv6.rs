@@ -160,17 +160,21 @@ fn gateway(text: &str) -> Checked<Option<Ipv6Addr>> {
 
 /// An IPv6 name server.
 pub(super) fn server(text: &str) -> Checked<IpAddr> {
+    unicast_of("name server", text)
+}
+
+/// An IPv6 address of something that is asked, which does not depend on the link.
+pub(super) fn unicast_of(what: &str, text: &str) -> Checked<IpAddr> {
     let address: Ipv6Addr = text.parse().map_err(|_| {
         let message =
             format!("`{}` is not an IP address: use the form 192.0.2.10 or 2001:db8::10", text.escape_debug());
         ("bad_address", message)
     })?;
     if is_link_local(address) {
-        let message =
-            format!("{address} is link-local: choose a name server's address that does not depend on the link");
+        let message = format!("{address} is link-local: choose a {what}'s address that does not depend on the link");
         return Err(("unusable_address", message));
     }
-    unicast("name server", address)?;
+    unicast(what, address)?;
     Ok(address.into())
 }
 

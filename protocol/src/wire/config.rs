@@ -120,7 +120,7 @@ pub fn application_room(grant: &Grant, voucher: usize) -> Option<usize> {
         let parameters = Parameters { application, ..grant.parameters.clone() };
         length(to_cbor(&Grant { seq: Seq(u64::MAX), parameters, ..grant.clone() }).len(), voucher)
     };
-    if length(None) > MAX_DATAGRAM {
+    if excess(grant, voucher) > 0 {
         return None;
     }
     // A length is written in more bytes as it grows, so that this may leave out a few that fit.
@@ -129,6 +129,14 @@ pub fn application_room(grant: &Grant, voucher: usize) -> Option<usize> {
         room += 1;
     }
     Some(room.min(MAX_APPLICATION))
+}
+
+/// By how many bytes the packet with this grant and a voucher of `voucher` bytes (0: none) would be too long, without its application
+/// settings and whatever its sequence number will be; 0 if it fits.
+pub fn excess(grant: &Grant, voucher: usize) -> usize {
+    let parameters = Parameters { application: None, ..grant.parameters.clone() };
+    let grant = to_cbor(&Grant { seq: Seq(u64::MAX), parameters, ..grant.clone() });
+    length(grant.len(), voucher).saturating_sub(MAX_DATAGRAM)
 }
 
 /// Bytes of the datagram with a grant, whose body has `grant` bytes, and a signed voucher of `voucher` bytes.

@@ -164,9 +164,10 @@ impl SealedSettings {
             return None;
         }
         let [address6, gateway6] = texts.map(Option::unwrap_or_default);
-        let application = String::new();
+        // What is longer than a ping could not be answered: time servers and search domains the NOC knows.
+        let others = RawSettings::default();
         let raw =
-            RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application };
+            RawSettings { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, ..others };
         raw.validate().ok()
     }
 }

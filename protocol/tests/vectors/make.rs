@@ -9,6 +9,7 @@ pub(crate) mod handovers;
 pub(crate) mod hpke;
 pub(crate) mod instructions;
 pub(crate) mod ipv6;
+pub(crate) mod lists;
 pub(crate) mod messages;
 pub(crate) mod parties;
 pub(crate) mod refused;
@@ -47,6 +48,13 @@ pub(crate) fn files() -> BTreeMap<&'static str, Value> {
         (
             "application.json",
             file("application settings: grants, a packet that they fill, and malformed grants", applications::all()),
+        ),
+        (
+            "lists.json",
+            file(
+                "time servers and search domains: grants, a packet with the longest, and malformed grants",
+                lists::all(),
+            ),
         ),
         ("drift.json", file("grants with a policy about settings that are changed by hand", instructions::drift())),
         (

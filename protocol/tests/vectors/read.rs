@@ -108,16 +108,41 @@ pub(crate) fn applications(vectors: &[Value]) {
     }
     for vector in part("packet") {
         assert_eq!(bytes(vector, "datagram").len(), wire::MAX_DATAGRAM);
-        let mut bench = Bench::new();
-        let answer = bench.give(&bytes(vector, "datagram")).pop().expect("an answer");
-        let Ok(Message::Result(result)) = wire::decode(&answer) else { panic!("no result") };
-        let result = result.verify(&device().public(), &exported(&vector["hpke"])).expect("it verifies");
-        assert_eq!(result.status, Status::Success { committed: false });
+        accepted_with_the_claim(vector);
     }
     for vector in part("malformed") {
         assert!(wire::from_cbor::<Grant>(&bytes(vector, "payload")).is_err(), "{}", vector["name"]);
     }
     assert_eq!((granted.len(), part("packet").count(), part("malformed").count()), (2, 1, 11));
+}
+
+/// The same of grants with time servers and search domains.
+pub(crate) fn lists(vectors: &[Value]) {
+    let part = |part: &'static str| vectors.iter().filter(move |vector| vector["part"] == part);
+    let granted: Vec<Value> = part("grant").cloned().collect();
+    grants(&granted);
+    for vector in &granted {
+        let grant: Grant = wire::from_cbor(&bytes(&vector["cose"], "payload")).expect("a grant");
+        let (raw, meaning) = (grant.parameters.network.to_raw(), &vector["meaning"]);
+        let listed = |field: &str| {
+            let list = meaning[field].as_array().into_iter().flatten();
+            list.map(|entry| entry.as_str().expect("a text")).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!((raw.ntp, raw.search_domains), (listed("ntp"), listed("search_domains")));
+    }
+    part("packet").for_each(accepted_with_the_claim);
+    for vector in part("malformed") {
+        assert!(wire::from_cbor::<Grant>(&bytes(vector, "payload")).is_err(), "{}", vector["name"]);
+    }
+    assert_eq!((granted.len(), part("packet").count(), part("malformed").count()), (5, 1, 19));
+}
+
+fn accepted_with_the_claim(vector: &Value) {
+    let mut bench = Bench::new();
+    let answer = bench.give(&bytes(vector, "datagram")).pop().expect("an answer");
+    let Ok(Message::Result(result)) = wire::decode(&answer) else { panic!("no result") };
+    let result = result.verify(&device().public(), &exported(&vector["hpke"])).expect("it verifies");
+    assert_eq!(result.status, Status::Success { committed: false });
 }
 
 fn number(value: &Value, field: &str) -> u64 {

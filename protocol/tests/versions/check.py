@@ -14,6 +14,7 @@ import base64
 import hashlib
 import hmac
 import io
+import ipaddress
 import json
 import os
 import sys
@@ -314,6 +315,44 @@ def is_application(value):
         raise Malformed("application settings") from None
 
 
+def is_list(form, written):
+    def check_list(value):
+        check(type(value) is list and 1 <= len(value) <= 3, "a list of one to three")
+        for item in value:
+            form(item)
+        check(len({encode(item) for item in value}) == len(value), "an entry twice")
+        check(len(" ".join(map(written, value))) <= 128, "a list that is too long")
+
+    return check_list
+
+
+def is_name(value):
+    is_text(value)
+    check(all(map(is_label, value.split("."))), "no name")
+
+
+def is_time_server(value):
+    if type(value) is not str:
+        return is_server(value)
+    is_name(value)
+    check(not value.split(".")[-1].isdigit() and value != "none", "no name of a time server")
+
+
+def is_search_domain(value):
+    is_name(value)
+    check(value != "none", "no search domain")
+
+
+def address_text(value):
+    if type(value) is str:
+        return value
+    return str(ipaddress.IPv6Address(value) if type(value) is bytes else ipaddress.IPv4Address(value))
+
+
+IS_NTP = is_list(is_time_server, address_text)
+IS_SEARCH = is_list(is_search_domain, str)
+
+
 def is_grant(value):
     is_map(
         {
@@ -321,7 +360,8 @@ def is_grant(value):
             11: is_range(0, 1), 12: is_range(30, 600), 13: is_range(5, 86400), 14: KEY, 15: KEY, 16: TIME, 17: TIME,
             18: is_text, 19: HASH,
         },
-        {8: is_ip, 9: is_server, 10: is_server, 20: is_global6, 21: is_range(16, 127), 22: is_ip6, 30: is_range(0, 1),
+        {8: is_ip, 9: is_server, 10: is_server, 20: is_global6, 21: is_range(16, 127), 22: is_ip6,
+         23: IS_NTP, 24: IS_SEARCH, 30: is_range(0, 1),
          31: is_application},
     )(value)  # fmt: skip
     check(is_label(value[4]), "host name")

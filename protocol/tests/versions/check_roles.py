@@ -62,6 +62,7 @@ def check_folder(folder):
         "drift.json": lambda v: check_drift(keys, v),
         "ipv6.json": lambda v: check_ipv6(keys, v),
         "application.json": lambda v: check_application(keys, v),
+        "lists.json": lambda v: check_lists(keys, v),
     }
     for name, each in checks.items():
         for vector in read(name)["vectors"]:
@@ -136,6 +137,9 @@ def check_grant(v):
     policy = {"drift": ("report", "restore")[grant[30]]} if 30 in grant else {}
     if 31 in grant:
         policy["application"] = grant[31]
+    if 23 in grant or 24 in grant:
+        listed = [[m.address_text(item) for item in grant[field]] if field in grant else None for field in (23, 24)]
+        policy["ntp"], policy["search_domains"] = listed
     same(
         {
             **policy,
@@ -397,11 +401,16 @@ def check_ipv6(keys, v):
 
 
 def check_application(keys, v):
+    check_lists(keys, v)
+    if v["part"] == "packet":
+        same(m.MAX_DATAGRAM, len(h(v["datagram"])), "full")
+
+
+def check_lists(keys, v):
     if v["part"] == "grant":
         check_grant(v)
     elif v["part"] == "packet":
         check_config(keys, v)
-        same(m.MAX_DATAGRAM, len(h(v["datagram"])), "full")
     else:
         try:
             m.is_grant(m.decode(h(v["payload"])))

@@ -304,7 +304,8 @@ impl Seeds {
         add("words", "key_unknown");
         let s = keys::settings6("mail-01");
         let lines = [s.host_name, s.domain, s.address, s.netmask, s.gateway, s.dns1, s.dns2, s.address6, s.gateway6];
-        self.choose("texts", &names, "settings", "-ipv6", lines.join("\n").as_bytes());
+        let lines = lines.into_iter().chain([String::new(), s.ntp, s.search_domains]).collect::<Vec<_>>().join("\n");
+        self.choose("texts", &names, "settings", "-ipv6", lines.as_bytes());
     }
 
     fn tables(&mut self) {

@@ -109,6 +109,8 @@ pub fn settings6(host_name: &str) -> RawSettings {
         dns2: "2001:db8::53".into(),
         address6: "2001:db8::10/64".into(),
         gateway6: "fe80::1".into(),
+        ntp: "ntp.example.net 2001:db8::7b".into(),
+        search_domains: "lab.example.net".into(),
         ..settings(host_name)
     }
 }

@@ -50,6 +50,8 @@ pub(super) fn site(beat_interval_s: u32) -> SiteSpec {
         dns2: String::new(),
         pool6: String::new(),
         gateway6: String::new(),
+        ntp: String::new(),
+        search_domains: String::new(),
         host_name: "a-{n:06}".into(),
         beat_interval_s,
         confirm: Confirm::KickStart,

@@ -3,6 +3,7 @@
 
 import { t } from '@lingui/core/macro'
 import type { BeatView, ProblemView, RowAlertKind, RowHealth } from '../bindings.ts'
+import type { Listed } from '../domain/lists.ts'
 
 export type { HealthRule, MaintenanceWindow, Monitoring } from './nocMonitoring.ts'
 
@@ -129,7 +130,7 @@ export interface PreviewRow {
   problem: { code: string; title: string; detail: string } | null
 }
 
-export interface Settings {
+export interface Settings extends Listed {
   host_name: string
   domain: string
   address: string

@@ -1,8 +1,9 @@
 import { t } from '@lingui/core/macro'
+import type { Listed } from '../domain/lists.ts'
 import type { Field } from '../domain/settings.ts'
 
 /** What the administrator calls a setting. */
-export function fieldName(field: Field | 'application'): string {
+export function fieldName(field: Field | keyof Listed | 'application'): string {
   switch (field) {
     case 'host_name':
       return t`Host name`
@@ -22,6 +23,10 @@ export function fieldName(field: Field | 'application'): string {
       return t`IPv6`
     case 'gateway6':
       return t`IPv6 gateway`
+    case 'ntp':
+      return t`Time servers`
+    case 'search_domains':
+      return t`Search domains`
     case 'application':
       return t`Application settings`
   }

@@ -5,11 +5,12 @@ import { plural, t } from '@lingui/core/macro'
 import type { CellError, EditedRow, Settings } from '../bindings.ts'
 import { broadcastOf, formatIp, isUnicast, networkOf, parseIp, parseNetmask } from './ipv4.ts'
 import { formatIp6, parseNetwork6 } from './ipv6.ts'
+import type { Listed } from './lists.ts'
 import { checkIpv6, checkServer6 } from './settings6.ts'
 import { shown } from './shown.ts'
 
-/** What an appliance's network has; its application's settings are no column of the sheet. */
-export type Field = Exclude<keyof Settings, 'application'>
+/** What an appliance's network has; lists and its application's settings are no columns of the sheet. */
+export type Field = Exclude<keyof Settings, keyof Listed | 'application'>
 export const FIELDS: readonly Field[] = [
   'host_name',
   'domain',

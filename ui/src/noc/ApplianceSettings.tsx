@@ -12,11 +12,14 @@ import { useAnnounce } from '../components/Announcer.tsx'
 import { ApplicationDocument } from '../components/ApplicationDocument.tsx'
 import { fieldName } from '../components/fields.ts'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
+import { isListed, LISTED } from '../domain/lists.ts'
 import { FIELDS } from '../domain/settings.ts'
 import page from '../pages/page.module.css'
 import { type Fact, Facts } from './Facts.tsx'
 import { Card } from './Scaffold.tsx'
 import { useFace } from './session.tsx'
+
+const FORM = [...FIELDS, ...LISTED]
 
 interface Shown {
   settings: Settings | null
@@ -52,7 +55,7 @@ export function ApplianceSettings({ row, mayChange }: { row: Appliance; mayChang
       ) : settings ? (
         <Facts
           facts={[
-            ...FIELDS.map((field): Fact => [fieldName(field), settings[field] ?? '']),
+            ...FORM.map((field): Fact => [fieldName(field), settings[field] ?? '']),
             [
               fieldName('application'),
               settings.application ? (
@@ -86,13 +89,13 @@ function Form({ path, tag, known, onDone }: FormProps) {
   const { noc } = useFace()
   const announce = useAnnounce()
   const [values, setValues] = useState<Record<string, string>>(() =>
-    Object.fromEntries(FIELDS.map((field) => [field, known[field] ?? ''])),
+    Object.fromEntries(FORM.map((field) => [field, known[field] ?? ''])),
   )
   const [why, setWhy] = useState('')
   const [problem, setProblem] = useState<NocProblem | null>(null)
   const [isSaving, setSaving] = useState(false)
   const faults = new Map(problem?.faults.map((fault) => [fault.field, fault.message]))
-  const changed = FIELDS.filter((field) => (values[field] ?? '').trim() !== (known[field] ?? ''))
+  const changed = FORM.filter((field) => (values[field] ?? '').trim() !== (known[field] ?? ''))
   const submit = async (event: FormEvent) => {
     event.preventDefault()
     setSaving(true)
@@ -109,10 +112,11 @@ function Form({ path, tag, known, onDone }: FormProps) {
   return (
     <form className={page.form} onSubmit={submit} noValidate data-testid="settings-form">
       {problem ? <ProblemAlert problem={problem} /> : null}
-      {FIELDS.map((field) => (
+      {FORM.map((field) => (
         <TextInput
           key={field}
           label={fieldName(field)}
+          description={isListed(field) ? t`Empty: what the policy gives. None at all: none.` : undefined}
           spellCheck={false}
           data-testid={`setting-${field}`}
           value={values[field] ?? ''}

@@ -5,13 +5,14 @@ import { useNavigate, useSearchParams } from 'react-router'
 import { type Draft, type NocProblem, toNocProblem } from '../backend/noc.ts'
 import { fieldName } from '../components/fields.ts'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
+import { isListed, LISTED, type Listed, NO_LIST } from '../domain/lists.ts'
 import type { Field } from '../domain/settings.ts'
 import page from '../pages/page.module.css'
 import { usePlaces } from './places.tsx'
 import { may, useFace } from './session.tsx'
 
 /** What several appliances may have alike. */
-const COMMON: readonly Field[] = ['domain', 'gateway', 'dns1', 'dns2']
+const COMMON: readonly (Field | keyof Listed)[] = ['domain', 'gateway', 'dns1', 'dns2', ...LISTED]
 /** Stands for "none", which an empty input cannot: that is "as it is". */
 const NONE = '-'
 
@@ -34,8 +35,11 @@ export function NewDraft() {
   const make = async (event: FormEvent) => {
     event.preventDefault()
     const said = COMMON.map((field) => [field, (values[field] ?? '').trim()] as const)
+    const none = (field: string) => (isListed(field) ? NO_LIST : '')
     const edit = Object.fromEntries(
-      said.filter(([, value]) => value !== '').map(([field, value]) => [field, value === NONE ? '' : value]),
+      said
+        .filter(([, value]) => value !== '')
+        .map(([field, value]) => [field, value === NONE ? none(field) : value]),
     )
     const changes = kind === 'policy' ? { policy: {} } : { edit: { edit } }
     setMaking(true)

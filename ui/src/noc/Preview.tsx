@@ -5,6 +5,7 @@ import { Link } from 'react-router'
 import type { Page, Policy, PreviewRow, Profile } from '../backend/noc.ts'
 import { fieldName } from '../components/fields.ts'
 import { StatusBadge } from '../components/StatusBadge.tsx'
+import { LISTED } from '../domain/lists.ts'
 import { FIELDS } from '../domain/settings.ts'
 import page from '../pages/page.module.css'
 import face from './face.module.css'
@@ -100,7 +101,9 @@ export function Preview({ path, thought }: Props) {
 
 /** What would be another value, and which rule gives it. */
 function Changes({ row }: { row: PreviewRow }) {
-  const changed = [...FIELDS, 'application' as const].filter((field) => row.changes.includes(field))
+  const changed = [...FIELDS, ...LISTED, 'application' as const].filter((field) =>
+    row.changes.includes(field),
+  )
   if (changed.length === 0) return null
   return (
     <ul className={`${face.note} ${face.plain}`}>

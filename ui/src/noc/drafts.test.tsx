@@ -121,9 +121,11 @@ test('a new draft says what it is for and what changes; a dash stands for none',
   await user.selectOptions(screen.getByTestId('draft-kind'), 'edit')
   await user.type(screen.getByTestId('draft-domain'), 'new.example')
   await user.type(screen.getByTestId('draft-dns1'), '-')
+  await user.type(screen.getByTestId('draft-ntp'), 'ntp.example.net')
+  await user.type(screen.getByTestId('draft-search_domains'), '-')
   await user.click(screen.getByTestId('draft-make'))
   expect(await screen.findByTestId('difference')).toBeTruthy()
-  const edit = { domain: 'new.example', dns1: '' }
+  const edit = { domain: 'new.example', dns1: '', ntp: 'ntp.example.net', search_domains: 'none' }
   expect(sent(noc, '/v1/drafts')).toEqual([{ site: 1, title: 'new domain', changes: { edit: { edit } } }])
 })
 

@@ -28,6 +28,8 @@ const POLICY = {
   domain: 'example.net',
   dns1: '',
   dns2: '',
+  ntp: '',
+  search_domains: '',
   pool6: '',
   gateway6: '',
   host_name: '{model}-{n}',

@@ -76,6 +76,29 @@ describe('what an organisation says', () => {
     expect(put?.body).toEqual({ values, profiles: [] })
   })
 
+  test('time servers and search domains are said, and refused at their fields', async () => {
+    const { noc, user } = open('/organisations/1')
+    await user.click(await screen.findByTestId('said-say-ntp'))
+    await user.type(screen.getByTestId('said-ntp'), 'ntp.acme.example 192.0.2.300')
+    await user.click(screen.getByTestId('said-say-search_domains'))
+    await user.type(screen.getByTestId('said-search_domains'), 'lab.acme.example')
+    const why = '`192.0.2.300` is not an IPv4 address'
+    const faults = [{ field: 'ntp', code: 'bad_address', message: why }]
+    noc.refusals.set(
+      'PUT /v1/organisations/1/policy',
+      refusal(422, 'site_invalid', 'It does not fit.', faults),
+    )
+    await user.click(screen.getByTestId('organisation-save'))
+    expect((await screen.findByTestId('faults')).textContent).toContain(why)
+    const [put] = sent(noc, 'PUT', '/v1/organisations/1/policy')
+    const values = {
+      dns1: '10.0.0.1',
+      ntp: 'ntp.acme.example 192.0.2.300',
+      search_domains: 'lab.acme.example',
+    }
+    expect(put?.body).toEqual({ values, profiles: [] })
+  })
+
   test('that does not fit a site is refused with each fault, and stays', async () => {
     const faults = [{ field: 'dns1', code: 'bad_address', message: 'site Bern: `x` is no address' }]
     const { user } = open('/organisations/1', 'administrator', (noc) =>

@@ -43,6 +43,14 @@ export function policyFields(): PolicyField[] {
     text('domain', t`Domain`, { isRequired: true, isInheritable: true }),
     text('dns1', t`DNS 1`, { isInheritable: true }),
     text('dns2', t`DNS 2`, { isInheritable: true }),
+    text('ntp', t`Time servers`, {
+      isInheritable: true,
+      hint: t`Up to three addresses or names, as ntp.example.net 192.0.2.123. Empty: none.`,
+    }),
+    text('search_domains', t`Search domains`, {
+      isInheritable: true,
+      hint: t`Up to three, searched after the domain itself. Empty: none.`,
+    }),
     text('pool6', t`IPv6 addresses`, { hint: t`As 2001:db8::/64, or a range with its prefix. Empty: none.` }),
     text('gateway6', t`IPv6 gateway`),
     text('host_name', t`Host names`, {

@@ -15,9 +15,11 @@ import { toProblem } from '../backend/backend.ts'
 import type { ApplianceRow, HostView, ProblemView } from '../bindings.ts'
 import { healthBadge, stateBadge } from '../components/badge.ts'
 import { Empty } from '../components/Empty.tsx'
+import { fieldName } from '../components/fields.ts'
 import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { StatusBadge } from '../components/StatusBadge.tsx'
 import { When } from '../components/When.tsx'
+import { LISTED } from '../domain/lists.ts'
 import { span } from '../domain/time.ts'
 import { useFleet, useSession } from '../store/context.tsx'
 import classes from './AppliancePage.module.css'
@@ -73,6 +75,7 @@ function Details({ row }: { row: ApplianceRow }) {
     route: t`Routes`,
     host_name: t`Host name`,
     resolver: t`Name servers`,
+    time_servers: t`Time servers`,
     network_file: t`Network at boot`,
   }
   const setting = (word: string) => names[word] ?? word
@@ -157,6 +160,9 @@ function Details({ row }: { row: ApplianceRow }) {
                   : []),
                 [t`DNS 1`, settings.dns1],
                 [t`DNS 2`, settings.dns2],
+                ...LISTED.filter((name) => settings[name]).map(
+                  (name) => [fieldName(name), settings[name]] satisfies Fact,
+                ),
               ]}
             />
           ) : (

@@ -37,16 +37,28 @@ impl Codes {
     }
 }
 
-const SETTINGS: [&str; 10] =
-    ["host_name", "domain", "address", "netmask", "gateway", "dns1", "dns2", "address6", "gateway6", "application"];
+const SETTINGS: [&str; 12] = [
+    "host_name",
+    "domain",
+    "address",
+    "netmask",
+    "gateway",
+    "dns1",
+    "dns2",
+    "address6",
+    "gateway6",
+    "ntp",
+    "search_domains",
+    "application",
+];
 /// The seed's seven, without which a file is none of ours. Plans from before there was IPv6 have no more.
 const REQUIRED: usize = 7;
 
-/// The appliances of an edited plan and their settings: the seven in the order of FIGURE 6, IPv6, and the application's.
-pub(crate) fn settings(table: &Table) -> Result<Vec<(Uid, [String; 10])>, LineError> {
+/// The appliances of an edited plan and their settings: the seven in the order of FIGURE 6, IPv6, what is listed, and the application's.
+pub(crate) fn settings(table: &Table) -> Result<Vec<(Uid, [String; 12])>, LineError> {
     let column = |name: &str| table.column(name).ok_or_else(|| at(1, format!("it has no column `{name}`")));
     let uid = column("uid")?;
-    let mut columns = [None; 10];
+    let mut columns = [None; 12];
     for (i, name) in SETTINGS.iter().enumerate() {
         columns[i] = if i < REQUIRED { Some(column(name)?) } else { table.column(name) };
     }

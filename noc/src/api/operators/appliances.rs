@@ -195,6 +195,10 @@ struct SettingsChange {
     dns2: Option<String>,
     address6: Option<String>,
     gateway6: Option<String>,
+    /// Time servers with a space between them; `none` for none, empty for what the policy gives.
+    ntp: Option<String>,
+    /// Domains that are searched beside the domain; the same form.
+    search_domains: Option<String>,
     /// The text of one JSON object; `{}` for none, empty for what the policy gives.
     application: Option<String>,
     /// Why; kept with the version.
@@ -296,11 +300,26 @@ async fn configure(
         dns2,
         address6,
         gateway6,
+        ntp,
+        search_domains,
         application,
         why,
     } = form.value;
     let why = checked_why(&why)?;
-    let edit = Edit { host_name, domain, address, netmask, gateway, dns1, dns2, address6, gateway6, application };
+    let edit = Edit {
+        host_name,
+        domain,
+        address,
+        netmask,
+        gateway,
+        dns1,
+        dns2,
+        address6,
+        gateway6,
+        ntp,
+        search_domains,
+        application,
+    };
     let noc = app.noc.clone();
     let changed = change(&app, caller, WRITE, move |db, access| {
         let uid = seen(db, access, &uid, Role::Operator)?.record.uid;

@@ -79,6 +79,10 @@ pub(super) struct SettingsForm {
     dns1: String,
     /// Secondary name server.
     dns2: String,
+    /// Time servers with a space between them; absent: what the policy gives, `none`: none.
+    ntp: Option<String>,
+    /// Domains that are searched beside the domain; the same form.
+    search_domains: Option<String>,
     /// Application settings, the text of one JSON object; absent: what the policy gave, `{}`: none.
     application: Option<String>,
 }

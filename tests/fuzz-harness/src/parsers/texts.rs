@@ -96,6 +96,8 @@ fn settings(text: &str) -> bool {
         address6: next(),
         gateway6: next(),
         application: next(),
+        ntp: next(),
+        search_domains: next(),
     };
     match LIMIT.hold(text.len(), || raw.validate()) {
         Ok(settings) => {
