@@ -7,7 +7,7 @@ pub(crate) mod alert_events;
 pub(crate) mod alerts;
 pub(crate) mod applets;
 pub(crate) mod appliances;
-mod application;
+pub(crate) mod application;
 pub(crate) mod audit;
 pub(crate) mod beats;
 pub(crate) mod changes;

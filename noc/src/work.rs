@@ -8,7 +8,7 @@ use crate::noc::{Inner, Noc};
 use crate::operators::access::Place;
 use crate::store::appliances::{self, Appliance};
 use crate::store::grants::{self, Asked, Bearer, Issuer};
-use crate::store::{audit, fleet, given, instructions, logs, preview, retirement};
+use crate::store::{application, audit, fleet, given, instructions, logs, policies, preview, retirement};
 use crate::versions::{MAX_WHY, checked_why};
 use muster_protocol::api::{ApplianceRecord, Problem};
 use muster_protocol::id::{Seq, SiteId, Uid};
@@ -368,7 +368,13 @@ pub(crate) fn change(
     let (Some(site), Some(settings)) = (appliance.record.site, &appliance.record.settings) else {
         return Err(WorkError::NotConfigured { uid });
     };
-    let wanted = edit.of(settings);
+    let names_lists = edit.ntp.is_some() || edit.search_domains.is_some();
+    let mut wanted = edit.of(settings);
+    if names_lists {
+        // What the policy gives may be what the appliance was told to have none of.
+        let policies = policies::of_site(db, site)?;
+        wanted = application::completed(&wanted, policies.of(&appliance.record.model));
+    }
     if preview::differences(settings, &wanted).is_empty() {
         return Err(WorkError::NoChange { uid });
     }

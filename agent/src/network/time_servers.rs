@@ -3,7 +3,7 @@
 //! Without either nobody takes them. That is no reason for an appliance to be without its network: it is said, and no more.
 
 use super::back_end::{BackEnd, Place, is_enabled};
-use super::files::{MARK, NewFile, read_text};
+use super::files::{MARK, NewFile, ours, read_text};
 use super::program;
 use muster_protocol::parameters::NetworkSettings;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,7 @@ impl Keeper {
     pub(super) fn files(&self, root: &Path, settings: &NetworkSettings) -> Vec<NewFile> {
         let Some(path) = self.path(root) else { return Vec::new() };
         let servers: Vec<String> = settings.ntp().iter().map(ToString::to_string).collect();
-        if servers.is_empty() && !path.exists() {
+        if servers.is_empty() && ours(vec![path.clone()]).is_empty() {
             return Vec::new();
         }
         let text = match self {
@@ -207,7 +207,10 @@ mod tests {
         assert!(is_file(&file.path) && is_file(&root.join(TIMESYNCD_FILE)) && !is_file(&root.join("etc/hosts")));
         for keeper in [Keeper::Timesyncd, chrony] {
             assert!(keeper.files(root, &settings("")).is_empty(), "there was none");
-            touch(&keeper.path(root).expect("a path"));
+            let path = keeper.path(root).expect("a path");
+            touch(&path);
+            assert!(keeper.files(root, &settings("")).is_empty(), "it is somebody else's");
+            fs::write(&path, format!("{MARK}\n[Time]\n")).expect("written");
             assert_eq!(keeper.files(root, &settings(""))[0].text, format!("{MARK}\n"), "what was said is unsaid");
         }
         for keeper in [Keeper::Networkd, Keeper::Program, Keeper::Nobody("why")] {

@@ -241,4 +241,6 @@ async fn the_noc_gives_them_with_a_beat_and_versions_go_back_to_them() {
     assert_eq!(in_force(&mut bench).await, texts(TIME, SEARCH));
     noc.change(&uid, edit("none", "none")).expect("given");
     assert_eq!(in_force(&mut bench).await, texts("", ""));
+    noc.change(&uid, edit("", "none")).expect("given");
+    assert_eq!(in_force(&mut bench).await, texts("192.0.2.9", ""), "by the policy again");
 }
