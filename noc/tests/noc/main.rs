@@ -33,6 +33,7 @@ mod policy;
 mod queue;
 mod refusals;
 mod remote_write;
+mod retirement;
 mod running;
 mod served;
 mod signing_in;
