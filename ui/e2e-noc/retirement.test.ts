@@ -31,7 +31,11 @@ async function show({ page }: Visitor, text: string): Promise<void> {
 }
 
 const fact = ({ page }: Visitor, name: string) =>
-  page.locator(`dt:text-is("${name}") + dd`).first().innerText()
+  page
+    .locator(`dt:text-is("${name}") + dd`)
+    .first()
+    .textContent()
+    .then((text) => text ?? '')
 
 async function confirm({ page }: Visitor, word: string): Promise<void> {
   assert.equal(await page.getByTestId('confirmed-go').isDisabled(), true)
@@ -52,7 +56,7 @@ test('a dead appliance is replaced and released, its heir gets what it had, and 
 
   await show(root, old)
   const place = new URL(root.page.url()).pathname
-  const name = await root.page.getByRole('heading', { level: 1 }).innerText()
+  const name = (await root.page.getByRole('heading', { level: 1 }).textContent()) ?? ''
   // Somebody else has the page open, and somebody of another organisation sees none of it.
   const second = await (await world.visitor('dark')).signIn('root', place)
   const anna = await (await world.visitor()).signIn('anna@acme', place)

@@ -12,7 +12,7 @@ use muster_protocol::id::{ConsoleId, SiteId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "id, name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s, \
-                       drift, pool6, gateway6, exclude, inherit, application";
+                       drift, pool6, gateway6, exclude, inherit, application, proof";
 
 /// Adds a site to the default organisation.
 #[cfg(test)]
@@ -26,8 +26,8 @@ pub(crate) fn add_to(db: &Connection, organisation: OrganisationId, policy: &Pol
     name_is_free(db, organisation, s)?;
     db.execute(
         "INSERT INTO sites (name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s,
-         drift, pool6, gateway6, organisation, exclude, inherit, application)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+         drift, pool6, gateway6, organisation, exclude, inherit, application, proof)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         params![
             s.name,
             s.pool,
@@ -46,7 +46,8 @@ pub(crate) fn add_to(db: &Connection, organisation: OrganisationId, policy: &Pol
             organisation,
             s.exclude,
             json(&s.inherit),
-            s.application
+            s.application,
+            s.proof.word()
         ],
     )?;
     super::next_revision(db)?;
@@ -61,7 +62,7 @@ pub(crate) fn update(db: &Connection, policy: &Policy) -> Result<(), SiteError> 
     let changed = db.execute(
         "UPDATE sites SET name = ?2, pool = ?3, netmask = ?4, gateway = ?5, domain = ?6, dns1 = ?7, dns2 = ?8,
          host_name = ?9, beat_interval_s = ?10, confirm = ?11, window_s = ?12, drift = ?13, pool6 = ?14, gateway6 = ?15,
-         exclude = ?16, inherit = ?17, application = ?18 WHERE id = ?1",
+         exclude = ?16, inherit = ?17, application = ?18, proof = ?19 WHERE id = ?1",
         params![
             s.id.0,
             s.name,
@@ -80,7 +81,8 @@ pub(crate) fn update(db: &Connection, policy: &Policy) -> Result<(), SiteError> 
             s.gateway6,
             s.exclude,
             json(&s.inherit),
-            s.application
+            s.application,
+            s.proof.word()
         ],
     )?;
     if changed == 0 {
@@ -158,5 +160,6 @@ fn read(row: &Row<'_>) -> Result<Site, StoreError> {
         exclude: row.get(15)?,
         inherit: from_json("site", &row.get::<_, String>(16)?)?,
         application: row.get(17)?,
+        proof: from_word("site", &row.get::<_, String>(18)?)?,
     })
 }

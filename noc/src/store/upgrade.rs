@@ -234,6 +234,11 @@ const LATER: &[(i32, &str)] = &[
          INSERT INTO component_channels VALUES (1, 'filter', 'stable', 2);
          UPDATE sites SET components = '{\"required\":[{\"name\":\"filter\",\"channel\":\"stable\"}]}' WHERE id = 3;",
     ),
+    (
+        31,
+        "UPDATE sites SET proof = 'claim' WHERE id = 3;
+         UPDATE appliances SET proof = 'voucher' WHERE id = 1;",
+    ),
 ];
 
 /// Every row of every table, by the columns that are named.

@@ -7,7 +7,7 @@ use crate::noc::Noc;
 use crate::operators::OrganisationId;
 use crate::policy::site::{SiteError, SiteSpec};
 use crate::store::{changes, sites, word};
-use muster_protocol::api::{Inheritable, Site};
+use muster_protocol::api::{Inheritable, RequiredProof, Site};
 use muster_protocol::id::SiteId;
 use muster_protocol::parameters::{Confirm, DriftPolicy};
 use rusqlite::Connection;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// The columns, in the order in which they are written; those that are absent are empty.
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 18] = [
     "name",
     "pool",
     "exclude",
@@ -33,6 +33,7 @@ const COLUMNS: [&str; 17] = [
     "window_s",
     "drift",
     "application",
+    "proof",
     "inherit",
 ];
 /// Most rows in one go.
@@ -143,6 +144,7 @@ fn cells(site: Site) -> Vec<String> {
         site.window_s.to_string(),
         drift,
         site.application,
+        site.proof.word().to_owned(),
         inherit.join(" "),
     ]
 }
@@ -169,6 +171,11 @@ fn read(line: u64, row: &[Option<String>], faults: &mut Faults) -> Option<SiteSp
             None
         }
     };
+    let said = text("proof");
+    let proof = RequiredProof::ALL.into_iter().find(|proof| said == proof.word());
+    if proof.is_none() && !said.is_empty() {
+        faults.add(line, "proof", "`proof` is none of any, claim and voucher".to_owned());
+    }
     let mut inherit = Vec::new();
     for name in text("inherit").split([' ', ',']).filter(|name| !name.is_empty()) {
         match Inheritable::ALL.into_iter().find(|value| value.word() == name) {
@@ -195,6 +202,7 @@ fn read(line: u64, row: &[Option<String>], faults: &mut Faults) -> Option<SiteSp
         window_s: number(line, "window_s", &text("window_s"), 90, faults),
         drift,
         application: text("application"),
+        proof: proof.unwrap_or_default(),
         exclude: text("exclude"),
         inherit,
     };
@@ -224,6 +232,7 @@ mod tests {
             inherit: vec![Inheritable::Domain, Inheritable::WindowS],
             drift: Some(DriftPolicy::Restore),
             application: "{\"a\":[1,\"=x\"]}".into(),
+            proof: RequiredProof::Voucher,
             confirm: Confirm::FirstBeat,
             ..spec6()
         };
@@ -241,11 +250,11 @@ mod tests {
 
     #[test]
     fn every_wrong_cell_is_named() {
-        let csv = "name,confirm,drift,inherit,window_s\nA,x,,,\nB,,x,,\nC,,,x,\nD,,,,x\n";
+        let csv = "name,confirm,drift,inherit,window_s,proof\nA,x,,,,\nB,,x,,,\nC,,,x,,\nD,,,,x,\nE,,,,,open\n";
         let mut faults = Faults::default();
         for (line, row) in rows_of(csv, &COLUMNS, 9, &mut faults) {
             assert!(read(line, &row, &mut faults).is_none());
         }
-        assert_eq!(faults.lines(), [2, 3, 4, 5]);
+        assert_eq!(faults.lines(), [2, 3, 4, 5, 6]);
     }
 }

@@ -30,6 +30,7 @@ mod metrics;
 mod monitoring;
 mod openmetrics;
 mod policy;
+mod proof;
 mod queue;
 mod refusals;
 mod remote_write;

@@ -24,11 +24,13 @@ pub enum Inheritable {
     Drift,
     /// [`super::Site::application`]
     Application,
+    /// [`super::Site::proof`]
+    Proof,
 }
 
 impl Inheritable {
     /// Every one.
-    pub const ALL: [Inheritable; 9] = [
+    pub const ALL: [Inheritable; 10] = [
         Inheritable::Domain,
         Inheritable::Dns1,
         Inheritable::Dns2,
@@ -38,6 +40,7 @@ impl Inheritable {
         Inheritable::WindowS,
         Inheritable::Drift,
         Inheritable::Application,
+        Inheritable::Proof,
     ];
 
     /// Its name in JSON.
@@ -52,6 +55,7 @@ impl Inheritable {
             Inheritable::WindowS => "window_s",
             Inheritable::Drift => "drift",
             Inheritable::Application => "application",
+            Inheritable::Proof => "proof",
         }
     }
 }

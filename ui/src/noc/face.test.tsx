@@ -37,6 +37,7 @@ const POLICY = {
   drift: null,
   exclude: '',
   application: '',
+  proof: 'any',
   inherit: [],
   unknown_here: 'kept',
 }

@@ -48,7 +48,7 @@ export function PlanStep({ draft, plan, errors, busy, onChange, onPlanAgain }: P
     <>
       <div className={classes.column}>
         {refused.length > 0 ? (
-          <div className={classes.notice}>
+          <div className={classes.notice} data-testid="left-out">
             <IconAlertTriangle size={16} aria-hidden />
             <div>
               <Plural
