@@ -70,7 +70,7 @@ test('an organisation speaks for its sites, a site for a model, and each value n
     await said('post-{n}', 'the site, for Mail')
     await said('30', 'the organisation, for Mail')
     await said('10.1.0.53', 'the organisation')
-    await said('claim', 'the organisation')
+    await said('the code of the label', 'the organisation')
     await page.getByTestId('preview-row').first().waitFor()
   })
   assert.match(world.noc('policy', 'show', '--site', 'Bern'), /post-\{n\}/)

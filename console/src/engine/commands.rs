@@ -273,10 +273,15 @@ impl Engine {
     fn findings(&self, site: SiteId, rows: &[(Uid, RawSettings)]) -> Vec<CellError> {
         let planned: BTreeSet<Uid> = rows.iter().map(|(uid, _)| *uid).collect();
         self.inner.shared.read(|state| {
+            // What was replaced gave its address and name to another one, whatever it answered while it lived.
+            let is_replaced = |uid: &&Uid| {
+                state.roster.known(uid).is_some_and(|known| known.provisioning == Provisioning::Replaced)
+            };
             let others: Vec<Other> = state
                 .roster
                 .uids()
                 .difference(&planned)
+                .filter(|uid| !is_replaced(uid))
                 .map(|uid| Other {
                     name: state.roster.name(uid),
                     settings: state.roster.settings(uid).into(),

@@ -183,5 +183,5 @@ async fn a_table_and_the_interface_say_which_proof_a_site_requires_or_what_is_wr
     assert_eq!(root.change("PUT", path, path, policy.clone()).await.good()["policy"]["proof"], "claim");
     policy["proof"] = "open".into();
     assert_eq!(root.change("PUT", path, path, policy).await.code(), "malformed");
-    assert_eq!(root.get("/v1/sites/1/effective").await.good()["items"][0]["values"]["proof"]["source"], "site");
+    assert_eq!(root.get("/v1/sites/1/effective").await.good()["policies"][0]["values"]["proof"]["source"], "site");
 }

@@ -32,7 +32,7 @@ async fn an_operator_replaces_an_appliance_and_both_say_what_became_of_it() {
     assert_eq!(planned["takes_over"]["address"], json!(dead.address));
     assert_eq!(planned["takes_over"]["host_name"], json!(dead.host_name));
     let event = noc.search_audit(None, Some("appliance.replace".into()), None, None, 1).expect("read").remove(0);
-    assert_eq!((event.actor.as_str(), event.subject), ("operator:root", format!("appliance:{}", bench.uid())));
+    assert_eq!((event.actor.as_str(), event.subject), ("operator:1:root", format!("appliance:{}", bench.uid())));
     assert_eq!(code(bench.try_beat(WorkReport::default()).await), "appliance_retired");
 
     // The new one gets it, and has nothing more to take over; the old one is let go, and serves again.
@@ -44,7 +44,7 @@ async fn an_operator_replaces_an_appliance_and_both_say_what_became_of_it() {
     let old = noc.appliance(&bench.uid()).expect("known");
     assert_eq!((old.record.site, old.record.provisioning, old.successor), (None, Provisioning::Known, None));
     let event = noc.search_audit(None, Some("appliance.release".into()), None, None, 1).expect("read").remove(0);
-    assert_eq!(event.actor, "operator:root");
+    assert_eq!(event.actor, "operator:1:root");
     bench.console.configure(bench.site.id, std::slice::from_ref(&bench.device)).await;
     assert_eq!(bench.console.appliance(bench.uid()).await.provisioning, Provisioning::Configured);
 }
