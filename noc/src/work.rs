@@ -248,9 +248,11 @@ impl AsProblem for WorkError {
                 "not_configured",
                 "Configure it from a console first; what the NOC gives goes out with its beats.",
             ),
-            WorkError::Retired { .. } => {
-                (409, "retired", "If it shall serve again, release it first, on its page or with `muster-noc inventory release UID`.")
-            }
+            WorkError::Retired { .. } => (
+                409,
+                "retired",
+                "If it shall serve again, release it first, on its page or with `muster-noc inventory release UID`.",
+            ),
             WorkError::NoChange { .. } => (409, "no_change", "Name at least one value that is to be another."),
             WorkError::Invalid(_) => (422, "invalid_settings", "Correct the values named."),
             WorkError::InUse { .. } => (
@@ -461,6 +463,8 @@ fn configured(db: &Connection, uid: &Uid) -> Result<Appliance, WorkError> {
 pub(crate) fn detail(db: &Connection, now: u64, uid: &Uid) -> Result<ApplianceDetail, WorkError> {
     let appliance = known(db, uid)?;
     let (planned, successor) = retirement::of(db, appliance.id)?;
+    // Once it has it, there is nothing left to take over.
+    let planned = planned.filter(|_| appliance.record.settings.is_none());
     Ok(ApplianceDetail {
         given: given::view(db, now, &appliance)?,
         instructions: instructions::all(db, appliance.id)?,

@@ -238,7 +238,8 @@ impl Engine {
                 (heard.device_key, heard.mac, Wants::of(heard.state, heard.proof), here)
             })
         });
-        let (device_key, mac, wants, here) = heard.ok_or_else(|| EngineError::NotHeard { uids: vec![*uid] }.problem())?;
+        let (device_key, mac, wants, here) =
+            heard.ok_or_else(|| EngineError::NotHeard { uids: vec![*uid] }.problem())?;
         let (device_key, claim) = (device_key.to_base64(), claim.map(str::to_owned));
         Ok(PlanFor { device_key, mac, claim, wants_voucher: wants == Wants::Voucher, here })
     }
@@ -274,9 +275,8 @@ impl Engine {
         let planned: BTreeSet<Uid> = rows.iter().map(|(uid, _)| *uid).collect();
         self.inner.shared.read(|state| {
             // What was replaced gave its address and name to another one, whatever it answered while it lived.
-            let is_replaced = |uid: &&Uid| {
-                state.roster.known(uid).is_some_and(|known| known.provisioning == Provisioning::Replaced)
-            };
+            let is_replaced =
+                |uid: &&Uid| state.roster.known(uid).is_some_and(|known| known.provisioning == Provisioning::Replaced);
             let others: Vec<Other> = state
                 .roster
                 .uids()

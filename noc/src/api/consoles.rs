@@ -14,8 +14,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use data_encoding::BASE64;
 use muster_protocol::api::{
-    Acknowledge, Alert, ApplianceRecord, BeatRecord, Changes, GrantItem, GrantRequest, Granted, Grants, Plan,
-    PlanFor, PlanRequest, ResultReport, SignedGrant, SignedResult, SilenceAlert, Site,
+    Acknowledge, Alert, ApplianceRecord, BeatRecord, Changes, GrantItem, GrantRequest, Granted, Grants, Plan, PlanFor,
+    PlanRequest, ResultReport, SignedGrant, SignedResult, SilenceAlert, Site,
 };
 use muster_protocol::crypto::claim::ClaimSecret;
 use muster_protocol::crypto::keys::PublicKey;

@@ -131,7 +131,13 @@ impl Device {
     }
 
     pub(crate) fn plan_for(&self) -> PlanFor {
-        PlanFor { device_key: self.key.public().to_base64(), mac: self.mac, claim: None, wants_voucher: false, here: None }
+        PlanFor {
+            device_key: self.key.public().to_base64(),
+            mac: self.mac,
+            claim: None,
+            wants_voucher: false,
+            here: None,
+        }
     }
 
     /// The same, with what it answered to a ping.

@@ -73,7 +73,10 @@ async fn nothing_is_granted_to_an_appliance_that_asks_for_less_than_its_policy_r
     assert_eq!(row.problem, None);
     let plan_now = Plan { site: site.id, expires: 0, rows: vec![plan(&console, site.id, device.plan_for()).await] };
     let seq = console.grants(&plan_now).await.items[0].grant.as_ref().expect("granted").seq;
-    assert_eq!(plan(&console, site.id, device.showing(Proof::Open)).await.problem.expect("again").code, "proof_too_weak");
+    assert_eq!(
+        plan(&console, site.id, device.showing(Proof::Open)).await.problem.expect("again").code,
+        "proof_too_weak"
+    );
     console.report(device.uid, seq, true).await;
 
     // One that follows this NOC has been through it: also where more is required now.

@@ -100,7 +100,7 @@ function ReleaseConsequences({ row }: { row: Appliance }) {
   )
 }
 
-/** What names an appliance to somebody who stands before it. */
-export function wordOf({ serial, mac }: Appliance): string {
-  return serial || mac
+/** What names an appliance to somebody who stands before it, if it is something that can be typed. */
+export function wordOf({ serial, mac }: Pick<Appliance, 'serial' | 'mac'>): string {
+  return /^[\w.:/+-]+$/.test(serial) ? serial : mac
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type FakeNoc, refusal } from '../backend/fakeNoc.ts'
 import type { Appliance, Role } from '../backend/noc.ts'
 import { appliance, list, openFace, sent } from './faceOf.tsx'
+import { wordOf } from './RetirementDialog.tsx'
 
 const PATH = '/v1/appliances/UID1'
 const SPARE: Partial<Appliance> = {
@@ -132,6 +133,12 @@ test.each<[string, Partial<Appliance>, string[]]>([
   await screen.findByText('UID1')
   await waitFor(() => expect(sent(noc, 'GET', `${PATH}/role`)).toHaveLength(1))
   expect(offered()).toEqual(expected)
+})
+
+test('what is to be typed can be typed', () => {
+  const mac = '02:00:00:00:00:01'
+  const words = ['SN-1/a.2', '', ' ', 'a b', '\u202eabc', '<b>'].map((serial) => wordOf({ serial, mac }))
+  expect(words).toEqual(['SN-1/a.2', mac, mac, mac, mac, mac])
 })
 
 test('viewers see no way to end it', async () => {

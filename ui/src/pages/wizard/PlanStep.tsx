@@ -21,6 +21,12 @@ interface Props {
   onPlanAgain: () => void
 }
 
+/** What the NOC says begins and ends in the middle of a sentence; here another one follows. */
+function sentence(text: string): string {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1)
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`
+}
+
 /** What the policy proposes, to be changed at will. */
 export function PlanStep({ draft, plan, errors, busy, onChange, onPlanAgain }: Props) {
   const { fleet } = useSession()
@@ -59,7 +65,7 @@ export function PlanStep({ draft, plan, errors, busy, onChange, onPlanAgain }: P
               {[
                 ...new Set(
                   refused.map((row) =>
-                    row.problem ? `${row.problem.message} ${row.problem.remedy}` : row.mac,
+                    row.problem ? `${sentence(row.problem.message)} ${row.problem.remedy}` : row.mac,
                   ),
                 ),
               ].join(' ')}
