@@ -51,7 +51,7 @@ use queue::QueueCommand;
 use report::ReportCommand;
 use reservation::ReservationCommand;
 use serde::Serialize;
-use site::DriftArg;
+use site::{DriftArg, ProofArg};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -286,6 +286,9 @@ struct SiteArgs {
     /// Application settings as JSON, or @FILE.
     #[arg(long, value_name = "JSON")]
     application: Option<JsonArg>,
+    /// The least proof of ownership that appliances have to ask for before they are configured.
+    #[arg(long, value_enum, default_value_t = ProofArg::Any)]
+    proof: ProofArg,
     /// Addresses inside the pools that are not given out, as 192.0.2.20-192.0.2.29,2001:db8::5.
     #[arg(long, default_value = "")]
     exclude: String,

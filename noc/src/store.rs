@@ -40,6 +40,7 @@ pub(crate) mod organisations;
 pub(crate) mod plans;
 pub(crate) mod policies;
 pub(crate) mod preview;
+pub(crate) mod proof;
 pub(crate) mod queue;
 pub(crate) mod remote_write;
 pub(crate) mod reservations;

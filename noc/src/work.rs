@@ -10,7 +10,7 @@ use crate::store::appliances::{self, Appliance};
 use crate::store::grants::{self, Asked, Bearer, Issuer};
 use crate::store::{application, audit, fleet, given, instructions, logs, policies, preview, retirement};
 use crate::versions::{MAX_WHY, checked_why};
-use muster_protocol::api::{ApplianceRecord, Problem};
+use muster_protocol::api::{ApplianceRecord, Problem, Provisioning};
 use muster_protocol::id::{Seq, SiteId, Uid};
 use muster_protocol::instruction::{Act, Serial};
 use muster_protocol::parameters::{Confirm, FieldError, InvalidSettings, RawSettings};
@@ -254,15 +254,17 @@ impl AsProblem for WorkError {
                 "not_configured",
                 "Configure it from a console first; what the NOC gives goes out with its beats.",
             ),
-            WorkError::Retired { .. } => {
-                (409, "retired", "If it shall serve again, release it first: `muster-noc inventory release UID`.")
-            }
+            WorkError::Retired { .. } => (
+                409,
+                "retired",
+                "If it shall serve again, release it first, on its page or with `muster-noc inventory release UID`.",
+            ),
             WorkError::NoChange { .. } => (409, "no_change", "Name at least one value that is to be another."),
             WorkError::Invalid(_) => (422, "invalid_settings", "Correct the values named."),
             WorkError::InUse { .. } => (
                 409,
                 "in_use",
-                "Name an appliance that is not configured, or release it: `muster-noc inventory release UID`.",
+                "Name an appliance that is not configured, or release that one first, on its page or with `muster-noc inventory release UID`.",
             ),
             WorkError::UnknownVersion { .. } => {
                 (404, "unknown_version", "List them: `muster-noc appliance versions UID`.")
@@ -312,28 +314,7 @@ impl Noc {
     pub fn replace(&self, old: &Uid, new: &Uid) -> Result<ApplianceDetail, WorkError> {
         let (old, new) = (*old, *new);
         self.inner.store.write_now(move |db| {
-            if old == new {
-                return Err(WorkError::Itself);
-            }
-            let (dead, heir) = (configured(db, &old)?, known(db, &new)?);
-            if dead.record.site.is_none() || dead.record.settings.is_none() {
-                return Err(WorkError::NotConfigured { uid: old });
-            }
-            if heir.is_retired() {
-                return Err(WorkError::Retired { uid: new });
-            }
-            let elsewhere = heir.record.site.is_some_and(|site| Some(site) != dead.record.site);
-            if heir.applied.0 > 0 || elsewhere {
-                return Err(WorkError::InUse { uid: new });
-            }
-            if fleet::place_of(db, &old)?.map(|place| place.organisation)
-                != fleet::place_of(db, &new)?.map(|place| place.organisation)
-            {
-                return Err(WorkError::InUse { uid: new });
-            }
-            retirement::replace(db, clock::now(), &dead, &heir)?;
-            let with = serde_json::json!({ "by": new });
-            record(db, &By::local(), &old, "appliance.replace", with)?;
+            replace(db, &By::local(), &old, &new)?;
             detail(db, clock::now(), &new)
         })
     }
@@ -436,6 +417,30 @@ pub(crate) fn take_back(db: &Connection, by: &By, uid: &Uid) -> Result<usize, Wo
     Ok(count)
 }
 
+/// [`Noc::replace`], likewise.
+pub(crate) fn replace(db: &Connection, by: &By, old: &Uid, new: &Uid) -> Result<(), WorkError> {
+    if old == new {
+        return Err(WorkError::Itself);
+    }
+    let (dead, heir) = (configured(db, old)?, known(db, new)?);
+    if dead.record.site.is_none() || dead.record.settings.is_none() {
+        return Err(WorkError::NotConfigured { uid: *old });
+    }
+    if heir.is_retired() {
+        return Err(WorkError::Retired { uid: *new });
+    }
+    let is_elsewhere = heir.record.site.is_some_and(|site| Some(site) != dead.record.site);
+    // What a console may still bring it would give it another role than this one.
+    let is_granted = heir.record.provisioning == Provisioning::Granted;
+    let organisation = |uid| Ok::<_, StoreError>(fleet::place_of(db, uid)?.map(|place| place.organisation));
+    if heir.applied.0 > 0 || is_granted || is_elsewhere || organisation(old)? != organisation(new)? {
+        return Err(WorkError::InUse { uid: *new });
+    }
+    retirement::replace(db, clock::now(), &dead, &heir)?;
+    record(db, by, old, "appliance.replace", serde_json::json!({ "by": new }))?;
+    Ok(())
+}
+
 fn record(
     db: &Connection,
     by: &By,
@@ -470,6 +475,8 @@ fn configured(db: &Connection, uid: &Uid) -> Result<Appliance, WorkError> {
 pub(crate) fn detail(db: &Connection, now: u64, uid: &Uid) -> Result<ApplianceDetail, WorkError> {
     let appliance = known(db, uid)?;
     let (planned, successor) = retirement::of(db, appliance.id)?;
+    // Once it has it, there is nothing left to take over.
+    let planned = planned.filter(|_| appliance.record.settings.is_none());
     Ok(ApplianceDetail {
         given: given::view(db, now, &appliance)?,
         instructions: instructions::all(db, appliance.id)?,

@@ -37,6 +37,7 @@ mod cbor;
 mod components;
 mod host;
 mod inherit;
+mod proof;
 mod work;
 
 pub use alerts::{Acknowledge, Alert, AlertKind, Handling, MAX_NOTE, SilenceAlert};
@@ -48,6 +49,7 @@ pub use components::{
 };
 pub use host::{Disk, HostValues, InterfaceErrors, MAX_MOUNT, MOST_DISKS};
 pub use inherit::Inheritable;
+pub use proof::RequiredProof;
 pub use work::{
     Farewell, FarewellTaken, GivenGrant, GivenHandover, GrantFailure, HandoverReport, InstructionReport, LogBundle,
     LogTaken, MAX_LOG, Work, WorkReport,
@@ -149,6 +151,9 @@ pub struct Site {
     /// Application settings as JSON ([`crate::application::ApplicationSettings`]), or empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub application: String,
+    /// The least proof of ownership that appliances have to ask for.
+    #[serde(default, skip_serializing_if = "RequiredProof::is_any")]
+    pub proof: RequiredProof,
     /// Addresses inside the pools that are not given out, IPv4 and IPv6, as the pool is written, or empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub exclude: String,
@@ -255,6 +260,10 @@ pub struct PlanFor {
     /// It has no owner and accepts only a NOC that its vendor vouches for.
     #[serde(default, skip_serializing_if = "is_false")]
     pub wants_voucher: bool,
+    /// Its last answer to a ping as it signed it, COSE_Sign1 over [`crate::wire::here::Here`], base64: where a policy requires a
+    /// proof of ownership, the NOC goes by what the appliance says there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub here: Option<String>,
 }
 
 /// What each appliance of a site would get. The addresses are held for it until `expires`.

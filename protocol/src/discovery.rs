@@ -192,6 +192,8 @@ pub struct Heard {
     pub peer: Peer,
     /// Heard for the first time in this discovery.
     pub fresh: bool,
+    /// The answer as the appliance signed it: COSE_Sign1 over [`Here`], for whoever does not take our word.
+    pub signed: Vec<u8>,
 }
 
 /// The machine.
@@ -502,6 +504,7 @@ impl Discovery {
             settings,
             peer,
             fresh,
+            signed: packet.signed.clone(),
         }));
     }
 

@@ -149,6 +149,7 @@ fn spec(setup: &SiteSetup, beat_interval_s: u32) -> SiteSpec {
         window_s: WINDOW_S,
         drift: None,
         application: String::new(),
+        proof: muster_protocol::api::RequiredProof::Any,
         exclude: String::new(),
         inherit: Vec::new(),
     }

@@ -41,6 +41,13 @@ def before_call(context, case, kwargs):
             case.path_parameters["site"] = KNOWN["site"][0]
             if case.method == "PUT" and dice % 2:
                 case.body = {"serial": f"Y{dice}", "host_name": f"y-{dice}"}
+        if case.path.endswith(("/replacement", "/release")):
+            # The service of others goes on. What is replaced was not released before: that comes from the other end.
+            n = dice % (len(KNOWN["ending"]) // 2)
+            is_replacement = case.path.endswith("/replacement")
+            case.path_parameters["uid"] = KNOWN["ending"][n if is_replacement else -1 - n]
+            if is_replacement and isinstance(case.body, dict):
+                case.body = {"by": KNOWN["heir"][n]}
         if case.headers and "If-Match" in case.headers:
             case.headers["If-Match"] = "*"
     if case.path in ("/v1/channels", "/v1/channels/{channel}") and isinstance(case.body, dict) and dice % 2:

@@ -20,6 +20,8 @@ HERE = Path(__file__).parent
 VERSIONS = [f"1.0.{n}" for n in range(16)]
 # The latest, which nobody withdraws.
 LATEST = "1.0.99"
+# Appliances that are replaced, each once.
+ENDING_ONES = 16
 PASSWORD = "correct horse battery"
 EXAMPLES = os.environ.get("CONTRACT_EXAMPLES", "8")
 CHECKS = ",".join(
@@ -119,6 +121,16 @@ def fill(command, folder):
     # So there is a version to go back to.
     for appliance in json.loads(command("inventory", "list", "--json")):
         command("appliance", "configure", appliance["uid"], "--dns1", "192.0.2.99")
+    # Those whose service ends on the way, and those that take over from them.
+    db = sqlite3.connect(folder / "noc/noc.sqlite")
+    with db:
+        for n in range(1, ENDING_ONES + 1):
+            last = settings | {"address": f"192.0.2.{100 + n}", "host_name": f"e-{n}"}
+            db.execute(insert, (bytes([n + 100] * 20), bytes([n + 100] * 6), f"END{n}", json.dumps(last), n + 100))
+            new = """INSERT INTO appliances (uid, mac, serial, model, claim, provisioning, health, revision)
+                     VALUES (?, ?, ?, 'Mail', '', 'known', 'not_expected', ?)"""
+            db.execute(new, (bytes([n + 150] * 20), bytes([n + 150] * 6), f"HEIR{n}", n + 150))
+    db.close()
 
 
 def contract(base, folder):
@@ -164,6 +176,7 @@ def contract(base, folder):
         sent = call("POST", f"/v1/consoles/{console}/messages", dict(order=dict(kind="refresh")), secret)
         return [console, sent["number"]]
 
+    appliances = call("GET", "/v1/appliances", secret=secret)["items"]
     bundle = base64.b64encode((folder / "mail.applet").read_bytes()).decode()
     known = {
         "organisation": [1, 2],
@@ -182,7 +195,9 @@ def contract(base, folder):
         "message": [message(secret, console) for console in (4, 5, 6) for _ in range(4)],
         "maintenance": [maintain(n) for n in range(16)],
         # Nobody does anything to the one whose alert stays open.
-        "uid": [row["uid"] for row in call("GET", "/v1/appliances", secret=secret)["items"] if row["serial"] != "SN4"],
+        "uid": [row["uid"] for row in appliances if row["serial"] in ("SN1", "SN2", "SN3")],
+        "ending": [row["uid"] for row in appliances if row["serial"].startswith("END")],
+        "heir": [row["uid"] for row in appliances if row["serial"].startswith("HEIR")],
         "invite": [call("POST", "/v1/invites", dict(sites=[1], hours=1), secret)["invite"]["id"] for _ in range(3)],
         "token": [token(secret, ["audit:read"])["token"]["id"] for _ in range(5)],
         "session": [sign_in("anna@acme")["session"]["id"] for _ in range(5)],

@@ -64,6 +64,7 @@ impl World {
             window_s: 60,
             drift: None,
             application: String::new(),
+            proof: muster_protocol::api::RequiredProof::Any,
             exclude: String::new(),
             inherit: Vec::new(),
         };

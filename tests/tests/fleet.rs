@@ -48,6 +48,7 @@ impl World {
             window_s: 30,
             drift: None,
             application: String::new(),
+            proof: muster_protocol::api::RequiredProof::Any,
             exclude: String::new(),
             inherit: Vec::new(),
         };

@@ -145,7 +145,7 @@ test('one appliance is given other settings from its page, tells its log, and wh
     await page.getByTestId('log-show').click()
     await page.getByTestId('log').filter({ hasText: /./ }).waitFor()
 
-    await page.getByTestId('tell-decommission').click()
+    await page.getByTestId('tell-reboot').click()
     await page.getByTestId('tell-sure').waitFor()
     await page.getByRole('button', { name: 'Cancel' }).click()
     assert.equal(await page.getByTestId('instruction').count(), 1, 'nobody was sure')

@@ -14,12 +14,14 @@ use crate::view::{
     RowOwnership, Settings, is_under_way, seconds,
 };
 use crate::{export, view};
-use muster_protocol::api::{PlanFor, PlanRequest, PlanRow};
+use data_encoding::BASE64;
+use muster_protocol::api::{PlanFor, PlanRequest, PlanRow, Provisioning};
 use muster_protocol::crypto::claim::ClaimSecret;
 use muster_protocol::crypto::random;
 use muster_protocol::delivery::Wants;
 use muster_protocol::id::{SiteId, Uid};
 use muster_protocol::parameters::RawSettings;
+use muster_protocol::wire::here::State;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use tokio::sync::oneshot;
@@ -228,11 +230,18 @@ impl Engine {
         }
         let heard = self.inner.shared.read(|state| {
             let answer = state.roster.answer(uid);
-            answer.map(|heard| (heard.device_key, heard.mac, Wants::of(heard.state, heard.proof)))
+            // Of one that the NOC has configured it knows what it needs, unless it was reset.
+            let is_known = state.roster.known(uid).is_some_and(|known| known.provisioning == Provisioning::Configured);
+            answer.map(|heard| {
+                let is_followed = is_known && heard.state != State::Unconfigured;
+                let here = (!is_followed).then(|| BASE64.encode(&heard.signed));
+                (heard.device_key, heard.mac, Wants::of(heard.state, heard.proof), here)
+            })
         });
-        let (device_key, mac, wants) = heard.ok_or_else(|| EngineError::NotHeard { uids: vec![*uid] }.problem())?;
+        let (device_key, mac, wants, here) =
+            heard.ok_or_else(|| EngineError::NotHeard { uids: vec![*uid] }.problem())?;
         let (device_key, claim) = (device_key.to_base64(), claim.map(str::to_owned));
-        Ok(PlanFor { device_key, mac, claim, wants_voucher: wants == Wants::Voucher })
+        Ok(PlanFor { device_key, mac, claim, wants_voucher: wants == Wants::Voucher, here })
     }
 
     fn plan_row(&self, uid: &Uid, planned: Option<PlanRow>, refused: Option<ProblemView>) -> PlanRowView {
@@ -265,10 +274,14 @@ impl Engine {
     fn findings(&self, site: SiteId, rows: &[(Uid, RawSettings)]) -> Vec<CellError> {
         let planned: BTreeSet<Uid> = rows.iter().map(|(uid, _)| *uid).collect();
         self.inner.shared.read(|state| {
+            // What was replaced gave its address and name to another one, whatever it answered while it lived.
+            let is_replaced =
+                |uid: &&Uid| state.roster.known(uid).is_some_and(|known| known.provisioning == Provisioning::Replaced);
             let others: Vec<Other> = state
                 .roster
                 .uids()
                 .difference(&planned)
+                .filter(|uid| !is_replaced(uid))
                 .map(|uid| Other {
                     name: state.roster.name(uid),
                     settings: state.roster.settings(uid).into(),

@@ -221,6 +221,7 @@ impl World {
             Ok(Message::Here(packet)) => {
                 let here = packet.verify().expect("signed by its device");
                 let heard = Heard {
+                    signed: Vec::new(),
                     uid: here.uid(),
                     device_key: here.device_key,
                     mac: here.mac,

@@ -7,13 +7,14 @@ use crate::clock;
 use crate::store::alert_events::{self, Someone};
 use crate::store::consoles::authorise;
 use crate::store::grants::{Decision, Issuer};
+use crate::store::proof::Said;
 use crate::store::{self, alerts, appliances, beats, consoles, grants, plans, results, sites};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use data_encoding::BASE64;
 use muster_protocol::api::{
-    Acknowledge, Alert, ApplianceRecord, BeatRecord, Changes, GrantItem, GrantRequest, Granted, Grants, Plan,
+    Acknowledge, Alert, ApplianceRecord, BeatRecord, Changes, GrantItem, GrantRequest, Granted, Grants, Plan, PlanFor,
     PlanRequest, ResultReport, SignedGrant, SignedResult, SilenceAlert, Site,
 };
 use muster_protocol::crypto::claim::ClaimSecret;
@@ -21,6 +22,7 @@ use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::crypto::sign::{Purpose, verify};
 use muster_protocol::id::{ConsoleId, Seq, Uid};
 use muster_protocol::wire::from_cbor;
+use muster_protocol::wire::here::{Here, HerePacket, Proof, State as Standing};
 use muster_protocol::wire::result::ConfigResult;
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -87,19 +89,40 @@ pub(super) async fn plan(
     Body(request, _room): Body<PlanRequest, LARGE>,
 ) -> Result<Json<Plan>, ApiError> {
     at_most(request.appliances.len())?;
-    let mut asked = Vec::with_capacity(request.appliances.len());
-    for (i, one) in request.appliances.into_iter().enumerate() {
-        let key = PublicKey::from_base64(&one.device_key)
-            .ok_or_else(|| ApiError::BadKey { what: format!("the device key of appliance {}", i + 1) })?;
-        let claim = one.claim.filter(|code| !code.trim().is_empty()).map(|code| code.parse::<ClaimSecret>());
-        asked.push(plans::Asked { uid: Uid::of(&key), mac: one.mac, claim, wants_voucher: one.wants_voucher });
-    }
+    let site = request.site;
+    // Signatures of thousands, as with grants.
+    let read = tokio::task::spawn_blocking(move || {
+        request.appliances.into_iter().enumerate().map(read_asked).collect::<Result<Vec<_>, _>>()
+    });
+    let asked = read.await.unwrap_or(Err(ApiError::Internal))?;
     let issuer = Issuer { root: app.noc.signer.root(), noc: app.noc.public_address(), ca_pin: app.noc.authority.pin() };
     let plan = app.noc.store.write(move |db| {
         let console = authorise(db, console)?;
-        plans::plan(db, clock::now(), (&console, &issuer), request.site, &asked)
+        plans::plan(db, clock::now(), (&console, &issuer), site, &asked)
     });
     plan.await.map(Json)
+}
+
+/// The appliance, with what it says of itself.
+fn read_asked((i, one): (usize, PlanFor)) -> Result<plans::Asked, ApiError> {
+    let key = PublicKey::from_base64(&one.device_key)
+        .ok_or_else(|| ApiError::BadKey { what: format!("the device key of appliance {}", i + 1) })?;
+    let uid = Uid::of(&key);
+    let claim = one.claim.filter(|code| !code.trim().is_empty()).map(|code| code.parse::<ClaimSecret>());
+    let said = match &one.here {
+        Some(here) => Some(own_answer(&key, here).ok_or(ApiError::BadAnswer { uid })?),
+        None => None,
+    };
+    let said = said.map(|here| Said { proof: here.proof, is_unowned: here.state == Standing::Unconfigured });
+    let wants_voucher = said.is_some_and(|said| said.is_unowned && said.proof == Proof::Voucher);
+    Ok(plans::Asked { uid, mac: one.mac, claim, wants_voucher: wants_voucher || one.wants_voucher, said })
+}
+
+/// An appliance's answer to a ping, once its signature is checked. When it was given, nobody can tell: the console chose the ping.
+fn own_answer(key: &PublicKey, here: &str) -> Option<Here> {
+    let signed = BASE64.decode(here.as_bytes()).ok()?;
+    let here = HerePacket { signed }.verify().ok()?;
+    (here.device_key == *key).then_some(here)
 }
 
 /// `POST /v1/console/grants`

@@ -28,6 +28,7 @@ mod people;
 mod policy;
 mod remote_write;
 mod reservations;
+mod retirement;
 mod sessions;
 mod sign_in;
 mod sites;
@@ -68,6 +69,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(applets::routes());
     routes.extend(appliances::routes());
     routes.extend(instructions::routes());
+    routes.extend(retirement::routes());
     routes.extend(inventory::routes());
     routes.extend(history::routes());
     routes.extend(strip::routes());

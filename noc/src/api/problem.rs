@@ -67,6 +67,8 @@ pub(crate) enum ApiError {
     BadConsoleProof,
     #[error("the refusal that was sent along is not signed by appliance {}", .uid.short())]
     BadRefusal { uid: Uid },
+    #[error("the answer to a ping that is said to be of appliance {} is none that it signed", .uid.short())]
+    BadAnswer { uid: Uid },
     #[error("no grant {seq} was signed for this appliance")]
     NotGranted { seq: u64 },
     #[error("the request does not read: {why}")]
@@ -194,6 +196,7 @@ impl AsProblem for ApiError {
                 "proof_invalid",
                 "Sign the proof with the console's own key, over this invite and certificate request.",
             ),
+            BadAnswer { .. } => (422, "answer_invalid", "Send the answer as the appliance signed it, or none."),
             BadRefusal { .. } => (422, "refusal_invalid", "Send the result as the appliance signed it, or none."),
             BadProof => (403, "proof_invalid", "Sign the proof with the device key it names."),
             ProofOfOther => {

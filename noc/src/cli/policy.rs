@@ -1,7 +1,7 @@
 //! `muster-noc policy`: what organisations say to their sites, what is said of single models, and what it comes to.
 
 use super::json_arg::JsonArg;
-use super::site::DriftArg;
+use super::site::{DriftArg, ProofArg};
 use super::{ConfirmArg, FolderArg, Output, answer, operator, site};
 use anyhow::bail;
 use clap::{Args, Subcommand};
@@ -113,8 +113,11 @@ struct Values {
     /// Application settings as JSON, or @FILE; empty for none. Appliances have them at their next configuration.
     #[arg(long, value_name = "JSON")]
     application: Option<JsonArg>,
+    /// The least proof of ownership that appliances have to ask for before they are configured.
+    #[arg(long, value_enum)]
+    proof: Option<ProofArg>,
     /// Say nothing of these any more: pool, pool6, domain, dns1, dns2, ntp, search_domains, host_name, beat_interval_s, confirm,
-    /// window_s, drift, application.
+    /// window_s, drift, application, proof.
     #[arg(long, value_delimiter = ',', value_name = "VALUE")]
     unset: Vec<String>,
 }
@@ -136,8 +139,9 @@ impl Values {
                 "window_s" => to.window_s = None,
                 "drift" => to.drift = None,
                 "application" => to.application = None,
+                "proof" => to.proof = None,
                 _ => bail!(
-                    "`{name}` is no value of a policy: pool, pool6, domain, dns1, dns2, ntp, search_domains, host_name, beat_interval_s, confirm, window_s, drift or application"
+                    "`{name}` is no value of a policy: pool, pool6, domain, dns1, dns2, ntp, search_domains, host_name, beat_interval_s, confirm, window_s, drift, application or proof"
                 ),
             }
         }
@@ -160,6 +164,7 @@ impl Values {
             window_s,
             drift: rule,
             application,
+            proof,
         } = to;
         over(pool, self.pool);
         over(pool6, self.pool6);
@@ -174,6 +179,7 @@ impl Values {
         over(window_s, self.window);
         over(rule, self.drift.map(drift));
         over(application, self.application.map(|text| text.0));
+        over(proof, self.proof.map(Into::into));
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use super::{ConfirmArg, FolderArg, Output, SiteArgs, answer};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use muster_noc::{Noc, OrganisationId, SiteSpec, TableError};
-use muster_protocol::api::{Inheritable, Site};
+use muster_protocol::api::{Inheritable, RequiredProof, Site};
 use muster_protocol::parameters::{Confirm, DriftPolicy};
 use muster_protocol::text::printable;
 use std::path::Path;
@@ -28,6 +28,27 @@ impl From<DriftArg> for Option<DriftPolicy> {
             DriftArg::Image => None,
             DriftArg::Report => Some(DriftPolicy::Report),
             DriftArg::Restore => Some(DriftPolicy::Restore),
+        }
+    }
+}
+
+/// The least proof of ownership that appliances of a site have to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProofArg {
+    /// None: also those that take whoever comes first.
+    Any,
+    /// The code of the label, or a voucher of the vendor.
+    Claim,
+    /// A voucher of the vendor.
+    Voucher,
+}
+
+impl From<ProofArg> for RequiredProof {
+    fn from(proof: ProofArg) -> Self {
+        match proof {
+            ProofArg::Any => RequiredProof::Any,
+            ProofArg::Claim => RequiredProof::Claim,
+            ProofArg::Voucher => RequiredProof::Voucher,
         }
     }
 }
@@ -75,6 +96,7 @@ impl From<SiteArgs> for SiteSpec {
             window_s: args.window,
             drift: args.drift.into(),
             application: args.application.map_or_else(String::new, |text| text.0),
+            proof: args.proof.into(),
             exclude: args.exclude,
             inherit: args.inherit.unwrap_or_default().0,
         }
@@ -157,6 +179,9 @@ struct Values {
     /// Application settings as JSON, or @FILE; empty for none. Appliances have them at their next configuration.
     #[arg(long, value_name = "JSON")]
     application: Option<JsonArg>,
+    /// The least proof of ownership that appliances have to ask for before they are configured.
+    #[arg(long, value_enum)]
+    proof: Option<ProofArg>,
     /// Addresses inside the pools that are not given out; empty for none.
     #[arg(long)]
     exclude: Option<String>,
@@ -180,6 +205,7 @@ impl Values {
             (Inheritable::WindowS, self.window.is_some()),
             (Inheritable::Drift, self.drift.is_some()),
             (Inheritable::Application, self.application.is_some()),
+            (Inheritable::Proof, self.proof.is_some()),
         ];
         let mut inherit = self.inherit.map_or(site.inherit, |inherit| inherit.0);
         inherit.retain(|value| !said.contains(&(*value, true)));
@@ -201,6 +227,7 @@ impl Values {
             window_s: self.window.unwrap_or(site.window_s),
             drift: self.drift.map_or(site.drift, Into::into),
             application: self.application.map_or(site.application, |text| text.0),
+            proof: self.proof.map_or(site.proof, Into::into),
             exclude: self.exclude.unwrap_or(site.exclude),
             inherit,
         }

@@ -63,6 +63,7 @@ fn values(policy: &Policy) -> BTreeMap<String, EffectiveValue> {
         ("window_s", site.window_s.to_string()),
         ("drift", drift.to_owned()),
         ("application", site.application.clone()),
+        ("proof", site.proof.word().to_owned()),
     ];
     let shown = |(name, value): (&str, String)| {
         let source = policy.source(name).to_string().trim_end_matches(':').to_owned();

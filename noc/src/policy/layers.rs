@@ -6,7 +6,7 @@
 use super::pool::Pool;
 use super::site::{Policy, SiteError, SiteFault};
 use super::values::{OrganisationPolicy, PolicyValues, Profile, Source, Sources, model_key};
-use muster_protocol::api::Site;
+use muster_protocol::api::{RequiredProof, Site};
 use muster_protocol::id::SiteId;
 use muster_protocol::parameters::Confirm;
 use muster_protocol::text::misleads;
@@ -150,6 +150,7 @@ pub(crate) fn check_organisation(policy: &OrganisationPolicy) -> Result<(), Site
             window_s: 90,
             drift: None,
             application: String::new(),
+            proof: RequiredProof::Any,
             exclude: String::new(),
             inherit: Vec::new(),
         };
@@ -268,6 +269,7 @@ mod tests {
             window_s: Some(120),
             drift: Some(DriftRule::Restore),
             application: Some("{\"relay\":\"mx.acme.example\"}".into()),
+            proof: Some(RequiredProof::Voucher),
         };
         let organisation = OrganisationPolicy { values: values.clone(), profiles: vec![] };
         let all = layers(Inheritable::ALL.to_vec(), organisation, vec![]).policies().expect("fits");
@@ -286,6 +288,7 @@ mod tests {
             window_s: Some(site.window_s),
             drift: site.drift.map(|_| DriftRule::Restore),
             application: Some(site.application.clone()),
+            proof: Some(site.proof),
         };
         assert_eq!(got, values);
         assert!(all.plain().sources.values().all(|source| *source == Source::Organisation));

@@ -7,7 +7,7 @@ use super::pool::Pool;
 use super::pool6::Pool6;
 use super::values::{Source, Sources};
 use crate::error::{AsProblem, StoreError, problem};
-use muster_protocol::api::{Inheritable, Problem, Site};
+use muster_protocol::api::{Inheritable, Problem, RequiredProof, Site};
 use muster_protocol::id::{Mac, SiteId};
 use muster_protocol::parameters::{BEAT_INTERVAL_S, Confirm, DriftPolicy, Field, Network6, RawSettings, WINDOW_S};
 use muster_protocol::text::misleads;
@@ -60,11 +60,16 @@ pub struct SiteSpec {
     /// Application settings, the text of one JSON object, which appliances hand to the vendor's application; empty or `{}` for none.
     #[serde(default)]
     pub application: String,
+    /// The least proof of ownership that appliances have to ask for before something is granted to them: `any`, `claim` (the code
+    /// of the label, or a voucher) or `voucher`.
+    #[serde(default)]
+    #[schema(value_type = String, pattern = "^(any|claim|voucher)$")]
+    pub proof: RequiredProof,
     /// Addresses inside the pools that are not given out, IPv4 and IPv6: `192.0.2.20-192.0.2.29, 2001:db8::5`, or empty.
     #[serde(default)]
     pub exclude: String,
     /// Which of the values the site has from its organisation: `domain`, `dns1`, `dns2`, `ntp`, `search_domains`, `host_name`,
-    /// `beat_interval_s`, `confirm`, `window_s`, `drift`, `application`. What is said here of those does not count.
+    /// `beat_interval_s`, `confirm`, `window_s`, `drift`, `application`, `proof`. What is said here of those does not count.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub inherit: Vec<Inheritable>,
@@ -90,6 +95,7 @@ impl From<Site> for SiteSpec {
             window_s: site.window_s,
             drift: site.drift,
             application: site.application,
+            proof: site.proof,
             exclude: site.exclude,
             inherit: site.inherit,
         }
@@ -121,6 +127,7 @@ impl SiteSpec {
             window_s: self.window_s,
             drift: self.drift,
             application: self.application.trim().to_owned(),
+            proof: self.proof,
             exclude: self.exclude.trim().to_owned(),
             inherit,
         }
@@ -424,6 +431,7 @@ pub(crate) mod tests {
             window_s: 90,
             drift: None,
             application: String::new(),
+            proof: RequiredProof::Any,
             exclude: String::new(),
             inherit: Vec::new(),
         }

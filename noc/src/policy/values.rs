@@ -1,6 +1,6 @@
 //! Values of a policy that may be said at several places: by an organisation, by a site, and by either for one model.
 
-use muster_protocol::api::{Inheritable, Site};
+use muster_protocol::api::{Inheritable, RequiredProof, Site};
 use muster_protocol::parameters::{Confirm, DriftPolicy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,6 +53,11 @@ pub struct PolicyValues {
     /// places are not merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub application: Option<String>,
+    /// The least proof of ownership that appliances have to ask for before something is granted to them: `any`, `claim` (the code
+    /// of the label, or a voucher) or `voucher`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, pattern = "^(any|claim|voucher)$")]
+    pub proof: Option<RequiredProof>,
 }
 
 /// What appliances do about settings that are changed by hand.
@@ -163,6 +168,7 @@ impl PolicyValues {
             Inheritable::WindowS => set_number(&mut site.window_s, self.window_s),
             Inheritable::Drift => set_number(&mut site.drift, self.drift.map(Into::into)),
             Inheritable::Application => set(&mut site.application, self.application.as_deref()),
+            Inheritable::Proof => set_number(&mut site.proof, self.proof),
         }
     }
 
@@ -179,6 +185,7 @@ impl PolicyValues {
             window_s: Some(90),
             drift: Some(DriftRule::Image),
             application: Some(String::new()),
+            proof: Some(RequiredProof::Any),
             ..PolicyValues::default()
         }
     }

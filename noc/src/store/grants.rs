@@ -5,6 +5,7 @@ use super::application::{self, Chosen};
 use super::consoles::Console;
 use super::holdings::{self, Holdings, Wish};
 use super::plans::applicant;
+use super::proof::{self, Lack};
 use super::versions::{self, Signed};
 use super::{audit, organisations, policies, restored, word};
 use crate::api::ApiError;
@@ -136,6 +137,10 @@ pub(crate) fn decide_for(
             let policy = policies.of(&want.appliance.record.model);
             let of_appliance = (&want.settings, &want.application);
             errors.extend(application::fits(now, bearer, issuer, policy, &want.appliance, of_appliance).err());
+            // What goes out with a beat goes to who has shown by certificate that it follows this NOC.
+            if bearer.console().is_some() {
+                errors.extend(proof::lack(db, policy, &want.appliance)?.map(Lack::field_error));
+            }
         }
         wanted.push(want);
     }

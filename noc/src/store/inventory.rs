@@ -108,7 +108,7 @@ pub(crate) fn release(db: &Connection, now: u64, by: &By, uid: &Uid) -> Result<b
     let revision = super::next_revision(db)?;
     db.execute(
         "UPDATE appliances SET site = NULL, applied = 0, pinned = 0, settings = NULL, planned = NULL, successor = NULL,
-         provisioning = 'known', revision = ?2
+         proof = NULL, provisioning = 'known', revision = ?2
          WHERE id = ?1",
         params![known.id, revision],
     )?;

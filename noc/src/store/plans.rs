@@ -5,8 +5,8 @@ use super::application;
 use super::consoles::Console;
 use super::grants::{Bearer, Issuer};
 use super::holdings::{self, Holdings};
-use super::retirement;
 use super::{fleet, organisations, policies};
+use super::{proof, retirement};
 use crate::api::ApiError;
 use crate::audit::By;
 use crate::error::{StoreError, problem};
@@ -37,6 +37,8 @@ pub(crate) struct Asked {
     pub(crate) claim: Option<Result<ClaimSecret, ClaimError>>,
     /// It has no owner and accepts only a voucher.
     pub(crate) wants_voucher: bool,
+    /// What it says of itself, by its own signed answer.
+    pub(crate) said: Option<proof::Said>,
 }
 
 /// Plans a batch for a console's site. Asking again gives the same, and holds it longer.
@@ -58,6 +60,11 @@ pub(crate) fn plan(
         let mut row = PlanRow { uid: one.uid, ownership, settings: None, rules: BTreeMap::new(), problem };
         if let Some(appliance) = appliance {
             let policy = policies.of(&appliance.record.model);
+            if let Some(lack) = proof::judge(db, policy, &appliance, one.said)? {
+                row.problem = Some(lack.problem());
+                rows.push(row);
+                continue;
+            }
             match settle(db, &policies, &mut holdings, &appliance, expires)? {
                 Ok((mut settings, mut rules)) => {
                     let completed = application::completed(&settings, policy);

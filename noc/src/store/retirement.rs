@@ -27,7 +27,7 @@ pub(crate) fn retire(db: &Connection, appliance: &Appliance, how: Provisioning) 
         db.prepare_cached(sql)?.execute([appliance.id])?;
     }
     let revision = super::next_revision(db)?;
-    let sql = "UPDATE appliances SET applied = 0, pinned = 0, settings = NULL, planned = NULL, provisioning = ?2,
+    let sql = "UPDATE appliances SET applied = 0, pinned = 0, settings = NULL, planned = NULL, proof = NULL, provisioning = ?2,
                revision = ?3 WHERE id = ?1";
     db.prepare_cached(sql)?.execute(params![appliance.id, word(&how), revision])?;
     tracing::info!(uid = %appliance.record.uid, ?how, "an appliance is retired: its certificates are refused");

@@ -12,7 +12,7 @@ use muster_protocol::id::{ConsoleId, SiteId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "id, name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s, \
-                       drift, pool6, gateway6, exclude, inherit, application, ntp, search_domains";
+                       drift, pool6, gateway6, exclude, inherit, application, ntp, search_domains, proof";
 
 /// Adds a site to the default organisation.
 #[cfg(test)]
@@ -26,8 +26,8 @@ pub(crate) fn add_to(db: &Connection, organisation: OrganisationId, policy: &Pol
     name_is_free(db, organisation, s)?;
     db.execute(
         "INSERT INTO sites (name, pool, netmask, gateway, domain, dns1, dns2, host_name, beat_interval_s, confirm, window_s,
-         drift, pool6, gateway6, organisation, exclude, inherit, application, ntp, search_domains)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+         drift, pool6, gateway6, organisation, exclude, inherit, application, ntp, search_domains, proof)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
         params![
             s.name,
             s.pool,
@@ -48,7 +48,8 @@ pub(crate) fn add_to(db: &Connection, organisation: OrganisationId, policy: &Pol
             json(&s.inherit),
             s.application,
             s.ntp,
-            s.search_domains
+            s.search_domains,
+            s.proof.word()
         ],
     )?;
     super::next_revision(db)?;
@@ -63,7 +64,7 @@ pub(crate) fn update(db: &Connection, policy: &Policy) -> Result<(), SiteError> 
     let changed = db.execute(
         "UPDATE sites SET name = ?2, pool = ?3, netmask = ?4, gateway = ?5, domain = ?6, dns1 = ?7, dns2 = ?8,
          host_name = ?9, beat_interval_s = ?10, confirm = ?11, window_s = ?12, drift = ?13, pool6 = ?14, gateway6 = ?15,
-         exclude = ?16, inherit = ?17, application = ?18, ntp = ?19, search_domains = ?20 WHERE id = ?1",
+         exclude = ?16, inherit = ?17, application = ?18, ntp = ?19, search_domains = ?20, proof = ?21 WHERE id = ?1",
         params![
             s.id.0,
             s.name,
@@ -84,7 +85,8 @@ pub(crate) fn update(db: &Connection, policy: &Policy) -> Result<(), SiteError> 
             json(&s.inherit),
             s.application,
             s.ntp,
-            s.search_domains
+            s.search_domains,
+            s.proof.word()
         ],
     )?;
     if changed == 0 {
@@ -164,5 +166,6 @@ fn read(row: &Row<'_>) -> Result<Site, StoreError> {
         application: row.get(17)?,
         ntp: row.get(18)?,
         search_domains: row.get(19)?,
+        proof: from_word("site", &row.get::<_, String>(20)?)?,
     })
 }

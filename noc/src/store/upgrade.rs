@@ -234,6 +234,11 @@ const LATER: &[(i32, &str)] = &[
          INSERT INTO component_channels VALUES (1, 'filter', 'stable', 2);
          UPDATE sites SET components = '{\"required\":[{\"name\":\"filter\",\"channel\":\"stable\"}]}' WHERE id = 3;",
     ),
+    (
+        31,
+        "UPDATE sites SET proof = 'claim' WHERE id = 3;
+         UPDATE appliances SET proof = 'voucher' WHERE id = 1;",
+    ),
     (33, "UPDATE sites SET ntp = 'ntp.example.net 192.0.2.123', search_domains = 'example.org' WHERE id = 3;"),
 ];
 

@@ -112,6 +112,7 @@ mod tests {
             window_s: 90,
             drift: None,
             application: String::new(),
+            proof: muster_protocol::api::RequiredProof::Any,
             exclude: String::new(),
             inherit: Vec::new(),
         };

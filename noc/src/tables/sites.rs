@@ -7,7 +7,7 @@ use crate::noc::Noc;
 use crate::operators::OrganisationId;
 use crate::policy::site::{SiteError, SiteSpec};
 use crate::store::{changes, sites, word};
-use muster_protocol::api::{Inheritable, Site};
+use muster_protocol::api::{Inheritable, RequiredProof, Site};
 use muster_protocol::id::SiteId;
 use muster_protocol::parameters::{Confirm, DriftPolicy};
 use rusqlite::Connection;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// The columns, in the order in which they are written; those that are absent are empty.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 20] = [
     "name",
     "pool",
     "exclude",
@@ -35,6 +35,7 @@ const COLUMNS: [&str; 19] = [
     "window_s",
     "drift",
     "application",
+    "proof",
     "inherit",
 ];
 /// Most rows in one go.
@@ -147,6 +148,7 @@ fn cells(site: Site) -> Vec<String> {
         site.window_s.to_string(),
         drift,
         site.application,
+        site.proof.word().to_owned(),
         inherit.join(" "),
     ]
 }
@@ -173,6 +175,11 @@ fn read(line: u64, row: &[Option<String>], faults: &mut Faults) -> Option<SiteSp
             None
         }
     };
+    let said = text("proof");
+    let proof = RequiredProof::ALL.into_iter().find(|proof| said == proof.word());
+    if proof.is_none() && !said.is_empty() {
+        faults.add(line, "proof", "`proof` is none of any, claim and voucher".to_owned());
+    }
     let mut inherit = Vec::new();
     for name in text("inherit").split([' ', ',']).filter(|name| !name.is_empty()) {
         match Inheritable::ALL.into_iter().find(|value| value.word() == name) {
@@ -201,6 +208,7 @@ fn read(line: u64, row: &[Option<String>], faults: &mut Faults) -> Option<SiteSp
         window_s: number(line, "window_s", &text("window_s"), 90, faults),
         drift,
         application: text("application"),
+        proof: proof.unwrap_or_default(),
         exclude: text("exclude"),
         inherit,
     };
@@ -232,6 +240,7 @@ mod tests {
             ntp: "ntp.example.net 2001:db8::7b".into(),
             search_domains: "example.org".into(),
             application: "{\"a\":[1,\"=x\"]}".into(),
+            proof: RequiredProof::Voucher,
             confirm: Confirm::FirstBeat,
             ..spec6()
         };
@@ -249,11 +258,11 @@ mod tests {
 
     #[test]
     fn every_wrong_cell_is_named() {
-        let csv = "name,confirm,drift,inherit,window_s\nA,x,,,\nB,,x,,\nC,,,x,\nD,,,,x\n";
+        let csv = "name,confirm,drift,inherit,window_s,proof\nA,x,,,,\nB,,x,,,\nC,,,x,,\nD,,,,x,\nE,,,,,open\n";
         let mut faults = Faults::default();
         for (line, row) in rows_of(csv, &COLUMNS, 9, &mut faults) {
             assert!(read(line, &row, &mut faults).is_none());
         }
-        assert_eq!(faults.lines(), [2, 3, 4, 5]);
+        assert_eq!(faults.lines(), [2, 3, 4, 5, 6]);
     }
 }

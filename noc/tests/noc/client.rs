@@ -5,11 +5,12 @@
 use data_encoding::BASE64;
 use muster_protocol::api::*;
 use muster_protocol::crypto::claim::ClaimSecret;
-use muster_protocol::crypto::keys::SecretKey;
+use muster_protocol::crypto::keys::{OpenKey, SecretKey};
 use muster_protocol::crypto::sign::{Purpose, sign};
 use muster_protocol::grant::{ConsoleProof, EnrolmentProof};
-use muster_protocol::id::{BootId, Mac, RequestId, Seq, SiteId, Uid};
+use muster_protocol::id::{BootId, Mac, PingId, RequestId, Seq, SiteId, Uid};
 use muster_protocol::wire::config::PacketHash;
+use muster_protocol::wire::here::{Here, Proof, State};
 use muster_protocol::wire::result::{ConfigResult, Reason, Status};
 use muster_protocol::wire::to_cbor;
 use rcgen::{CertificateParams, KeyPair};
@@ -130,7 +131,33 @@ impl Device {
     }
 
     pub(crate) fn plan_for(&self) -> PlanFor {
-        PlanFor { device_key: self.key.public().to_base64(), mac: self.mac, claim: None, wants_voucher: false }
+        PlanFor {
+            device_key: self.key.public().to_base64(),
+            mac: self.mac,
+            claim: None,
+            wants_voucher: false,
+            here: None,
+        }
+    }
+
+    /// The same, with what it answered to a ping.
+    pub(crate) fn showing(&self, proof: Proof) -> PlanFor {
+        PlanFor { here: Some(BASE64.encode(&self.here(&self.key, proof, State::Unconfigured))), ..self.plan_for() }
+    }
+
+    /// Its answer to a ping, signed by `signer`.
+    pub(crate) fn here(&self, signer: &SecretKey, proof: Proof, state: State) -> Vec<u8> {
+        let here = Here {
+            ping: PingId([1; 16]),
+            device_key: self.key.public(),
+            mac: self.mac,
+            state,
+            one_time_key: OpenKey::generate(&mut OsRng).public(),
+            boot: BootId([1; 16]),
+            proof,
+            settings: None,
+        };
+        sign(signer, Purpose::Here, to_cbor(&here))
     }
 
     pub(crate) fn enrolment(&self, signer: &SecretKey, seq: Seq) -> (KeyPair, EnrolAppliance) {

@@ -103,6 +103,7 @@ pub(crate) fn spec() -> SiteSpec {
         window_s: 90,
         drift: None,
         application: String::new(),
+        proof: RequiredProof::Any,
         exclude: String::new(),
         inherit: Vec::new(),
     }

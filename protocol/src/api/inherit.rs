@@ -28,11 +28,13 @@ pub enum Inheritable {
     Drift,
     /// [`super::Site::application`]
     Application,
+    /// [`super::Site::proof`]
+    Proof,
 }
 
 impl Inheritable {
     /// Every one.
-    pub const ALL: [Inheritable; 11] = [
+    pub const ALL: [Inheritable; 12] = [
         Inheritable::Domain,
         Inheritable::Dns1,
         Inheritable::Dns2,
@@ -44,6 +46,7 @@ impl Inheritable {
         Inheritable::WindowS,
         Inheritable::Drift,
         Inheritable::Application,
+        Inheritable::Proof,
     ];
 
     /// Its name in JSON.
@@ -60,6 +63,7 @@ impl Inheritable {
             Inheritable::WindowS => "window_s",
             Inheritable::Drift => "drift",
             Inheritable::Application => "application",
+            Inheritable::Proof => "proof",
         }
     }
 }

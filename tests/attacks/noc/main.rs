@@ -13,6 +13,7 @@ mod credentials;
 mod enrolment;
 mod floods;
 mod invites;
+mod proof;
 mod renewal;
 mod restored;
 mod results;

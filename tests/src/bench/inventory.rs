@@ -58,6 +58,7 @@ pub(super) fn site(beat_interval_s: u32) -> SiteSpec {
         window_s: 120,
         drift: None,
         application: String::new(),
+        proof: muster_protocol::api::RequiredProof::Any,
         exclude: String::new(),
         inherit: Vec::new(),
     }
@@ -105,6 +106,7 @@ pub(super) async fn grant(
     devices: impl IntoIterator<Item = &Device>,
 ) -> anyhow::Result<Vec<(Uid, Seq)>> {
     let ask = |device: &Device| PlanFor {
+        here: None,
         device_key: device.key.public().to_base64(),
         mac: device.mac,
         claim: None,

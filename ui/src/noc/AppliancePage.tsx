@@ -21,6 +21,7 @@ import { HistoryCharts } from './HistoryCharts.tsx'
 import { Instructions } from './Instructions.tsx'
 import { useLoaded } from './loading.ts'
 import { usePlaces } from './places.tsx'
+import { Retirement } from './Retirement.tsx'
 import { BackLink, Card } from './Scaffold.tsx'
 import { may, useFace } from './session.tsx'
 import { Versions } from './Versions.tsx'
@@ -141,6 +142,7 @@ function Details({ row }: { row: Appliance }) {
       </div>
       {row.provisioning === 'configured' ? <ApplianceStrip uid={row.uid} /> : null}
       <Instructions uid={row.uid} mayTell={mayTell} />
+      <Retirement row={row} />
       <Versions uid={row.uid} mayGoBack={mayTell} />
       {row.provisioning === 'configured' ? (
         <>

@@ -23,7 +23,8 @@ import { useFace } from './session.tsx'
 import { actName, instructionBadge } from './words.ts'
 
 const APPLIANCE = kinds('appliance')
-const ACTS: readonly Act[] = ['reboot', 'send_log', 'decommission']
+/** What is told here. The end of its service has dialogs of its own. */
+const ACTS: readonly Act[] = ['reboot', 'send_log']
 
 interface Props {
   uid: string
@@ -99,14 +100,7 @@ export function Instructions({ uid, mayTell }: Props) {
             ) : (
               <>
                 <span>
-                  {asking === 'reboot' ? (
-                    <Trans>It restarts, once, and is away for as long as that takes.</Trans>
-                  ) : (
-                    <Trans>
-                      It forgets its owner, its settings and its certificates, and leaves the network. Only
-                      somebody at a console near it takes it in again.
-                    </Trans>
-                  )}
+                  <Trans>It restarts, once, and is away for as long as that takes.</Trans>
                 </span>
                 <Button color="red.9" autoFocus data-testid="tell-sure" onClick={() => tell(asking)}>
                   {actName(asking)}

@@ -39,6 +39,7 @@ const POLICY = {
   drift: null,
   exclude: '',
   application: '',
+  proof: 'any',
   inherit: [],
   unknown_here: 'kept',
 }

@@ -58,6 +58,19 @@ describe('what an organisation says', () => {
     expect([put?.tag, put?.body]).toEqual(['1', body])
   })
 
+  test('the proof of ownership that is required is one of three', async () => {
+    const { noc, user } = open('/organisations/1')
+    await user.click(await screen.findByTestId('said-say-proof'))
+    const proof = screen.getByTestId('said-proof') as HTMLSelectElement
+    expect([...proof.options].map((one) => one.value)).toEqual(['any', 'claim', 'voucher'])
+    await user.selectOptions(proof, 'voucher')
+    noc.things.set('PUT /v1/organisations/1/policy', { values: { proof: 'voucher' }, profiles: [] })
+    await user.click(screen.getByTestId('organisation-save'))
+    await screen.findByTestId('organisation-saved')
+    const [put] = sent(noc, 'PUT', '/v1/organisations/1/policy')
+    expect(put?.body).toMatchObject({ values: { proof: 'voucher' } })
+  })
+
   test('application settings are a text, which the NOC reads', async () => {
     const { noc, user } = open('/organisations/1')
     await user.click(await screen.findByTestId('said-say-application'))

@@ -94,6 +94,17 @@ export function policyFields(): PolicyField[] {
       isInheritable: true,
       hint: t`One JSON object for the vendor's application. Empty: none.`,
     }),
+    text('proof', t`Proof of ownership required`, {
+      kind: 'choice',
+      isInheritable: true,
+      initial: 'any',
+      hint: t`An appliance that asks for less, by what it signs itself, gets nothing. Those that follow this NOC already keep what they have.`,
+      choices: [
+        { value: 'any', label: t`none: also of appliances that take whoever comes first` },
+        { value: 'claim', label: t`the code of the label, or a voucher` },
+        { value: 'voucher', label: t`a voucher of the vendor` },
+      ],
+    }),
   ]
 }
 

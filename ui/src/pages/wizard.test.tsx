@@ -108,6 +108,33 @@ test('appliances without a voucher are left out, and the words say who can give 
   expect(screen.queryByTestId('label-codes')).toBeNull()
 })
 
+test('appliances that ask for less proof of ownership than is required are left out, with the rule and what to do', async () => {
+  const { backend, user } = await start({ unclaimed: 0 })
+  const plan = backend.plan.bind(backend)
+  const tooWeak = {
+    code: 'proof_too_weak',
+    message: 'this appliance takes whoever comes first, and the site’s policy (proof = claim) requires more',
+    remedy: 'Have an administrator change `proof` in that policy.',
+  }
+  backend.plan = async (...args) => {
+    const planned = await plan(...args)
+    const refused = planned.rows.map((row, i) => (i < 2 ? { ...row, problem: tooWeak } : row))
+    return { ...planned, rows: refused }
+  }
+  await user.click(await byId('wizard-next'))
+  await stepIs(1)
+  const notice = (await byId('left-out')).textContent ?? ''
+  expect(notice).toContain('2 appliances are left out')
+  // Once for both, in whole sentences.
+  for (const part of ['This appliance takes', 'requires more. Have an administrator', tooWeak.remedy])
+    expect(notice.split(part)).toHaveLength(2)
+  await user.click(await byId('wizard-next'))
+  await stepIs(2)
+  await user.click(await byId('wizard-next'))
+  await stepIs(3)
+  expect((await byId('review')).textContent).toContain('3 appliances get their first settings')
+})
+
 test('findings of the NOC stop the wizard at their cell', async () => {
   const { backend, user } = await start()
   const [uid = ''] = backend.uids()

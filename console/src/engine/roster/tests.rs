@@ -30,6 +30,7 @@ fn heard(n: u8, state: State, settings: Option<NetworkSettings>, from: &str) -> 
         proof: Proof::Claim,
         settings,
         peer: Peer { interface: 2, address: from.parse().expect("an address") },
+        signed: Vec::new(),
         fresh: true,
     }
 }

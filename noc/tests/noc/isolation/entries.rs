@@ -12,7 +12,7 @@ impl Scene {
     pub(super) fn entries(&self) -> BTreeMap<String, Entry> {
         use Hidden::{Forbidden, NotFound, Without};
         use Who::{Administrator, Noc, Operator, Viewer};
-        let Scene { marked, uid, site, console, message, invite, operator, session, token, .. } = self;
+        let Scene { marked, uid, heir, site, console, message, invite, operator, session, token, .. } = self;
         let policy = json!(SiteSpec { name: format!("{MARK} Chur"), ..spec() });
         // Where nobody listens: what is tested is who may try.
         let hook = json!({ "kind": "webhook", "url": "https://127.0.0.1:1/" });
@@ -249,6 +249,15 @@ impl Scene {
                 Viewer,
                 NotFound,
             ),
+            ("GET /v1/appliances/{uid}/role", format!("/v1/appliances/{uid}/role"), None, Viewer, NotFound),
+            (
+                "POST /v1/appliances/{uid}/replacement",
+                format!("/v1/appliances/{uid}/replacement"),
+                Some(json!({ "by": heir })),
+                Operator,
+                NotFound,
+            ),
+            ("POST /v1/appliances/{uid}/release", format!("/v1/appliances/{uid}/release"), None, Operator, NotFound),
             ("GET /v1/appliances/{uid}/log", format!("/v1/appliances/{uid}/log"), None, Operator, NotFound),
             (
                 "POST /v1/inventory/import",

@@ -23,6 +23,12 @@ interface Props {
   onPlanAgain: () => void
 }
 
+/** What the NOC says begins and ends in the middle of a sentence; here another one follows. */
+function sentence(text: string): string {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1)
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`
+}
+
 /** What the policy proposes, to be changed at will. */
 export function PlanStep({ draft, plan, errors, busy, documents, onChange, onPlanAgain }: Props) {
   const { fleet } = useSession()
@@ -50,7 +56,7 @@ export function PlanStep({ draft, plan, errors, busy, documents, onChange, onPla
     <>
       <div className={classes.column}>
         {refused.length > 0 ? (
-          <div className={classes.notice}>
+          <div className={classes.notice} data-testid="left-out">
             <IconAlertTriangle size={16} aria-hidden />
             <div>
               <Plural
@@ -61,7 +67,7 @@ export function PlanStep({ draft, plan, errors, busy, documents, onChange, onPla
               {[
                 ...new Set(
                   refused.map((row) =>
-                    row.problem ? `${row.problem.message} ${row.problem.remedy}` : row.mac,
+                    row.problem ? `${sentence(row.problem.message)} ${row.problem.remedy}` : row.mac,
                   ),
                 ),
               ].join(' ')}
