@@ -33,7 +33,7 @@ pub(crate) fn root(noc: &Noc, after: Option<&Roots>, renewed: bool) -> Roots {
     let online = noc.component_keys(renewed).expect("keys");
     let publics = keys.iter().map(TufKey::public).collect();
     let before = after.map(|after| &after.root);
-    let new = NewRoot { after: before, keys: publics, threshold: 2, online: &online, expires: NEVER };
+    let new = NewRoot { after: before, keys: publics, threshold: 2, online: &online, expires: NEVER, vendors: None };
     let mut root = new.make().expect("a root");
     let former = after.map(|after| after.keys.as_slice()).unwrap_or_default();
     for key in former[..former.len().min(2)].iter().chain(&keys[..2]) {
@@ -149,7 +149,8 @@ async fn an_appliance_finds_what_it_shall_have_by_the_updates_frameworks_own_cli
     assert!(refused.contains("its version is 2, and 3 is the next"), "{refused}");
     let own = [first.keys[0].public(), first.keys[1].public()].to_vec();
     let online = noc.component_keys(false).expect("keys");
-    let new = NewRoot { after: Some(&second.root), keys: own, threshold: 2, online: &online, expires: NEVER };
+    let new =
+        NewRoot { after: Some(&second.root), keys: own, threshold: 2, online: &online, expires: NEVER, vendors: None };
     let mut forged = new.make().expect("a root");
     for key in &first.keys[..2] {
         forged.sign(key, PathBuf::new(), Some(&second.root)).expect("by its own keys");
