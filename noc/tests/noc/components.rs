@@ -2,6 +2,7 @@
 
 mod client;
 mod program;
+mod vendors;
 
 use crate::api::role;
 use crate::world::{Device, Http, World, beat, code};

@@ -234,7 +234,7 @@ fn show(vendor: &VendorView) {
     let VendorView { vendor: of, fingerprint, version, .. } = vendor;
     let state = match (vendor.removed, version, vendor.expires) {
         (Some(_), _, _) => "removed".to_owned(),
-        (None, Some(version), Some(expires)) => format!("signed {version}, good until {}", UnixTime(expires)),
+        (None, Some(version), Some(expires)) => format!("signed {version}, good until {expires}"),
         _ => "has signed nothing yet".to_owned(),
     };
     let root = if vendor.named_by_root { "  named by the root" } else { "" };
