@@ -4,6 +4,7 @@
 use crate::bench::{Bench, archive, target};
 use crate::repository::{FUTURE, PAST, Repository, TARGETS, hash, key, key_id, payload, secret, signed, told};
 use data_encoding::HEXLOWER;
+use muster_agent::installer::Installer;
 use muster_protocol::api::ComponentState;
 use muster_protocol::crypto::keys::SecretKey;
 use serde_json::{Map, Value, json};

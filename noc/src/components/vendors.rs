@@ -1,7 +1,6 @@
 //! Vendors, as the command line works them. Each change is one transaction with the NOC's metadata and its record in the audit log.
 
 use super::library::{keys, record, roots_vendors};
-use super::spec::Component;
 use super::vendor::{Released, VendorFile, VendorView, check_named, check_vendor, fingerprint};
 use super::{ComponentError, folder, metadata};
 use crate::clock;

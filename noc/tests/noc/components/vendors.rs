@@ -162,7 +162,8 @@ async fn a_vendors_component_comes_with_the_vendors_own_signature() {
     assert_eq!(got.target("scan_3").await.expect("read"), b"#!scan 3");
 
     let db = world.database();
-    let mut read = db.prepare("SELECT action FROM audit WHERE action LIKE 'component.vendor%' ORDER BY seq").expect("read");
+    let mut read =
+        db.prepare("SELECT action FROM audit WHERE action LIKE 'component.vendor%' ORDER BY seq").expect("read");
     let actions = read.query_map([], |row| row.get::<_, String>(0)).expect("read");
     let mut actions: Vec<String> = actions.map(|action| action.expect("an action")).collect();
     actions.dedup();
@@ -356,7 +357,9 @@ async fn a_vendor_that_the_root_names_is_taken_as_the_root_names_it() {
     noc.rotate_components(&third).expect("in force");
     let told = || {
         let findings = muster_noc::examine(&world.dir.path().join("noc"));
-        findings.into_iter().any(|finding| format!("{finding:?}").contains("appliances refuse components of the vendor acme"))
+        findings
+            .into_iter()
+            .any(|finding| format!("{finding:?}").contains("appliances refuse components of the vendor acme"))
     };
     assert!(told());
     noc.change_component_vendor(vendor("acme", &[&new], 1, &["scan"]), None).expect("changed");
