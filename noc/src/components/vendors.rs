@@ -282,6 +282,15 @@ pub(crate) fn refused(db: &Connection) -> Result<Vec<(String, String)>, Componen
             refused.push((vendor.vendor.vendor, error.to_string()));
         }
     }
+    // A root can name a vendor for what the NOC has signed until then.
+    for vendor in named {
+        let id = store::find(db, &vendor.vendor)?.map(|known| known.id);
+        for name in &vendor.components {
+            if store::in_use(db, name, id)? {
+                refused.push((vendor.vendor.clone(), format!("the root names it for {name}, which others sign for")));
+            }
+        }
+    }
     Ok(refused)
 }
 
