@@ -11,7 +11,7 @@
 //! # Map
 //! - [`local`]: the installer where the rights are; a thread of its own, while there is something to do.
 //! - [`config`]: what the image allows. [`owner`]: whose root may name a repository. [`repository`]: TUF.
-//! - [`target`]: what the repository says of a component. [`download`]: the side folder.
+//! - `vendor`: who may sign for a target. [`target`]: what is signed of a component. [`download`]: the side folder.
 //! - [`archive`]: unpacking. [`activate`]: bringing a version into force, and taking it out again.
 //! - [`state`]: what survives a power cut. [`throttle`]: the bandwidth limit.
 
@@ -28,6 +28,7 @@ mod run;
 pub mod state;
 pub mod target;
 pub mod throttle;
+mod vendor;
 
 pub use problem::Problem;
 

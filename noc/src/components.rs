@@ -3,7 +3,7 @@
 //! What may be installed is said by a TUF repository, whose metadata are in the database and whose files are in a folder, by their
 //! hashes. `keys`: the keys that the NOC signs with; `root`: roots, whose keys are elsewhere; `metadata`: what is signed, as bytes.
 //! `folder`: the files. `spec`: what is said of a component, and how it is checked. `required`: which of them an appliance shall
-//! have. `standing`: which it has. `library`: all of it for the command line.
+//! have. `standing`: which it has. `library`: all of it for the command line. `vendor`: what vendors sign; `vendors`: who they are.
 
 mod error;
 pub(crate) mod folder;
@@ -14,6 +14,8 @@ pub(crate) mod required;
 pub(crate) mod root;
 pub(crate) mod spec;
 pub(crate) mod standing;
+pub(crate) mod vendor;
+mod vendors;
 
 pub use error::ComponentError;
 pub use keys::{OnlinePublic, TufKey};
@@ -21,3 +23,6 @@ pub use required::{ComponentPolicy, ReleaseChannel, Required};
 pub use root::{NewRoot, RootFile};
 pub use spec::{Component, ComponentKind, ComponentSpec, HealthCheck};
 pub use standing::{ApplianceComponents, ComponentStanding, Standing as ComponentState};
+pub use vendor::{VendorFile, VendorView, fingerprint as vendor_fingerprint, read_vendor};
+pub use vendors::Published;
+pub(crate) use vendors::refused as refused_vendors;

@@ -72,7 +72,8 @@ pub use backup::{BackupError, BackupReport, RestoreError, RestoreKeys, Restored,
 pub use channels::{AddedChannel, ChannelError, ChannelId, ChannelSpec, MailSecurity, Quiet, Target, Tested};
 pub use components::{
     ApplianceComponents, Component, ComponentError, ComponentKind, ComponentPolicy, ComponentSpec, ComponentStanding,
-    ComponentState, HealthCheck, NewRoot, OnlinePublic, ReleaseChannel, Required, RootFile, TufKey,
+    ComponentState, HealthCheck, NewRoot, OnlinePublic, Published, ReleaseChannel, Required, RootFile, TufKey,
+    VendorFile, VendorView, read_vendor, vendor_fingerprint,
 };
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
 pub use doctor::{Finding, Level, examine};

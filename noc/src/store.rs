@@ -13,6 +13,7 @@ pub(crate) mod beats;
 pub(crate) mod changes;
 pub(crate) mod channels;
 pub(crate) mod component_plans;
+pub(crate) mod component_vendors;
 pub(crate) mod components;
 pub(crate) mod consoles;
 pub(crate) mod copy;

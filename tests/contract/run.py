@@ -40,6 +40,8 @@ CHECKS = ",".join(
 # These end the session that they come with: they have a run of their own.
 ENDING = "^(DELETE /v1/sessions/.*|POST /v1/session/password)$"
 LAST = "^DELETE /v1/session$"
+# Components that there are.
+COMPONENTS = 24
 # Answers for as long as somebody listens, which schemathesis would wait for: noc/tests/noc/events.rs is its test.
 ENDLESS = "^GET /v1/events$"
 
@@ -52,6 +54,7 @@ def main():
         command("init", "--address", "127.0.0.1:0", "--listen", "127.0.0.1:0")
         fill(command, folder)
         applets(noc, command, folder)
+        components(noc, command, folder)
         server = subprocess.Popen(
             [noc, "serve", "--dir", folder / "noc"], stdout=subprocess.PIPE, stderr=open(folder / "log", "w"), text=True
         )
@@ -86,6 +89,21 @@ def applets(noc, command, folder):
         muster("sign", folder / "mail", "--key", folder / "author", "--out", folder / "mail.applet")
         for organisation in ("default", "acme"):
             command("applet", "publish", "--organisation", organisation, folder / "mail.applet")
+
+
+def components(noc, command, folder):
+    """A repository, and components of everybody and of both organisations: more than are retired on the way."""
+    (folder / "online.json").write_text(command("component", "keys"))
+    root = folder / "root"
+    offline = lambda *words: subprocess.run([noc, "component", "root", *words], check=True, capture_output=True)
+    offline("new", "--keys", "2", "--online", folder / "online.json", "--out", root)
+    for n in (1, 2):
+        offline("sign", "--key", root / f"root-1-{n}.key", root / "1.root.json")
+    command("component", "init", root / "1.root.json")
+    (folder / "program").write_text("#!/bin/sh\n")
+    for n in range(COMPONENTS):
+        whose = [(), ("--organisation", "default"), ("--organisation", "acme")][n % 3]
+        command("component", "add", folder / "program", "--name", f"program{n}", "--version", "1", "--kind", "exec", *whose)
 
 
 def fill(command, folder):
@@ -184,6 +202,8 @@ def contract(base, folder):
         "applet": ["mail"],
         "applet_version": VERSIONS,
         "applet_channel": ["stable", "test"],
+        "component": list(range(1, COMPONENTS + 1)),
+        "component_channel": ["stable", "test"],
         "author": list(range(2, 18)),
         "site": [1, 2],
         "operator": [2, 3],

@@ -4,14 +4,14 @@
 //! metadata is kept in a document that a power cut cannot tear; and what is too old is judged by the NOC's time, for an
 //! appliance's own clock may never have been set.
 
-use super::Problem;
 use super::intake::{Broken, Incoming, Intake};
 use super::state::Known;
+use super::{Problem, vendor};
 use crate::network::chain;
 use crate::storage::make_folder;
 use data_encoding::{BASE64, HEXLOWER};
 use futures_util::Stream;
-use muster_protocol::component::ComponentRoot;
+use muster_protocol::component::{ComponentRoot, ComponentVendor};
 use muster_protocol::crypto::keys::PublicKey;
 use muster_protocol::crypto::sign::{self, Purpose};
 use muster_protocol::wire::from_cbor;
@@ -21,6 +21,8 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tough::{
@@ -40,7 +42,9 @@ const LIMITS: Limits = Limits {
     max_snapshot_size: 1024 * 1024,
     max_root_updates: 256,
 };
-/// All of the metadata.
+/// All of the metadata of a repository together, vendors' too: whoever holds the NOC's keys can name as many roles as he likes.
+const LONGEST_IN_ALL: u64 = 4 * LONGEST;
+/// The same, in time.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// A file that the repository has signed for.
@@ -60,6 +64,10 @@ pub struct Signed {
 #[derive(Debug)]
 pub struct Repository {
     repository: tough::Repository,
+    /// Those that its root names.
+    vendors: Vec<ComponentVendor>,
+    /// By which what a vendor signed has expired or not.
+    time: u64,
 }
 
 /// The owner's word on its repository: what is to be believed from now on.
@@ -101,36 +109,36 @@ impl Repository {
         let repository = tokio::time::timeout(PATIENCE, load)
             .await
             .map_err(|_| Problem::passing("download", "the repository's metadata did not arrive in time"))??;
-        let mut expires = vec![
+        // A vendor's own metadata are judged where one of its targets is looked for: one vendor holds up no other.
+        let expires = [
             ("root", repository.root().signed.expires),
             ("timestamp", repository.timestamp().signed.expires),
             ("snapshot", repository.snapshot().signed.expires),
+            ("targets", repository.targets().signed.expires),
         ];
-        let mut roles = vec![("targets", &repository.targets().signed)];
-        while let Some((name, role)) = roles.pop() {
-            expires.push((name, role.expires));
-            let below = role.delegations.iter().flat_map(|delegations| &delegations.roles);
-            roles.extend(below.filter_map(|role| Some((role.name.as_str(), &role.targets.as_ref()?.signed))));
-        }
-        let time = i64::try_from(time).unwrap_or(i64::MAX);
-        if let Some((role, at)) = expires.iter().find(|(_, at)| at.as_second() <= time) {
+        let end = i64::try_from(time).unwrap_or(i64::MAX);
+        if let Some((role, at)) = expires.iter().find(|(_, at)| at.as_second() <= end) {
             let text = format!("the {role} metadata expired at {at}: the NOC must sign the repository again");
             return Err(Problem::passing("repository_expired", text));
         }
-        Ok(Repository { repository })
+        let vendors = vendor::named(&repository.root().signed)?;
+        Ok(Repository { repository, vendors, time })
     }
 
     /// The file of this name.
-    pub fn target(&self, name: &str) -> Option<Signed> {
-        let name = TargetName::new(name).ok().filter(|target| target.raw() == name && target.resolved() == name)?;
-        // Only of a role that may speak for this name.
-        let target = self.repository.targets().signed.find_target(&name, false).ok()?;
-        let name = name.raw();
+    ///
+    /// # Errors
+    /// There is none, or nobody signed for it who may.
+    pub fn target(&self, name: &str) -> Result<Signed, Problem> {
+        let unknown = || Problem::passing("target_unknown", format!("the repository has no {name}. Publish it"));
+        let genuine = |target: &TargetName| target.raw() == name && target.resolved() == name;
+        let parsed = TargetName::new(name).ok().filter(genuine).ok_or_else(unknown)?;
+        let target = vendor::find(&self.repository.targets().signed, &self.vendors, &parsed, self.time)?;
         let sha256 = HEXLOWER.encode(&target.hashes.sha256);
         let consistent = self.repository.root().signed.consistent_snapshot;
         let path = if consistent { format!("targets/{sha256}.{name}") } else { format!("targets/{name}") };
         let custom = target.custom.get("muster").cloned().unwrap_or_default();
-        Some(Signed { path, length: target.length, sha256, custom })
+        Ok(Signed { path, length: target.length, sha256, custom })
     }
 }
 
@@ -144,7 +152,7 @@ async fn load(known: &mut Known, intake: &Intake, folder: &Path) -> Result<tough
     let root = known.metadata.get(REMEMBERED[0]).cloned().unwrap_or_default();
     let (metadata, targets) = (base("muster://noc/metadata/")?, base("muster://noc/targets/")?);
     let loader = RepositoryLoader::new(&root, metadata, targets)
-        .transport(OverIntake(intake.clone()))
+        .transport(OverIntake { intake: intake.clone(), left: Arc::new(AtomicU64::new(LONGEST_IN_ALL)) })
         .limits(LIMITS)
         .datastore(&store)
         // By the NOC's time, below.
@@ -224,20 +232,26 @@ fn broken(error: &tough::error::Error) -> Option<&Broken> {
 }
 
 #[derive(Clone, Debug)]
-struct OverIntake(Intake);
+struct OverIntake {
+    intake: Intake,
+    /// Bytes that may still come.
+    left: Arc<AtomicU64>,
+}
 
 #[async_trait]
 impl Transport for OverIntake {
     async fn fetch(&self, url: Url) -> Result<TransportStream, TransportError> {
         let name = url.path().rsplit('/').next().unwrap_or_default();
-        let incoming = self.0.open(format!("metadata/{name}"), 0, LONGEST, None);
-        Ok(Box::pin(Metadata { incoming, url: url.to_string() }))
+        let most = LONGEST.min(self.left.load(Ordering::Relaxed));
+        let incoming = self.intake.open(format!("metadata/{name}"), 0, most, None);
+        Ok(Box::pin(Metadata { incoming, url: url.to_string(), left: self.left.clone() }))
     }
 }
 
 struct Metadata {
     incoming: Incoming,
     url: String,
+    left: Arc<AtomicU64>,
 }
 
 impl Stream for Metadata {
@@ -245,15 +259,19 @@ impl Stream for Metadata {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.incoming.poll(context).map(|part| {
-            part.map(|part| {
-                part.map(Bytes::from).map_err(|broken| {
-                    let kind = match broken {
-                        Broken::Missing => TransportErrorKind::FileNotFound,
-                        Broken::Failed(_) | Broken::TooLong => TransportErrorKind::Other,
-                    };
-                    TransportError::new_with_cause(kind, &self.url, broken)
-                })
-            })
+            let part = part?.map(|part| {
+                // One file comes at a time.
+                let left = self.left.load(Ordering::Relaxed).saturating_sub(part.len() as u64);
+                self.left.store(left, Ordering::Relaxed);
+                Bytes::from(part)
+            });
+            Some(part.map_err(|broken| {
+                let kind = match broken {
+                    Broken::Missing => TransportErrorKind::FileNotFound,
+                    Broken::Failed(_) | Broken::TooLong => TransportErrorKind::Other,
+                };
+                TransportError::new_with_cause(kind, &self.url, broken)
+            }))
         })
     }
 }

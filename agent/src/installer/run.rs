@@ -88,9 +88,7 @@ async fn bring<S: Storage>(
     if !is_target_name(target) {
         return Err(Problem::lasting("target_name", "the plan names a file that leads elsewhere. Correct the policy"));
     }
-    let signed = repository
-        .target(target)
-        .ok_or_else(|| Problem::passing("target_unknown", format!("the repository has no {target}. Publish it")))?;
+    let signed = repository.target(target)?;
     let custom = Custom::read(&signed.custom, required)?;
     let patience = custom.patience();
     let config = place.0;

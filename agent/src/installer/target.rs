@@ -70,6 +70,11 @@ impl Custom {
             );
             return Err(Problem::lasting("target_mismatch", text));
         }
+        // Whoever may sign for the targets of one component says nothing of another one.
+        if !target.strip_prefix(custom.name.as_str()).is_some_and(|rest| rest.starts_with('_')) {
+            let text = format!("{target} is no name for a target of {}. Publish it anew", custom.name);
+            return Err(Problem::lasting("target_mismatch", text));
+        }
         if custom.unit.as_deref().is_some_and(|unit| !is_unit(unit)) {
             return Err(wrong(format!("the unit of {target} has a name that no unit has. Publish it anew")));
         }
@@ -125,7 +130,7 @@ mod tests {
 
     fn required() -> RequiredComponent {
         let text = |text: &str| text.to_owned();
-        RequiredComponent { name: text("filter"), version: text("1.0"), target: text("filter-1.0.tar.gz") }
+        RequiredComponent { name: text("filter"), version: text("1.0"), target: text("filter_1.0.tar.gz") }
     }
 
     #[test]
@@ -138,6 +143,10 @@ mod tests {
             json!({"name": "filter", "version": "0.9", "kind": "archive"}),
         ] {
             assert_eq!(Custom::read(&other, &required()).expect_err("another").code, "target_mismatch");
+        }
+        for target in ["other_1.0.tar.gz", "filter-1.0.tar.gz", "filters_1.0", "filter"] {
+            let required = RequiredComponent { target: target.to_owned(), ..required() };
+            assert_eq!(Custom::read(&custom, &required).expect_err("another's").code, "target_mismatch", "{target}");
         }
         for wrong in [
             json!(null),

@@ -12,3 +12,4 @@ mod one_pass;
 #[path = "../support/owner.rs"]
 mod owner;
 mod repository;
+mod vendors;

@@ -42,6 +42,10 @@ pub(crate) struct Repository {
     pub(crate) threshold: u64,
     /// Numbers the repository for [`ComponentRoot`].
     pub(crate) serial: u64,
+    /// What targets delegate, what the snapshot lists besides them, and what the root says of vendors; null for nothing.
+    pub(crate) delegations: Value,
+    pub(crate) listed: Map<String, Value>,
+    pub(crate) facts: Value,
 }
 
 pub(crate) const TARGETS: usize = 1;
@@ -59,6 +63,9 @@ impl Repository {
             keys: [11, 12, 13, 14].map(secret),
             threshold: 1,
             serial: 1,
+            delegations: Value::Null,
+            listed: Map::new(),
+            facts: Value::Null,
         };
         repository.rotate(&[&secret(11)]);
         repository
@@ -71,10 +78,13 @@ impl Repository {
         let role = |number: usize| json!({"keyids": [key_id(&self.keys[number])], "threshold": 1});
         let mut roles: Map<String, Value> = (0..4).map(|number| (ROLES[number].to_owned(), role(number))).collect();
         roles["targets"]["threshold"] = self.threshold.into();
-        let root = json!({
+        let mut root = json!({
             "_type": "root", "spec_version": "1.0.0", "version": self.root_version, "expires": FUTURE,
             "consistent_snapshot": true, "keys": keys, "roles": roles,
         });
+        if !self.facts.is_null() {
+            root["muster"] = self.facts.clone();
+        }
         self.files.insert(format!("metadata/{}.root.json", self.root_version), signed::<Root>(root, by));
     }
 
@@ -93,9 +103,14 @@ impl Repository {
         let head = |role: &str, expires: &str| json!({"_type": role, "spec_version": "1.0.0", "version": version, "expires": expires});
         let mut targets = head("targets", FUTURE);
         targets["targets"] = self.targets.clone().into();
+        if !self.delegations.is_null() {
+            targets["delegations"] = self.delegations.clone();
+        }
         let targets = signed::<Targets>(targets, &[&self.keys[TARGETS]]);
         let mut snapshot = head("snapshot", FUTURE);
-        snapshot["meta"] = json!({"targets.json": told(&targets, version)});
+        let mut meta = self.listed.clone();
+        meta.insert("targets.json".to_owned(), told(&targets, version));
+        snapshot["meta"] = meta.into();
         let snapshot = signed::<Snapshot>(snapshot, &[&self.keys[2]]);
         let mut timestamp = head("timestamp", self.timestamp_expires);
         timestamp["meta"] = json!({"snapshot.json": told(&snapshot, version)});
@@ -128,16 +143,16 @@ impl Repository {
     }
 }
 
-fn told(metadata: &[u8], version: u64) -> Value {
+pub(crate) fn told(metadata: &[u8], version: u64) -> Value {
     json!({"version": version, "length": metadata.len(), "hashes": {"sha256": hash(metadata)}})
 }
 
-fn key(secret: &SecretKey) -> Value {
+pub(crate) fn key(secret: &SecretKey) -> Value {
     let public = HEXLOWER.encode(&secret.public().0);
     json!({"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": public}})
 }
 
-fn key_id(secret: &SecretKey) -> String {
+pub(crate) fn key_id(secret: &SecretKey) -> String {
     let key: Key = serde_json::from_value(key(secret)).expect("a key");
     HEXLOWER.encode(&key.key_id().expect("an id"))
 }

@@ -196,7 +196,7 @@ fn path_parameter(name: &str) -> Value {
         // Milliseconds of a clock; as far as every program reads whole numbers.
         "message" => json!({ "type": "integer", "minimum": 1, "maximum": 9_007_199_254_740_991_u64 }),
         "applet" => json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$" }),
-        "applet_channel" => json!({ "type": "string", "enum": ["stable", "test"] }),
+        "applet_channel" | "component_channel" => json!({ "type": "string", "enum": ["stable", "test"] }),
         "applet_version" => json!({ "type": "string", "pattern": "^[0-9]{1,9}[.][0-9]{1,9}[.][0-9]{1,9}$" }),
         "invite" => json!({ "type": "string", "pattern": "^[0-9a-f]{20}$" }),
         _ => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),

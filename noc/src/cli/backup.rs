@@ -81,4 +81,9 @@ fn tell(restored: &Restored) {
         "What was done after the backup is not in it. Look at revoked consoles, operators and API tokens, and configure \
          appliances again that were configured since."
     );
+    if changed.vendors {
+        println!(
+            "Publish again what vendors signed since: until then appliances that have seen it take no components."
+        );
+    }
 }

@@ -1,11 +1,14 @@
 //! `muster-noc component`: the repository of components, what is in it, and who shall have it.
 
+mod vendor;
+
 use super::{FolderArg, Output, answer, operator, site};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use muster_noc::{
     ApplianceComponents, Component, ComponentKind, ComponentPolicy, ComponentSpec, ComponentState, HealthCheck,
-    NewRoot, Noc, OnlinePublic, OrganisationId, ReleaseChannel, Required, RootFile, TufKey,
+    NewRoot, Noc, OnlinePublic, OrganisationId, ReleaseChannel, Required, RootFile, TufKey, read_vendor,
+    vendor_fingerprint,
 };
 use muster_protocol::id::SiteId;
 use muster_protocol::text::printable;
@@ -14,6 +17,7 @@ use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use vendor::VendorCommand;
 
 #[derive(Subcommand)]
 pub(super) enum ComponentCommand {
@@ -59,6 +63,9 @@ pub(super) enum ComponentCommand {
         #[command(flatten)]
         one: One,
     },
+    /// Vendors that sign for their components themselves.
+    #[command(subcommand)]
+    Vendor(VendorCommand),
     /// List the library.
     List {
         #[command(flatten)]
@@ -155,6 +162,13 @@ pub(super) struct RootArgs {
     /// Days for which the root is good.
     #[arg(long, default_value_t = 1_095)]
     days: u64,
+    /// What `vendor describe` has made of a vendor that the root is to name: nobody but the root's keys can then take its components
+    /// from it. May be given several times. Absent: those of the former root stay.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_vendors")]
+    vendor: Vec<PathBuf>,
+    /// Name no vendor any more.
+    #[arg(long)]
+    no_vendors: bool,
 }
 
 #[derive(Args)]
@@ -220,6 +234,21 @@ impl From<KindArg> for ComponentKind {
 pub(super) struct AddArgs {
     #[command(flatten)]
     folder: FolderArg,
+    #[command(flatten)]
+    what: Described,
+    /// Whose it is, by handle; absent: everybody's.
+    #[arg(long)]
+    organisation: Option<String>,
+    /// A site that it is for, by name or number. May be given several times.
+    #[arg(long)]
+    site: Vec<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What is said of a component by whoever signs for it.
+#[derive(Args)]
+struct Described {
     /// The file.
     file: PathBuf,
     /// Its name: lower-case letters, digits and dashes.
@@ -231,15 +260,9 @@ pub(super) struct AddArgs {
     /// How it is installed.
     #[arg(long, value_enum, default_value_t = KindArg::Archive)]
     kind: KindArg,
-    /// Whose it is, by handle; absent: everybody's.
-    #[arg(long)]
-    organisation: Option<String>,
     /// A model that it is for, `*` at the end for any ending. May be given several times.
     #[arg(long)]
     model: Vec<String>,
-    /// A site that it is for, by name or number. May be given several times.
-    #[arg(long)]
-    site: Vec<String>,
     /// The systemd unit that runs it.
     #[arg(long)]
     unit: Option<String>,
@@ -249,8 +272,24 @@ pub(super) struct AddArgs {
     /// Seconds within which that has to end.
     #[arg(long, default_value_t = 60)]
     within: u32,
-    #[command(flatten)]
-    output: Output,
+}
+
+impl Described {
+    /// As it is checked, and the file.
+    fn spec(self, organisation: Option<OrganisationId>, sites: Vec<SiteId>) -> (ComponentSpec, PathBuf) {
+        let command = self.health.map(|words| words.split_whitespace().map(str::to_owned).collect());
+        let spec = ComponentSpec {
+            organisation,
+            name: self.name,
+            version: self.version,
+            kind: self.kind.into(),
+            models: self.model,
+            sites,
+            unit: self.unit,
+            health: command.map(|command| HealthCheck { command, within_s: self.within }),
+        };
+        (spec, self.file)
+    }
 }
 
 /// Where something is said.
@@ -318,6 +357,7 @@ impl ComponentCommand {
                 Ok(())
             }
             ComponentCommand::Add(add) => add.run(),
+            ComponentCommand::Vendor(command) => command.run(),
             ComponentCommand::Promote { one, channel } => {
                 let (noc, owner) = one.open()?;
                 let found = noc.promote_component(owner, &one.name, &one.version, channel.channel.into())?;
@@ -404,7 +444,12 @@ impl RootArgs {
         let online: OnlinePublic = serde_json::from_str(&text)
             .with_context(|| format!("{} is not what `muster-noc component keys` prints", self.online.display()))?;
         let expires = UnixTime::from_system(SystemTime::now() + Duration::from_secs(self.days.min(36_500) * 86_400)).0;
-        let root = NewRoot { after, keys, threshold: self.threshold, online: &online, expires }.make()?;
+        let named = self.vendor.iter().map(|file| read_vendor(file)).collect::<Result<Vec<_>, _>>()?;
+        let vendors = (self.no_vendors || !named.is_empty()).then_some(named);
+        let root = NewRoot { after, keys, threshold: self.threshold, online: &online, expires, vendors }.make()?;
+        for vendor in root.vendors()? {
+            println!("It names the vendor {}, {}.", vendor.vendor, vendor_fingerprint(&vendor));
+        }
         make_out(&self.out)?;
         let path = self.out.join(format!("{}.root.json", root.version()));
         if path.exists() {
@@ -444,18 +489,8 @@ impl AddArgs {
         let known = noc.sites_of(organisation)?;
         let sites =
             self.site.iter().map(|name| Ok(site::find(&known, name)?.id)).collect::<anyhow::Result<Vec<_>>>()?;
-        let command = self.health.map(|words| words.split_whitespace().map(str::to_owned).collect());
-        let spec = ComponentSpec {
-            organisation,
-            name: self.name,
-            version: self.version,
-            kind: self.kind.into(),
-            models: self.model,
-            sites,
-            unit: self.unit,
-            health: command.map(|command| HealthCheck { command, within_s: self.within }),
-        };
-        answer(self.output, &noc.add_component(spec, &self.file)?, print)
+        let (spec, file) = self.what.spec(organisation, sites);
+        answer(self.output, &noc.add_component(spec, &file)?, print)
     }
 }
 
@@ -509,7 +544,8 @@ fn print(component: &Component) {
         Some(_) => "retired".to_owned(),
         None => component.channels.join(","),
     };
-    println!("{}  {}  {whose}  {} bytes  {state}", component.name, component.version, component.size);
+    let signer = component.vendor.as_ref().map(|vendor| format!("  signed by {vendor}")).unwrap_or_default();
+    println!("{}  {}  {whose}  {} bytes  {state}{signer}", component.name, component.version, component.size);
 }
 
 /// A word of the interface, as it is in JSON.

@@ -37,6 +37,46 @@ pub enum ComponentError {
         /// What is wrong.
         why: String,
     },
+    /// There is no such vendor.
+    #[error("there is no vendor {}", printable(.vendor))]
+    UnknownVendor {
+        /// Its handle.
+        vendor: String,
+    },
+    /// The vendor is there already.
+    #[error("there is a vendor {vendor} already")]
+    VendorThere {
+        /// Its handle.
+        vendor: String,
+    },
+    /// A component, or a key, is another vendor's.
+    #[error("{what} belongs to the vendor {vendor}")]
+    VendorsOwn {
+        /// The component or the key.
+        what: String,
+        /// Whose it is.
+        vendor: String,
+    },
+    /// The root says something else of the vendor.
+    #[error("the vendor cannot be taken as it is: {why}")]
+    VendorNamed {
+        /// What the root says.
+        why: String,
+    },
+    /// Metadata of a vendor cannot be taken.
+    #[error("the vendor's metadata cannot be taken: {why}")]
+    Vendors {
+        /// What is wrong.
+        why: String,
+    },
+    /// A file is nothing that a vendor hands in.
+    #[error("{} cannot be read as a vendor's: {why}", path.display())]
+    NotVendors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// The key has no place in the root.
     #[error("neither this root nor the one before it knows the key in {}", path.display())]
     ForeignKey {
@@ -124,6 +164,10 @@ impl ComponentError {
         ComponentError::Invalid { field, why: why.into() }
     }
 
+    pub(crate) fn vendors(why: impl Into<String>) -> ComponentError {
+        ComponentError::Vendors { why: why.into() }
+    }
+
     pub(crate) fn root(why: impl Into<String>) -> ComponentError {
         ComponentError::Root { why: why.into() }
     }
@@ -154,6 +198,32 @@ impl AsProblem for ComponentError {
             NotRoot { .. } => {
                 (422, "component_root_unreadable", "Name the file that `muster-noc component root new` has made.")
             }
+            UnknownVendor { .. } => {
+                (404, "component_vendor_unknown", "List the vendors with `muster-noc component vendor list`.")
+            }
+            VendorThere { .. } => {
+                (409, "component_vendor_exists", "Change it with `muster-noc component vendor change`.")
+            }
+            VendorsOwn { .. } => (
+                409,
+                "component_of_vendor",
+                "Have that vendor sign and publish it, or remove the vendor with `muster-noc component vendor remove`.",
+            ),
+            VendorNamed { .. } => (
+                409,
+                "component_vendor_named_by_root",
+                "Put a successor of the root in force that names the vendor as it is: `component root next --vendor`.",
+            ),
+            Vendors { .. } => (
+                422,
+                "component_vendor_refused",
+                "Have the vendor correct and sign its metadata, and publish them again.",
+            ),
+            NotVendors { .. } => (
+                422,
+                "component_vendor_unreadable",
+                "Name the file that `muster-noc component vendor describe` or `vendor release` has made.",
+            ),
             ForeignKey { .. } => {
                 (409, "component_key_foreign", "Sign with one of the keys that the root, or the one before it, names.")
             }

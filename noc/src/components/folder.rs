@@ -51,40 +51,59 @@ pub(crate) fn take(data: &Path, from: &Path, kind: ComponentKind) -> Result<Take
 }
 
 fn copy(from: &Path, to: &Path, kind: ComponentKind) -> Result<Taken, ComponentError> {
-    let unread = |source| ComponentError::Read { path: from.to_owned(), source };
     let unwritten = |source| ComponentError::Write { path: to.to_owned(), source };
-    let mut source = File::open(from).map_err(unread)?;
-    if !source.metadata().map_err(unread)?.is_file() {
-        return Err(ComponentError::invalid("file", "is no file"));
-    }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut copy = options.open(to).map_err(unwritten)?;
+    let taken = read(from, Some(kind), |part| copy.write_all(part).map_err(unwritten))?;
+    copy.sync_all().map_err(unwritten)?;
+    Ok(taken)
+}
+
+/// What a file would be taken in as. Nothing is copied.
+pub(crate) fn look(from: &Path, kind: ComponentKind) -> Result<Taken, ComponentError> {
+    read(from, Some(kind), |_| Ok(()))
+}
+
+/// The hash and the size of a file, whatever it is.
+pub(crate) fn hash(from: &Path) -> Result<([u8; 32], u64), ComponentError> {
+    read(from, None, |_| Ok(())).map(|taken| (taken.hash, taken.size))
+}
+
+fn read(
+    from: &Path,
+    kind: Option<ComponentKind>,
+    mut to: impl FnMut(&[u8]) -> Result<(), ComponentError>,
+) -> Result<Taken, ComponentError> {
+    let unread = |source| ComponentError::Read { path: from.to_owned(), source };
+    let mut source = File::open(from).map_err(unread)?;
+    if !source.metadata().map_err(unread)?.is_file() {
+        return Err(ComponentError::invalid("file", "is no file"));
+    }
     let (mut hash, mut size, mut last) = (Sha256::new(), 0u64, [0u8; 4]);
     let mut buffer = vec![0; CHUNK];
     loop {
         let read = source.read(&mut buffer).map_err(unread)?;
         let part = buffer.get(..read).unwrap_or_default();
-        if size == 0 {
+        if let Some(kind) = kind.filter(|_| size == 0) {
             kind.check(part)?;
         }
         if read == 0 {
             break;
         }
         hash.update(part);
-        copy.write_all(part).map_err(unwritten)?;
+        to(part)?;
         size += read as u64;
         for byte in part.iter().skip(read.saturating_sub(4)) {
             last.rotate_left(1);
             last[3] = *byte;
         }
     }
-    copy.sync_all().map_err(unwritten)?;
     // RFC 1952: a gzip file ends with the size of what is in it, modulo 2^32.
-    let unpacked =
-        (kind == ComponentKind::Archive && size < u64::from(u32::MAX) / 8).then(|| u32::from_le_bytes(last).into());
+    let unpacked = (kind == Some(ComponentKind::Archive) && size < u64::from(u32::MAX) / 8)
+        .then(|| u32::from_le_bytes(last).into());
     Ok(Taken { hash: hash.finalize().into(), size, unpacked })
 }
 

@@ -187,6 +187,11 @@ pub(crate) fn public_key(text: &str) -> Result<Key, ComponentError> {
     HEXLOWER.encode(&bytes).parse().map_err(|_| bad())
 }
 
+/// A public key in the one form in which it is compared.
+pub(crate) fn public_text(text: &str) -> Result<String, ComponentError> {
+    public_key(text).map(|_| text.trim().to_ascii_lowercase())
+}
+
 pub(crate) fn key_id(key: &Key) -> Result<Decoded<Hex>, ComponentError> {
     key.key_id().map_err(|error| ComponentError::Metadata { why: error.to_string() })
 }

@@ -6,7 +6,7 @@ use super::required::ComponentPolicy;
 use super::root::RootFile;
 use super::spec::{Component, ComponentSpec};
 use super::standing::ApplianceComponents;
-use super::{ComponentError, ReleaseChannel, folder, metadata};
+use super::{ComponentError, ReleaseChannel, folder, metadata, vendors};
 use crate::api::Window;
 use crate::audit::{By, Event};
 use crate::clock;
@@ -17,6 +17,7 @@ use crate::operators::access::Place;
 use crate::store::component_plans::{self, StandingFilter};
 use crate::store::{audit, components as store, organisations, word};
 use data_encoding::HEXLOWER;
+use muster_protocol::component::ComponentVendor;
 use muster_protocol::id::SiteId;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -62,7 +63,9 @@ impl Noc {
             let serial = store::begin(db, now, &hash)?;
             store::add_root(db, root.version(), root.expires(), &root.text)?;
             metadata::publish(db, now, &online)?;
-            let detail = json!({ "serial": serial, "root": HEXLOWER.encode(&hash), "keys": root.keys().0 });
+            let vendors = root.vendors()?;
+            let detail =
+                json!({ "serial": serial, "root": HEXLOWER.encode(&hash), "keys": root.keys().0, "vendors": vendors });
             record(db, now, Place::NOC, "component.repository", "components", detail)
         })
     }
@@ -82,7 +85,9 @@ impl Noc {
             store::add_root(db, root.version(), root.expires(), &root.text)?;
             let (online, _) = Online::look(&path, &root.online()?)?;
             metadata::publish(db, now, &online)?;
-            let detail = json!({ "version": root.version(), "keys": root.keys().0, "online": root.online()? });
+            let (online, vendors) = (root.online()?, root.vendors()?);
+            let detail =
+                json!({ "version": root.version(), "keys": root.keys().0, "online": online, "vendors": vendors });
             record(db, now, Place::NOC, "component.root", "components", detail)
         })?;
         // Only now the former keys are not needed any more. Whoever reads the keys next does this, if this process does not.
@@ -116,7 +121,7 @@ impl Noc {
     }
 
     /// Files that nobody needs any more cost room and nothing else.
-    fn sweep_components(&self, path: &Path) {
+    pub(super) fn sweep_components(&self, path: &Path) {
         let swept = self.inner.store.read_now(store::files).map(|wanted| folder::sweep(path, &wanted));
         if let Ok(Err(error)) = swept {
             tracing::warn!(%error, "files of components that were retired could not be deleted");
@@ -135,16 +140,7 @@ impl Noc {
         channel: ReleaseChannel,
     ) -> Result<Component, ComponentError> {
         let (name, version, now) = (name.to_owned(), version.to_owned(), clock::now());
-        self.inner.store.write_now(move |db| {
-            let found = find(db, owner, &name, &version)?;
-            if found.retired.is_some() {
-                return Err(ComponentError::Retired { name, version });
-            }
-            let before = store::promote(db, &found, &word(&channel))?;
-            let detail = json!({ "name": name, "version": version, "channel": channel, "before": before });
-            record(db, now, place(&found), "component.promote", &format!("component:{}", found.id), detail)?;
-            find(db, owner, &name, &version)
-        })
+        self.inner.store.write_now(move |db| promote(db, now, &By::local(), find(db, owner, &name, &version)?, channel))
     }
 
     /// Retires a component: no appliance gets it any more. Where it is installed it stays.
@@ -159,16 +155,7 @@ impl Noc {
     ) -> Result<Component, ComponentError> {
         let (name, version, now) = (name.to_owned(), version.to_owned(), clock::now());
         let path = self.inner.path.clone();
-        self.inner.store.write_now(move |db| {
-            let found = find(db, owner, &name, &version)?;
-            if found.retired.is_none() {
-                store::retire(db, now, found.id)?;
-                metadata::publish(db, now, &keys(db, &path)?)?;
-                let detail = json!({ "name": name, "version": version });
-                record(db, now, place(&found), "component.retire", &format!("component:{}", found.id), detail)?;
-            }
-            find(db, owner, &name, &version)
-        })
+        self.inner.store.write_now(move |db| retire(db, now, &By::local(), find(db, owner, &name, &version)?, &path))
     }
 
     /// Every component, by name.
@@ -237,6 +224,45 @@ impl Noc {
     }
 }
 
+/// Leads a channel to a component.
+pub(crate) fn promote(
+    db: &Connection,
+    now: u64,
+    by: &By,
+    found: Component,
+    channel: ReleaseChannel,
+) -> Result<Component, ComponentError> {
+    let Component { id, name, version, .. } = &found;
+    if found.retired.is_some() {
+        return Err(ComponentError::Retired { name: name.clone(), version: version.clone() });
+    }
+    let before = store::promote(db, &found, &word(&channel))?;
+    let detail = json!({ "name": name, "version": version, "channel": channel, "before": before });
+    let event = Event::new(place(&found), "component.promote", format!("component:{id}"));
+    audit::record(db, now, by, event.with(detail))?;
+    Ok(store::by_id(db, (*id).into())?.unwrap_or(found))
+}
+
+/// Retires a component. Once more changes nothing.
+pub(crate) fn retire(
+    db: &Connection,
+    now: u64,
+    by: &By,
+    found: Component,
+    path: &Path,
+) -> Result<Component, ComponentError> {
+    if found.retired.is_some() {
+        return Ok(found);
+    }
+    let Component { id, name, version, .. } = &found;
+    store::retire(db, now, *id)?;
+    // What a vendor signs for stays in its metadata; its file is not given any more.
+    metadata::publish(db, now, &keys(db, path)?)?;
+    let event = Event::new(place(&found), "component.retire", format!("component:{id}"));
+    audit::record(db, now, by, event.with(json!({ "name": name, "version": version })))?;
+    Ok(store::by_id(db, (*id).into())?.unwrap_or(found))
+}
+
 /// Replaces what an organisation requires.
 pub(crate) fn require_of_organisation(
     db: &Connection,
@@ -277,12 +303,8 @@ fn add(db: &Connection, now: u64, spec: &ComponentSpec, taken: &folder::Taken) -
     let facts = spec.facts(taken.unpacked).to_string();
     let ComponentSpec { organisation, name, version, .. } = spec;
     name_is_free(db, *organisation, name)?;
-    for site in &spec.sites {
-        let whose = organisations::of_site(db, *site)?;
-        if whose.is_none() || organisation.is_some_and(|of| Some(of) != whose) {
-            return Err(ComponentError::invalid("site", format!("{site} is none of the organisation's")));
-        }
-    }
+    vendors::check_own(db, name)?;
+    check_sites(db, spec)?;
     let Some(known) = store::find(db, *organisation, name, version)? else {
         let id = store::insert(db, now, spec, (&taken.hash, taken.size), &facts)?;
         return Ok(store::by_id(db, id)?.ok_or(StoreError::Corrupt { what: "component" })?);
@@ -292,6 +314,23 @@ fn add(db: &Connection, now: u64, spec: &ComponentSpec, taken: &folder::Taken) -
     }
     store::revive(db, known.id, spec, &facts)?;
     find(db, *organisation, name, version)
+}
+
+/// Whether the sites that a component is for are its organisation's.
+pub(super) fn check_sites(db: &Connection, spec: &ComponentSpec) -> Result<(), ComponentError> {
+    for site in &spec.sites {
+        let whose = organisations::of_site(db, *site)?;
+        if whose.is_none() || spec.organisation.is_some_and(|of| Some(of) != whose) {
+            return Err(ComponentError::invalid("site", format!("{site} is none of the organisation's")));
+        }
+    }
+    Ok(())
+}
+
+/// Vendors that the root in force names; none without a repository.
+pub(super) fn roots_vendors(db: &Connection) -> Result<Vec<ComponentVendor>, ComponentError> {
+    let Some(root) = store::newest_root(db)? else { return Ok(Vec::new()) };
+    RootFile::parse(root).map_err(ComponentError::root)?.vendors()
 }
 
 /// A name is either everybody's or single organisations' own: what a site asks for by it is never in doubt.
@@ -315,7 +354,7 @@ fn find(
     store::find(db, owner, name, version)?.ok_or_else(unknown)
 }
 
-fn keys(db: &Connection, path: &Path) -> Result<Online, ComponentError> {
+pub(super) fn keys(db: &Connection, path: &Path) -> Result<Online, ComponentError> {
     metadata::keys(db, path)?.ok_or(ComponentError::NoRepository)
 }
 
@@ -323,7 +362,7 @@ fn place(component: &Component) -> Place {
     component.organisation.map_or(Place::NOC, Place::organisation)
 }
 
-fn record(
+pub(super) fn record(
     db: &Connection,
     now: u64,
     place: Place,

@@ -6,8 +6,10 @@
 use super::ComponentError;
 use super::keys::{Online, TufKey};
 use super::root::{self, RootFile, SPECIFICATION, timestamp};
+use super::vendor::{FACTS, delegations};
 use crate::clock;
 use crate::noc::Inner;
+use crate::store::component_vendors;
 use crate::store::components::{self as store, Live, Metadata};
 use rusqlite::Connection;
 use serde::Serialize;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tough::TargetName;
-use tough::schema::{Hashes, Metafile, Role, Signed, Snapshot, Target, Targets, Timestamp};
+use tough::schema::{Delegations, Hashes, Metafile, Role, Signed, Snapshot, Target, Targets, Timestamp};
 
 /// Seconds for which a timestamp is good, and before whose end it is made anew. A NOC that is down serves nothing anyway.
 const TIMESTAMP_S: u64 = 2 * 86_400;
@@ -28,8 +30,6 @@ const TIMESTAMP_S: u64 = 2 * 86_400;
 const TARGETS_S: u64 = 90 * 86_400;
 /// How often it is looked whether they end before long.
 const LOOK: Duration = Duration::from_secs(600);
-/// What is in a target's `custom`.
-const FACTS: &str = "muster";
 
 /// Opens the NOC's keys for the root in force; none without a repository.
 pub(crate) fn keys(db: &Connection, folder: &Path) -> Result<Option<Online>, ComponentError> {
@@ -41,12 +41,13 @@ pub(crate) fn keys(db: &Connection, folder: &Path) -> Result<Option<Online>, Com
 /// Makes everything anew, after a change.
 pub(crate) fn publish(db: &Connection, now: u64, online: &Online) -> Result<(), ComponentError> {
     let version = store::next_version(db, now)?;
+    let (delegations, of_vendors) = vendors(db)?;
     for view in store::views(db)? {
-        let targets = targets(&store::live(db, view)?, version, now + TARGETS_S)?;
+        let targets = targets(&store::live(db, view)?, delegations.clone(), version, now + TARGETS_S)?;
         let targets = sign(targets, &online.targets)?;
         let expires = now + TARGETS_S;
         let snapshot = Snapshot {
-            meta: meta(("targets.json", &targets, version)),
+            meta: of_vendors.clone().into_iter().chain(meta(("targets.json", &targets, version))).collect(),
             ..Snapshot::new(specification(), number(version), timestamp(expires)?)
         };
         let snapshot = sign(snapshot, &online.snapshot)?;
@@ -140,8 +141,24 @@ fn stamp(
     Ok(store::put(db, &Metadata { view, name: "timestamp.json", version, expires, text: &text })?)
 }
 
-fn targets(live: &[Live], version: u64, expires: u64) -> Result<Targets, ComponentError> {
+/// What is delegated to vendors that have published, and what the snapshot says of all that ever did: whoever has seen a file
+/// listed wants it listed for ever, and under no lower number.
+fn vendors(db: &Connection) -> Result<(Delegations, HashMap<String, Metafile>), ComponentError> {
+    let (mut signing, mut listed) = (Vec::new(), HashMap::new());
+    for vendor in component_vendors::all(db)? {
+        let Some(signed) = component_vendors::newest(db, vendor.id)? else { continue };
+        let name = format!("{}.json", vendor.vendor.role());
+        listed.extend(meta((&name, &signed.text, signed.version)));
+        if vendor.version.is_some() {
+            signing.push(vendor.vendor);
+        }
+    }
+    Ok((delegations(&signing)?, listed))
+}
+
+fn targets(live: &[Live], delegations: Delegations, version: u64, expires: u64) -> Result<Targets, ComponentError> {
     let mut targets = Targets::new(specification(), number(version), timestamp(expires)?);
+    targets.delegations = Some(delegations);
     for component in live {
         let name = TargetName::new(component.target.as_str()).map_err(|error| root::metadata(&error))?;
         let facts: Value = serde_json::from_str(&component.facts).map_err(|error| root::metadata(&error))?;

@@ -2,7 +2,9 @@
 
 use super::ComponentError;
 use super::keys::{OnlinePublic, TufKey, key_id, public_key};
+use super::vendor::{FACTS, check_vendor};
 use crate::clock;
+use muster_protocol::component::{ComponentVendor, RootFacts};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::fs;
@@ -40,6 +42,8 @@ pub struct NewRoot<'a> {
     pub online: &'a OnlinePublic,
     /// Until when it is good, Unix seconds.
     pub expires: u64,
+    /// Vendors that it names: no key but the root's takes their components from them. None: those of the root that it follows.
+    pub vendors: Option<Vec<ComponentVendor>>,
 }
 
 impl NewRoot<'_> {
@@ -76,6 +80,16 @@ impl NewRoot<'_> {
         add(RoleType::Targets, &[&self.online.targets], 1)?;
         add(RoleType::Snapshot, &[&self.online.snapshot], 1)?;
         add(RoleType::Timestamp, &[&self.online.timestamp], 1)?;
+        let vendors = match &self.vendors {
+            Some(vendors) => vendors.iter().cloned().map(check_vendor).collect::<Result<Vec<_>, _>>()?,
+            None => self.after.map(RootFile::vendors).transpose()?.unwrap_or_default(),
+        };
+        check_vendors(&vendors)?;
+        let mut extra = HashMap::new();
+        if !vendors.is_empty() {
+            let facts = serde_json::to_value(RootFacts { vendors }).map_err(|error| metadata(&error))?;
+            extra.insert(FACTS.to_owned(), facts);
+        }
         let version = self.after.map_or(0, |after| after.version()) + 1;
         let root = Root {
             spec_version: SPECIFICATION.to_owned(),
@@ -84,7 +98,7 @@ impl NewRoot<'_> {
             expires: timestamp(self.expires)?,
             keys,
             roles,
-            _extra: HashMap::new(),
+            _extra: extra,
         };
         RootFile::of(Signed { signed: root, signatures: Vec::new() })
     }
@@ -152,6 +166,17 @@ impl RootFile {
         self.signed.signed.keys(role).filter_map(public).collect()
     }
 
+    /// Vendors that it names.
+    ///
+    /// # Errors
+    /// What it says of them does not read.
+    pub fn vendors(&self) -> Result<Vec<ComponentVendor>, ComponentError> {
+        let Some(facts) = self.signed.signed._extra.get(FACTS) else { return Ok(Vec::new()) };
+        let facts: RootFacts = serde_json::from_value(facts.clone())
+            .map_err(|error| ComponentError::root(format!("what it says of vendors does not read: {error}")))?;
+        Ok(facts.vendors)
+    }
+
     /// The NOC's own keys that it names.
     ///
     /// # Errors
@@ -203,6 +228,8 @@ impl RootFile {
             return refused("it has expired".to_owned());
         }
         self.online()?;
+        let vendors = self.vendors()?.into_iter().map(check_vendor).collect::<Result<Vec<_>, _>>()?;
+        check_vendors(&vendors)?;
         if let Err(error) = root.verify_role(&self.signed) {
             return refused(format!("it lacks signatures of its own keys: {error}"));
         }
@@ -211,6 +238,19 @@ impl RootFile {
         }
         Ok(())
     }
+}
+
+/// Vendors of one root: no component belongs to two.
+fn check_vendors(vendors: &[ComponentVendor]) -> Result<(), ComponentError> {
+    let mut names: Vec<&String> = vendors.iter().flat_map(|vendor| &vendor.components).collect();
+    let mut handles: Vec<&String> = vendors.iter().map(|vendor| &vendor.vendor).collect();
+    for list in [&mut names, &mut handles] {
+        list.sort();
+        if let Some(twice) = list.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(ComponentError::root(format!("it names {} for two vendors, or twice", twice[0])));
+        }
+    }
+    Ok(())
 }
 
 /// A time as metadata have it.
@@ -238,7 +278,7 @@ mod tests {
 
     fn root(after: Option<&RootFile>, keys: &[TufKey], online: &OnlinePublic, threshold: u64) -> RootFile {
         let keys = keys.iter().map(TufKey::public).collect();
-        NewRoot { after, keys, threshold, online, expires: 1_000 }.make().expect("a root")
+        NewRoot { after, keys, threshold, online, expires: 1_000, vendors: None }.make().expect("a root")
     }
 
     fn sign(root: &mut RootFile, keys: &[TufKey], after: Option<&RootFile>) {
@@ -293,7 +333,7 @@ mod tests {
         let (one, online) = (keys(1), online());
         let publics = |keys: &[TufKey]| keys.iter().map(TufKey::public).collect::<Vec<_>>();
         let new = |keys: Vec<String>, threshold| {
-            NewRoot { after: None, keys, threshold, online: &online, expires: 1_000 }.make().map(|_| ())
+            NewRoot { after: None, keys, threshold, online: &online, expires: 1_000, vendors: None }.make().map(|_| ())
         };
         let three = keys(3);
         assert!(matches!(new(publics(&three), 1), Err(ComponentError::Invalid { field: "threshold", .. })));

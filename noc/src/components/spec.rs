@@ -113,6 +113,8 @@ pub struct Component {
     pub added: u64,
     /// When it was retired, if it was.
     pub retired: Option<u64>,
+    /// The vendor that signs for it; none: this NOC.
+    pub vendor: Option<String>,
 }
 
 impl Component {

@@ -1,7 +1,7 @@
 //! The library of components, the metadata of their repository, and what organisations and sites require of it.
 
 use super::appliances::{from_json, json};
-use super::{organisations, rows};
+use super::{component_vendors, organisations, rows};
 use crate::api::{Page, Window};
 use crate::components::required::{ComponentPolicy, Required};
 use crate::components::spec::{Component, ComponentSpec};
@@ -16,7 +16,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 const KEPT: i64 = 8;
 const COLUMNS: &str =
     "c.id, c.organisation, c.name, c.version, c.target, c.hash, c.size, c.facts, c.models, c.sites, c.added,
-    c.retired, (SELECT group_concat(channel) FROM component_channels h WHERE h.component = c.id)";
+    c.retired, (SELECT group_concat(channel) FROM component_channels h WHERE h.component = c.id),
+    (SELECT w.handle FROM component_vendors w WHERE w.id = c.vendor)";
 
 /// The repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,10 +92,10 @@ pub(crate) fn views(db: &Connection) -> Result<Vec<u32>, StoreError> {
     rows(db, sql, [], |row| Ok(row.get(0)?))
 }
 
-/// Components that appliances of a view may be told of.
+/// Components that appliances of a view may be told of by the NOC's own signature.
 pub(crate) fn live(db: &Connection, view: u32) -> Result<Vec<Live>, StoreError> {
     let sql = "SELECT target, hash, size, facts FROM components
-               WHERE retired IS NULL AND (organisation IS NULL OR organisation = ?1) ORDER BY target";
+               WHERE retired IS NULL AND vendor IS NULL AND (organisation IS NULL OR organisation = ?1) ORDER BY target";
     let read =
         |row: &Row<'_>| Ok(Live { target: row.get(0)?, hash: row.get(1)?, size: row.get(2)?, facts: row.get(3)? });
     rows(db, sql, [view], read)
@@ -138,7 +139,8 @@ pub(crate) fn newest_snapshot(db: &Connection, view: u32) -> Result<Option<(Vec<
 pub(crate) fn metadata(db: &Connection, organisation: u32, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
     let sql = "SELECT text FROM component_metadata WHERE name = ?2 AND view =
                (SELECT coalesce(max(view), 0) FROM component_metadata WHERE view = ?1)";
-    Ok(db.prepare_cached(sql)?.query_row(params![organisation, name], |row| row.get(0)).optional()?)
+    let found = db.prepare_cached(sql)?.query_row(params![organisation, name], |row| row.get(0)).optional()?;
+    found.map_or_else(|| component_vendors::metadata(db, name), |text| Ok(Some(text)))
 }
 
 /// Keeps a component; its number.
@@ -159,7 +161,8 @@ pub(crate) fn insert(
 
 /// Takes back that a component was retired, with what is said of it now.
 pub(crate) fn revive(db: &Connection, id: u32, spec: &ComponentSpec, facts: &str) -> Result<(), StoreError> {
-    let sql = "UPDATE components SET retired = NULL, target = ?2, facts = ?3, models = ?4, sites = ?5 WHERE id = ?1";
+    let sql = "UPDATE components SET retired = NULL, vendor = NULL, target = ?2, facts = ?3, models = ?4, sites = ?5
+               WHERE id = ?1";
     db.execute(sql, params![id, spec.target(), facts, json(&spec.models), json(&spec.sites)])?;
     Ok(())
 }
@@ -260,6 +263,17 @@ pub(crate) fn all(db: &Connection) -> Result<Vec<Component>, StoreError> {
     rows(db, &format!("SELECT {COLUMNS} FROM components c ORDER BY c.name, c.organisation, c.id"), [], read)
 }
 
+/// Whether the operator `?1` may know of a component `c`.
+const SEEN: &str = "(c.organisation IS NULL OR EXISTS (SELECT 1 FROM operator_roles r
+    WHERE r.operator = ?1 AND (r.organisation IS NULL OR (r.organisation = c.organisation AND (r.site IS NULL
+    OR c.sites = '[]' OR EXISTS (SELECT 1 FROM json_each(c.sites) j WHERE j.value = r.site))))))";
+
+/// One that an operator may know of.
+pub(crate) fn seen(db: &Connection, reader: OperatorId, id: u32) -> Result<Option<Component>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM components c WHERE {SEEN} AND c.id = ?2");
+    Ok(rows(db, &sql, params![reader, id], read)?.into_iter().next())
+}
+
 /// Components that an operator may know of, in the order in which they were added: everybody's, and those that an appliance at a
 /// place of theirs can get.
 pub(crate) fn page(
@@ -269,9 +283,7 @@ pub(crate) fn page(
     window: Window,
 ) -> Result<Page<Component>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM components c WHERE (c.organisation IS NULL OR EXISTS (SELECT 1 FROM operator_roles r
-         WHERE r.operator = ?1 AND (r.organisation IS NULL OR (r.organisation = c.organisation AND (r.site IS NULL
-         OR c.sites = '[]' OR EXISTS (SELECT 1 FROM json_each(c.sites) j WHERE j.value = r.site))))))
+        "SELECT {COLUMNS} FROM components c WHERE {SEEN}
          AND (?2 IS NULL OR c.organisation IS NULL OR c.organisation = ?2) AND c.id > ?3 ORDER BY c.id LIMIT ?4"
     );
     let asked = params![reader, organisation, window.after.unwrap_or(0), window.rows()];
@@ -359,5 +371,6 @@ fn read(row: &Row<'_>) -> Result<Component, StoreError> {
         channels,
         added: row.get(10)?,
         retired: row.get(11)?,
+        vendor: row.get(13)?,
     })
 }

@@ -34,6 +34,8 @@ pub struct Resumed {
     pub sessions: usize,
     /// A hand-over was under way, and was called off.
     pub handover: bool,
+    /// Vendors sign for components of their own: what they signed since the backup has to be published again.
+    pub vendors: bool,
     /// With new keys: appliances that have to be handed over by the former NOC.
     pub appliances: usize,
     /// With new keys: consoles that have to join again.
@@ -71,14 +73,26 @@ pub(crate) fn resume(
     if handover {
         handover::end(db, now)?;
     }
+    let sql = "SELECT EXISTS (SELECT 1 FROM component_vendors WHERE removed IS NULL)";
+    let vendors = db.query_row(sql, [], |row| row.get(0))?;
     let (mut appliances, mut consoles) = (0, 0);
     if let Some((former, signer)) = new_keys {
         sign_cut_anew(db, former, signer)?;
         (appliances, consoles) = (expect_anew(db, now)?, revoke_consoles(db, now)?);
     }
     copy::note_backup(db, taken)?;
-    let resumed =
-        Resumed { seq_floor, messages, instructions, grants, invites, sessions, handover, appliances, consoles };
+    let resumed = Resumed {
+        seq_floor,
+        messages,
+        instructions,
+        grants,
+        invites,
+        sessions,
+        handover,
+        vendors,
+        appliances,
+        consoles,
+    };
     let detail = serde_json::json!({ "taken": taken, "changed": resumed });
     let event = Event::new(Place { organisation: None, site: None }, "noc.restore", "noc");
     audit::record(db, now, &By::local(), event.with(detail))?;

@@ -240,6 +240,14 @@ const LATER: &[(i32, &str)] = &[
          UPDATE appliances SET proof = 'voucher' WHERE id = 1;",
     ),
     (33, "UPDATE sites SET ntp = 'ntp.example.net 192.0.2.123', search_domains = 'example.org' WHERE id = 3;"),
+    (
+        36,
+        "INSERT INTO component_vendors (id, handle, keys, threshold, components, added, version)
+            VALUES (1, 'acme', '[\"00\"]', 1, '[\"scan\"]', 5, 7);
+         INSERT INTO component_vendor_metadata VALUES (1, 7, 9, x'7b7d');
+         INSERT INTO components (id, name, version, target, hash, size, facts, added, vendor)
+            VALUES (3, 'scan', '1', 'scan_1', zeroblob(32), 4, '{}', 5, 1);",
+    ),
 ];
 
 /// Every row of every table, by the columns that are named.

@@ -2,8 +2,9 @@
 
 mod client;
 mod program;
+mod vendors;
 
-use crate::api::role;
+use crate::api::{Api, role};
 use crate::world::{Device, Http, World, beat, code};
 use client::Tuf;
 use muster_noc::{
@@ -33,7 +34,7 @@ pub(crate) fn root(noc: &Noc, after: Option<&Roots>, renewed: bool) -> Roots {
     let online = noc.component_keys(renewed).expect("keys");
     let publics = keys.iter().map(TufKey::public).collect();
     let before = after.map(|after| &after.root);
-    let new = NewRoot { after: before, keys: publics, threshold: 2, online: &online, expires: NEVER };
+    let new = NewRoot { after: before, keys: publics, threshold: 2, online: &online, expires: NEVER, vendors: None };
     let mut root = new.make().expect("a root");
     let former = after.map(|after| after.keys.as_slice()).unwrap_or_default();
     for key in former[..former.len().min(2)].iter().chain(&keys[..2]) {
@@ -149,7 +150,8 @@ async fn an_appliance_finds_what_it_shall_have_by_the_updates_frameworks_own_cli
     assert!(refused.contains("its version is 2, and 3 is the next"), "{refused}");
     let own = [first.keys[0].public(), first.keys[1].public()].to_vec();
     let online = noc.component_keys(false).expect("keys");
-    let new = NewRoot { after: Some(&second.root), keys: own, threshold: 2, online: &online, expires: NEVER };
+    let new =
+        NewRoot { after: Some(&second.root), keys: own, threshold: 2, online: &online, expires: NEVER, vendors: None };
     let mut forged = new.make().expect("a root");
     for key in &first.keys[..2] {
         forged.sign(key, PathBuf::new(), Some(&second.root)).expect("by its own keys");
@@ -376,4 +378,53 @@ impl Roots {
         self.root.write(file.path()).expect("written");
         std::fs::read(file.path()).expect("read")
     }
+}
+
+#[tokio::test]
+async fn operators_promote_and_retire_what_they_administer() {
+    let world = World::new().await;
+    let noc = &world.noc;
+    let (_, mut fleet) = fleet(&world, 0..1).await;
+    let (_, _, http) = fleet.remove(0);
+    repository(noc);
+    let own = add(noc, &world, spec(Some(OrganisationId(1)), "own", "1"), b"#!own").id;
+    let everybodys = add(noc, &world, spec(None, "filter", "1"), b"#!filter").id;
+    let said = policy(["own", "filter"].map(|name| required(name, Some(ReleaseChannel::Stable), None)).to_vec());
+    noc.set_organisation_components(OrganisationId(1), said).expect("kept");
+    let anybody = Api::anybody(&world).await;
+    let login =
+        world.operator("anna", Some(OrganisationId(1)), role(Some(OrganisationId(1)), None, Role::Administrator));
+    let anna = anybody.sign_in(&login).await;
+    let root = world.administrator().await;
+    let promote = async |api: &Api, id: u32, channel: &str| {
+        api.call("PUT", &format!("/v1/components/{id}/channels/{channel}"), None, &[]).await
+    };
+    for _ in 0..2 {
+        let promoted = promote(&anna, own, "stable").await.good();
+        assert_eq!(promoted["channels"], json!(["stable"]));
+    }
+    let refused = promote(&anna, everybodys, "stable").await;
+    assert_eq!(refused.status.as_u16(), 403, "{}", refused.text);
+    promote(&root, everybodys, "stable").await.good();
+    let planned: Vec<_> = plan(&http).await.components.into_iter().map(|c| c.name).collect();
+    assert_eq!(planned, ["own", "filter"]);
+    for (id, channel) in [(own, "nightly"), (77, "stable")] {
+        assert_eq!(promote(&root, id, channel).await.code(), "not_found");
+    }
+    let path = format!("/v1/components/{own}");
+    for _ in 0..2 {
+        let retired = anna.delete(&path).await.good();
+        assert!(retired["retired"].is_u64() && retired["channels"] == json!([]), "{retired}");
+    }
+    assert_eq!(anna.delete(&format!("/v1/components/{everybodys}")).await.status.as_u16(), 403);
+    assert_eq!(promote(&anna, own, "test").await.code(), "component_retired");
+    let planned: Vec<_> = plan(&http).await.components.into_iter().map(|c| c.name).collect();
+    assert_eq!(planned, ["filter"]);
+    // In the log under the name of whoever did it, once.
+    let audit = root.get("/v1/audit?limit=1000").await.good();
+    let of = |action: &str| {
+        let rows = audit["items"].as_array().expect("rows").iter();
+        rows.filter(|row| row["action"] == action && row.to_string().contains("anna")).count()
+    };
+    assert_eq!((of("component.promote"), of("component.retire")), (2, 1));
 }

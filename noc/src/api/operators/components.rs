@@ -10,12 +10,12 @@ use crate::api::route::Route;
 use crate::api::{ApiError, App, Fault, Window};
 use crate::audit::By;
 use crate::clock;
-use crate::components::library::{require_of_organisation, require_of_site};
+use crate::components::library::{self, require_of_organisation, require_of_site};
 use crate::components::{ApplianceComponents, Component, ComponentPolicy};
 use crate::operators::Role;
-use crate::operators::access::{Access, Needs, OrganisationId, Scope};
+use crate::operators::access::{Access, Needs, OrganisationId, Place, Scope};
 use crate::store::component_plans::{self, StandingFilter};
-use crate::store::components;
+use crate::store::{components, from_word};
 use axum::extract::{Path, State};
 use muster_protocol::id::SiteId;
 use rusqlite::Connection;
@@ -33,6 +33,14 @@ pub(super) fn routes() -> Vec<Route> {
             .says("components", "Components that appliances can get: everybody's, and those of one's organisations")
             .query::<PartOf>()
             .lists::<Component>(),
+        Route::put("/v1/components/{component}/channels/{component_channel}", writes, promote)
+            .says("components", "Lead a channel to a component: for administrators of its organisation, or of all if it is everybody's")
+            .shows::<Component>()
+            .faults(&[404, 409]),
+        Route::delete("/v1/components/{component}", writes, retire)
+            .says("components", "Give a component to no appliance any more; where it is installed it stays")
+            .shows::<Component>()
+            .faults(&[404, 409]),
         Route::get("/v1/components/standings", scope(Scope::ReadAppliances), standings)
             .says(
                 "components",
@@ -89,6 +97,41 @@ async fn list(State(app): State<App>, caller: Caller, Asked(asked): Asked<PartOf
         Ok(components::page(db, access.operator, asked.organisation, window)?)
     });
     Answer::of(&found.await?)
+}
+
+/// `PUT /v1/components/{component}/channels/{component_channel}`
+async fn promote(
+    State(app): State<App>,
+    caller: Caller,
+    Path((id, channel)): Path<(String, String)>,
+) -> Result<Answer, ApiError> {
+    let id = number(&id)?;
+    let channel = from_word("channel", &channel).map_err(|_| Fault::NotFound);
+    let promoted = change(&app, caller, WRITE, move |db, access| {
+        let found = administered(db, access, id)?;
+        Ok(library::promote(db, clock::now(), &By::operator(access), found, channel?)?)
+    });
+    Answer::of(&promoted.await?)
+}
+
+/// `DELETE /v1/components/{component}`
+async fn retire(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Answer, ApiError> {
+    let (id, path) = (number(&id)?, app.noc.path.clone());
+    let retired = change(&app, caller, WRITE, move |db, access| {
+        let found = administered(db, access, id)?;
+        Ok(library::retire(db, clock::now(), &By::operator(access), found, &path)?)
+    });
+    Answer::of(&retired.await?)
+}
+
+/// A component that somebody may change: of whom they see it, and whose administrator they are.
+fn administered(db: &Connection, access: &Access, id: u32) -> Result<Component, ApiError> {
+    let found = components::seen(db, access.operator, id)?.ok_or(Fault::NotFound)?;
+    let place = found.organisation.map_or(Place::NOC, Place::organisation);
+    if access.role(place).is_none_or(|role| role < Role::Administrator) {
+        return Err(Fault::Role { needed: Role::Administrator }.into());
+    }
+    Ok(found)
 }
 
 /// `GET /v1/components/standings`

@@ -204,3 +204,108 @@ async fn a_restored_noc_serves_the_same_components_under_higher_numbers() {
     std::fs::remove_file(copy[0].as_ref().expect("a file").path()).expect("removed");
     assert!(noc.bad(&["restore", &backup]).contains("it is missing"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vendor_signs_where_the_noc_is_not_and_a_backup_holds_what_it_signed() {
+    let mut noc = Served::start();
+    let out = begin(&noc);
+    let http = appliance(&noc).await;
+    let (key, described, metadata) = (noc.path("acme.key"), noc.path("acme.json"), noc.path("acme.targets.json"));
+    let public = offline(&["component", "vendor", "key", &key]).expect("made").trim().to_owned();
+    assert_eq!(mode(Path::new(&key)), 0o600);
+    let again = offline(&["component", "vendor", "key", &key]).expect_err("refused");
+    assert!(again.contains("[component_key_exists]"), "{again}");
+    let describe = |keys: &[&str], more: &[&str]| {
+        let words = ["component", "vendor", "describe", "acme", "--component", "scan", "--out", &described];
+        let keys: Vec<&str> = keys.iter().flat_map(|key| ["--key", key]).collect();
+        offline(&[&words[..], &keys, more].concat())
+    };
+    assert!(describe(&["nonsense"], &[]).expect_err("refused").contains("[component_invalid]"));
+    assert!(!Path::new(&described).exists(), "nothing is left of what was refused");
+    let told = describe(&[&public], &[]).expect("described");
+    let fingerprint = told.lines().next().and_then(|line| line.split(": ").nth(1)).expect("a fingerprint");
+    let added = noc.good(&["component", "vendor", "add", &described]);
+    assert!(added.contains(fingerprint) && added.contains("has signed nothing yet"), "{added}");
+    assert!(noc.bad(&["component", "vendor", "add", &described]).contains("[component_vendor_exists]"));
+    assert!(noc.bad(&["component", "vendor", "add", &key]).contains("[component_vendor_unreadable]"));
+
+    let release = |version: &str, file: &str| {
+        let words = ["--name", "scan", "--version", version, "--kind", "exec"];
+        offline(&[&["component", "vendor", "release", "--metadata", &metadata, file][..], &words].concat())
+    };
+    let sign = || offline(&["component", "vendor", "sign", "--key", &key, &metadata]).expect("signed");
+    let publish = |file: &str| ["component", "vendor", "publish", "acme", &metadata, file].map(str::to_owned);
+    let one = file(&noc, "one", b"#!one");
+    release("1", &one).expect("released");
+    let words = publish(&one);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    assert!(noc.bad(&words).contains("[component_vendor_refused]"), "nobody signed");
+    assert!(sign().contains("scan_1"));
+    let other = ["component", "vendor", "publish", "bolt", &metadata, &one];
+    assert!(noc.bad(&other).contains("[component_vendor_unknown]"));
+    assert!(noc.good(&words).contains("scan_1 is new."));
+    assert!(noc.bad(&words).contains("[component_vendor_refused]"), "the same once more");
+    assert!(noc.good(&["component", "list"]).contains("signed by acme"));
+    let own = ["component", "add", &one, "--name", "scan", "--version", "2", "--kind", "exec"];
+    assert!(noc.bad(&own).contains("[component_of_vendor]"));
+    noc.good(&["component", "promote", "scan", "1"]);
+    let mut tuf = Tuf::new(&http, std::fs::read(format!("{out}/1.root.json")).expect("read"));
+    assert_eq!(tuf.load().await.expect("loads").target("scan_1").await.expect("read"), b"#!one");
+
+    // A root that names the vendor, without its being asked.
+    let online = noc.path("online.json");
+    let (first, second) = (format!("{out}/1.root.json"), format!("{out}/2.root.json"));
+    let words = ["component", "root", "next", "--after", &first, "--online", &online, "--out", &out];
+    let made = offline(&[&words[..], &["--vendor", &described]].concat()).expect("made");
+    assert!(made.contains(fingerprint), "{made}");
+    for number in [1, 3] {
+        let key = format!("{out}/root-1-{number}.key");
+        offline(&["component", "root", "sign", "--key", &key, "--after", &first, &second]).expect("signed");
+    }
+    noc.good(&["component", "rotate", &second]);
+    assert!(noc.good(&["component", "vendor", "list"]).contains("named by the root"));
+    let foreign = offline(&["component", "vendor", "key", &noc.path("other.key")]).expect("made").trim().to_owned();
+    describe(&[&foreign], &[]).expect("described");
+    let change = ["component", "vendor", "change", &described];
+    assert!(noc.bad(&change).contains("[component_vendor_named_by_root]"));
+
+    // What was published after the backup is published again.
+    let backup = noc.path("backup");
+    noc.good(&["backup", &backup]);
+    let two = file(&noc, "two", b"#!two");
+    release("2", &two).expect("released");
+    sign();
+    let words = publish(&two);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    noc.good(&words);
+    assert_eq!(tuf.load().await.expect("loads").target("scan_2").await.expect("read"), b"#!two");
+    let doctor = noc.output(&["doctor", "--json"]);
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("keys fit the root"), "{doctor:?}");
+    noc.cut_power();
+    std::fs::remove_dir_all(noc.dir()).expect("lost");
+    let restored = noc.good(&["restore", &backup]);
+    assert!(restored.contains("vendors signed since"), "{restored}");
+    noc.serve(&[]);
+    http.reconnect().await;
+    assert!(tuf.load().await.is_err(), "not what was in force before");
+    noc.good(&words);
+    let loaded = tuf.load().await.expect("loads");
+    assert_eq!(loaded.target("scan_1").await.expect("read"), b"#!one");
+    assert_eq!(loaded.target("scan_2").await.expect("read"), b"#!two");
+
+    // Withdrawn, and removed.
+    let withdraw = ["component", "vendor", "renew", &metadata, "--withdraw", "scan=1", "--days", "20"];
+    offline(&withdraw).expect("renewed");
+    sign();
+    let words = ["component", "vendor", "publish", "acme", &metadata];
+    assert!(noc.good(&words).contains("scan_1 is retired."));
+    let doctor = noc.output(&["doctor", "--json"]);
+    assert!(
+        String::from_utf8_lossy(&doctor.stdout).contains("what the vendor acme signed ends in 19 days"),
+        "{doctor:?}"
+    );
+    assert!(noc.good(&["component", "vendor", "remove", "acme"]).contains("removed"));
+    assert!(noc.bad(&["component", "vendor", "remove", "acme"]).contains("[component_vendor_unknown]"));
+    assert_eq!(noc.json(&["component", "list"]).as_array().expect("a list").len(), 2);
+    tuf.load().await.expect("loads");
+}

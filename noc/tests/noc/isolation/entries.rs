@@ -353,6 +353,14 @@ impl Scene {
                 NotFound,
             ),
             ("GET /v1/components", "/v1/components".into(), None, Viewer, Without),
+            (
+                "PUT /v1/components/{component}/channels/{component_channel}",
+                "/v1/components/1/channels/test".into(),
+                None,
+                Administrator,
+                NotFound,
+            ),
+            ("DELETE /v1/components/{component}", "/v1/components/1".into(), None, Administrator, NotFound),
             ("GET /v1/components/standings", "/v1/components/standings".into(), None, Viewer, Without),
             (
                 "GET /v1/organisations/{organisation}/components",
