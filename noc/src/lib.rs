@@ -61,6 +61,7 @@ mod tls;
 mod versions;
 mod vouchers;
 mod watch;
+mod waves;
 mod work;
 
 pub use alerting::AlertError;
@@ -72,7 +73,8 @@ pub use backup::{BackupError, BackupReport, RestoreError, RestoreKeys, Restored,
 pub use channels::{AddedChannel, ChannelError, ChannelId, ChannelSpec, MailSecurity, Quiet, Target, Tested};
 pub use components::{
     ApplianceComponents, Component, ComponentError, ComponentKind, ComponentPolicy, ComponentSpec, ComponentStanding,
-    ComponentState, HealthCheck, NewRoot, OnlinePublic, ReleaseChannel, Required, RootFile, TufKey,
+    ComponentState, HealthCheck, NewRoot, OnlinePublic, ReleaseChannel, Required, RolloutError, RolloutState,
+    RolloutView, RootFile, Share, TufKey, WaveView, Waves,
 };
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
 pub use doctor::{Finding, Level, examine};

@@ -28,6 +28,7 @@ mod people;
 mod policy;
 mod remote_write;
 mod reservations;
+mod rollouts;
 mod sessions;
 mod sign_in;
 mod sites;
@@ -81,6 +82,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(monitoring::routes());
     routes.extend(maintenance::routes());
     routes.extend(components::routes());
+    routes.extend(rollouts::routes());
     routes.extend(channels::routes());
     routes.extend(audit::routes());
     routes.extend(events::routes());

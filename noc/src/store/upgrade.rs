@@ -234,6 +234,13 @@ const LATER: &[(i32, &str)] = &[
          INSERT INTO component_channels VALUES (1, 'filter', 'stable', 2);
          UPDATE sites SET components = '{\"required\":[{\"name\":\"filter\",\"channel\":\"stable\"}]}' WHERE id = 3;",
     ),
+    (
+        34,
+        "INSERT INTO component_rollouts (id, organisation, site, name, model, version, waves, former, layers, state, is_in_force,
+            cuts, started, started_by) VALUES (4, 1, 3, 'filter', '', '1', '{\"waves\":[\"100%\"]}', 'null',
+            '[{\"line\":null,\"reached\":null}]', 'running', 1, '[9]', 5, 'local');
+         INSERT INTO component_rollout_appliances (rollout, appliance, wave, state, since, asked) VALUES (4, 1, 0, 'well', 6, 5);",
+    ),
 ];
 
 /// Every row of every table, by the columns that are named.

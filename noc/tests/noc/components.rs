@@ -2,6 +2,7 @@
 
 mod client;
 mod program;
+mod rollouts;
 
 use crate::api::role;
 use crate::world::{Device, Http, World, beat, code};
@@ -69,7 +70,7 @@ pub(crate) fn add(noc: &Noc, world: &World, spec: ComponentSpec, text: &[u8]) ->
 }
 
 pub(crate) fn required(name: &str, channel: Option<ReleaseChannel>, version: Option<&str>) -> Required {
-    Required { name: name.into(), model: None, channel, version: version.map(str::to_owned) }
+    Required { name: name.into(), model: None, channel, version: version.map(str::to_owned), waves: None }
 }
 
 fn policy(required: Vec<Required>) -> ComponentPolicy {
