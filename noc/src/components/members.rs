@@ -95,10 +95,8 @@ pub(crate) fn stands(
         _ if member.asked + within_s <= now => (Failed, LATE),
         _ => (Waiting, ""),
     };
-    let (state, why) = match (state, health) {
-        (Well | Waiting, Health::Failing) if !member.is_ailing => (Failed, FAILING),
-        found => found,
-    };
+    let breaks_rule = health == Health::Failing && !member.is_ailing;
+    let (state, why) = if breaks_rule && matches!(state, Well | Waiting) { (Failed, FAILING) } else { (state, why) };
     // Who was excused counts again once it is well.
     if member.state == Excused && state != Well {
         return Some(member);

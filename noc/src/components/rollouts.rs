@@ -109,6 +109,8 @@ pub struct RolloutView {
     pub former: Option<String>,
     /// Where it is.
     pub state: RolloutState,
+    /// It decides who has which version: as long as it is running or halted, and, taken back, while the channel still leads to the new version.
+    pub in_force: bool,
     /// Why it is there, when that is not by itself.
     pub why: String,
     /// Waves that have begun.
@@ -274,6 +276,7 @@ pub(crate) fn view(db: &Connection, now: u64, kept: &Kept) -> Result<RolloutView
         version: rollout.version.clone(),
         former: bottom.and_then(|line| line.version.clone()),
         state: kept.state,
+        in_force: kept.is_in_force,
         why: kept.why.clone(),
         wave: rollout.cuts.len(),
         waves: kept.waves.waves.iter().enumerate().map(wave).collect(),

@@ -7,7 +7,7 @@ use super::late::Boot;
 use super::rollouts::{self, Kept};
 use super::{component_plans, given, policies, words};
 use crate::api::ApiError;
-use crate::components::members::mark;
+use crate::components::members;
 use crate::components::rollouts::RolloutState;
 use crate::components::waves::Pick;
 use crate::error::StoreError;
@@ -130,7 +130,7 @@ impl Memory {
                 if kept.due.is_empty()
                     && let Ok(Some(known)) = look_up(db, now, uid, &beat.beat.work)
                 {
-                    let said = is_watched.then(|| mark(&beat.beat.values.components));
+                    let said = is_watched.then(|| members::mark(&beat.beat.values.components));
                     self.known.insert(*uid, Known { components: kept.due.components.clone(), said, ..known });
                 }
             }
@@ -164,7 +164,7 @@ impl Memory {
             && beat.earlier.is_empty()
             && beat.work.drift == known.drift
             && beat.work == known.reported
-            && known.said.is_none_or(|said| said == mark(&beat.values.components));
+            && known.said.is_none_or(|said| said == members::mark(&beat.values.components));
         let Some(revision) = self.revisions.clone().next().filter(|_| is_quiet) else { return Ok(None) };
         let sql = "UPDATE appliances SET last_beat = ?2, counter = ?3, beat = ?4, revision = ?5 WHERE id = ?1";
         db.prepare_cached(sql)?.execute(params![known.id, now, beat.counter, prepared.report, revision])?;

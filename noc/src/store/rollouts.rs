@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 const COLUMNS: &str = "r.id, r.organisation, r.site, r.name, r.model, r.version, r.waves, r.former, r.layers, r.state,
-    r.is_in_force, r.cuts, r.begun, r.is_pushed, r.why, r.started, r.started_by, r.ended, r.heard, r.result";
+    r.is_in_force, r.cuts, r.begun, r.is_pushed, r.why, r.started, r.started_by, r.ended, r.result";
 /// Appliances that are named of those that failed.
 const NAMED: i64 = 20;
 /// Rows that are written or deleted in one go, so that beats get in between.
@@ -43,7 +43,6 @@ pub(crate) struct Kept {
     pub(crate) started: u64,
     pub(crate) started_by: String,
     pub(crate) ended: Option<u64>,
-    pub(crate) heard: u64,
     /// How it stood when it ended.
     pub(crate) result: Outcome,
 }
@@ -416,7 +415,7 @@ fn read(row: &Row<'_>) -> Result<Kept, StoreError> {
     let what = "roll-out";
     let site: Option<u32> = row.get(2)?;
     let state: RolloutState = from_word(what, &row.get::<_, String>(9)?)?;
-    let result: String = row.get(19)?;
+    let result: String = row.get(18)?;
     Ok(Kept {
         rollout: Rollout {
             id: row.get(0)?,
@@ -440,7 +439,6 @@ fn read(row: &Row<'_>) -> Result<Kept, StoreError> {
         started: row.get(15)?,
         started_by: row.get(16)?,
         ended: row.get(17)?,
-        heard: row.get(18)?,
         result: if result == "[]" { Outcome::default() } else { from_json(what, &result)? },
     })
 }

@@ -63,6 +63,8 @@ export interface Rollout {
   version: string
   former: string | null
   state: RolloutState
+  /** It decides who has which version. */
+  in_force: boolean
   why: string
   wave: number
   waves: RolloutWave[]

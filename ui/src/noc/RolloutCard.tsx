@@ -58,6 +58,11 @@ export function RolloutCard({ rollout, onDone }: Props) {
               The next step comes <Coming at={rollout.next} />.
             </Trans>
           ) : null}
+          {rollout.state === 'back' && rollout.in_force ? (
+            <Trans>
+              The channel still leads to {rollout.version}: this holds it off until it leads elsewhere.
+            </Trans>
+          ) : null}{' '}
           {rollout.ended !== null ? (
             <Trans>
               It ended <When at={rollout.ended} />.

@@ -21,6 +21,7 @@ const RUNNING: Rollout = {
   version: '2.0',
   former: '1.0',
   state: 'running',
+  in_force: true,
   why: '',
   wave: 2,
   waves: [

@@ -142,7 +142,7 @@ impl Field {
 fn waves(shares: &[&str], halt_at: &str) -> Waves {
     let share = |text: &str| text.parse::<Share>().expect("a share");
     let waves = Waves::of(shares.iter().map(|text| share(text)).collect());
-    Waves { soak_s: 1, halt_at: share(halt_at), ..waves }
+    Waves { soak_s: 2, halt_at: share(halt_at), ..waves }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -150,19 +150,18 @@ async fn waves_go_on_by_themselves_also_through_a_restart_and_each_begins_once()
     let mut field = Field::new(Rules::default()).await;
     field.require(None, Some("2"), Some(waves(&["1%", "3", "50%", "100%"], "0")));
     assert_eq!(field.rollout(1).former.as_deref(), Some("1"));
-    field.until(|field| field.rollout(1).wave == 1).await;
-    field.until(|field| field.with("2") == 1).await;
-    let first: Vec<_> = field.units.iter().filter(|unit| unit.has.as_deref() == Some("2")).map(|u| u.uid.clone()).collect();
-    field.until(|field| field.rollout(1).wave == 2).await;
-    field.until(|field| field.with("2") == 3).await;
+    field.until(|field| field.rollout(1).wave >= 1 && field.with("2") >= 1).await;
+    assert_eq!(field.with("2"), 1);
+    let first: Vec<_> =
+        field.units.iter().filter(|unit| unit.has.as_deref() == Some("2")).map(|u| u.uid.clone()).collect();
+    field.until(|field| field.rollout(1).wave >= 2 && field.with("2") >= 3).await;
     let shown = field.rollout(1);
     let reached: Vec<_> = shown.waves.iter().map(|wave| (wave.begun, wave.well + wave.waiting)).collect();
     assert_eq!(reached, [(true, 1), (true, 2), (false, 0), (false, 0)], "{shown:?}");
     // In the middle of it, with the first appliances as they were.
     let mut field = field.restart().await;
     assert!(field.units.iter().any(|unit| unit.uid == first[0] && unit.has.as_deref() == Some("2")));
-    field.until(|field| field.rollout(1).wave == 3).await;
-    field.until(|field| field.with("2") == 5).await;
+    field.until(|field| field.rollout(1).wave >= 3 && field.with("2") >= 5).await;
     field.until(|field| field.is(1, RolloutState::Done)).await;
     field.until(|field| field.with("2") == 10).await;
     let done = field.rollout(1);
@@ -174,11 +173,12 @@ async fn waves_go_on_by_themselves_also_through_a_restart_and_each_begins_once()
     assert_eq!(field.recorded(1), actions);
     // The same said again is nothing new, and what is left of it goes.
     field.require(None, Some("2"), Some(waves(&["1%", "3", "50%", "100%"], "0")));
-    field.until(|field| {
-        let sql = "SELECT count(*) FROM component_rollout_appliances";
-        field.world.database().query_row(sql, [], |row| row.get::<_, u32>(0)).expect("read") == 0
-    })
-    .await;
+    field
+        .until(|field| {
+            let sql = "SELECT count(*) FROM component_rollout_appliances";
+            field.world.database().query_row(sql, [], |row| row.get::<_, u32>(0)).expect("read") == 0
+        })
+        .await;
     assert_eq!(field.world.noc.rollouts(false).expect("read"), [done.clone()]);
     assert!(field.world.noc.rollouts(true).expect("read").is_empty());
     let over = field.world.noc.halt_rollout(1).expect_err("over");
@@ -265,7 +265,7 @@ async fn a_channel_that_moves_goes_out_in_waves_to_those_who_follow_it_so() {
     field.until(|field| field.with("1") == 10).await;
     // The channel leads elsewhere: a roll-out of its own.
     field.world.noc.promote_component(None, "filter", "2", ReleaseChannel::Stable).expect("promoted");
-    field.until(|field| field.rollout(3).wave == 1 && field.with("2") == 2).await;
+    field.until(|field| field.rollout(3).wave >= 1 && field.with("2") >= 2).await;
     // And back to what all had: at once.
     field.world.noc.promote_component(None, "filter", "1", ReleaseChannel::Stable).expect("promoted");
     field.until(|field| field.with("1") == 10).await;
@@ -304,7 +304,9 @@ async fn who_falls_silent_after_it_counts_as_failed_and_who_was_silent_before_do
         let mut statement = db.prepare(sql).expect("reads");
         let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, [u8; 20]>(0)?, row.get::<_, String>(1)?));
         let found = statement.query_map([], read).expect("rows");
-        found.map(|row| row.expect("a row")).any(|(id, is)| muster_protocol::id::Uid(id).to_string() == uid && is == wanted)
+        found
+            .map(|row| row.expect("a row"))
+            .any(|(id, is)| muster_protocol::id::Uid(id).to_string() == uid && is == wanted)
     };
     field.silent.push(gone.clone());
     field.until(|field| health(field, &gone, "silent")).await;
@@ -318,7 +320,10 @@ async fn who_falls_silent_after_it_counts_as_failed_and_who_was_silent_before_do
     field.until(|field| field.is(1, RolloutState::Halted)).await;
     let halted = field.rollout(1);
     assert_eq!(halted.why, "1 of 9 appliances of wave 1 failed; at most 0 may");
-    assert_eq!((halted.failures[0].uid.as_str(), halted.failures[0].why.as_str()), (next.as_str(), "it does not beat any more"));
+    assert_eq!(
+        (halted.failures[0].uid.as_str(), halted.failures[0].why.as_str()),
+        (next.as_str(), "it does not beat any more")
+    );
     // Both are back, and well: people go on.
     field.silent.clear();
     field.until(|field| field.rollout(1).waves[0].well == 10).await;
