@@ -17,8 +17,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-const COLUMNS: &str = "r.id, r.organisation, r.site, r.name, r.model, r.version, r.waves, r.former, r.layers, r.state,
-    r.is_in_force, r.cuts, r.begun, r.is_pushed, r.why, r.started, r.started_by, r.ended, r.result";
+const COLUMNS: &str = "ro.id, ro.organisation, ro.site, ro.name, ro.model, ro.version, ro.waves, ro.former, ro.layers, ro.state,
+    ro.is_in_force, ro.cuts, ro.begun, ro.is_pushed, ro.why, ro.started, ro.started_by, ro.ended, ro.result";
 /// Appliances that are named of those that failed.
 const NAMED: i64 = 20;
 /// Rows that are written or deleted in one go, so that beats get in between.
@@ -129,7 +129,7 @@ pub(crate) fn begin_wave(db: &Connection, now: u64, id: i64, cuts: &[u64]) -> Re
 }
 
 pub(crate) fn find(db: &Connection, id: i64) -> Result<Option<Kept>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM component_rollouts r WHERE r.id = ?1");
+    let sql = format!("SELECT {COLUMNS} FROM component_rollouts ro WHERE ro.id = ?1");
     Ok(rows(db, &sql, [id], read)?.into_iter().next())
 }
 
@@ -141,8 +141,8 @@ pub(crate) fn of_line(
     line: &Required,
 ) -> Result<Option<Kept>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM component_rollouts r WHERE r.is_in_force AND r.organisation = ?1
-         AND coalesce(r.site, 0) = ?2 AND r.name = ?3 AND r.model = ?4"
+        "SELECT {COLUMNS} FROM component_rollouts ro WHERE ro.is_in_force AND ro.organisation = ?1
+         AND coalesce(ro.site, 0) = ?2 AND ro.name = ?3 AND ro.model = ?4"
     );
     let asked = params![organisation, site.map_or(0, |site| site.0), line.name, line.model_key()];
     Ok(rows(db, &sql, asked, read)?.into_iter().next())
@@ -156,8 +156,8 @@ pub(crate) fn governing_at(
     model: &str,
 ) -> Result<Vec<Kept>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM component_rollouts r WHERE r.is_in_force AND r.organisation = ?1
-         AND (r.site IS NULL OR r.site = ?2) ORDER BY r.id"
+        "SELECT {COLUMNS} FROM component_rollouts ro WHERE ro.is_in_force AND ro.organisation = ?1
+         AND (ro.site IS NULL OR ro.site = ?2) ORDER BY ro.id"
     );
     let mut found = rows(db, &sql, params![organisation, site.map(|site| site.0)], read)?;
     if found.is_empty() {
@@ -180,11 +180,11 @@ pub(crate) fn page(
     (organisation, site, is_open): (Option<OrganisationId>, Option<SiteId>, Option<bool>),
     window: Window,
 ) -> Result<Page<Kept>, StoreError> {
-    let seen = if reader.is_some() { visible("r.organisation", "r.site") } else { "?1 IS NULL".to_owned() };
+    let seen = if reader.is_some() { visible("ro.organisation", "ro.site") } else { "?1 IS NULL".to_owned() };
     let sql = format!(
-        "SELECT {COLUMNS} FROM component_rollouts r WHERE {seen} AND (?2 IS NULL OR r.organisation = ?2)
-         AND (?3 IS NULL OR r.site = ?3) AND (?4 IS NULL OR (r.state IN ('running', 'halted')) = ?4)
-         AND (?5 IS NULL OR r.id < ?5) ORDER BY r.id DESC LIMIT ?6"
+        "SELECT {COLUMNS} FROM component_rollouts ro WHERE {seen} AND (?2 IS NULL OR ro.organisation = ?2)
+         AND (?3 IS NULL OR ro.site = ?3) AND (?4 IS NULL OR (ro.state IN ('running', 'halted')) = ?4)
+         AND (?5 IS NULL OR ro.id < ?5) ORDER BY ro.id DESC LIMIT ?6"
     );
     let asked = params![reader, organisation, site.map(|site| site.0), is_open, window.after, window.rows()];
     Ok(Page::of(rows(db, &sql, asked, read)?, window.limit, |kept| kept.rollout.id))
@@ -198,8 +198,8 @@ pub(crate) fn running(db: &Connection) -> Result<Vec<(i64, (u64, String, bool))>
 
 /// One that is over, and of which appliances are left.
 pub(crate) fn left_over(db: &Connection, now: u64) -> Result<Option<i64>, StoreError> {
-    let sql = "SELECT id FROM component_rollouts r WHERE r.ended > ?1 AND r.state NOT IN ('running', 'halted')
-               AND EXISTS (SELECT 1 FROM component_rollout_appliances m WHERE m.rollout = r.id) LIMIT 1";
+    let sql = "SELECT id FROM component_rollouts ro WHERE ro.ended > ?1 AND ro.state NOT IN ('running', 'halted')
+               AND EXISTS (SELECT 1 FROM component_rollout_appliances m WHERE m.rollout = ro.id) LIMIT 1";
     Ok(db.prepare_cached(sql)?.query_row([now.saturating_sub(SWEPT_S)], |row| row.get(0)).optional()?)
 }
 
@@ -325,8 +325,8 @@ pub(crate) fn heard(db: &Connection, now: u64, kept: &Kept, uid: &Uid) -> Result
 /// The health of an appliance is another one.
 pub(crate) fn health_changed(db: &Connection, now: u64, uid: &Uid) -> Result<(), StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM component_rollout_appliances m JOIN component_rollouts r ON r.id = m.rollout
-         WHERE m.appliance = (SELECT id FROM appliances WHERE uid = ?1) AND r.state IN ('running', 'halted')"
+        "SELECT {COLUMNS} FROM component_rollout_appliances m JOIN component_rollouts ro ON ro.id = m.rollout
+         WHERE m.appliance = (SELECT id FROM appliances WHERE uid = ?1) AND ro.state IN ('running', 'halted')"
     );
     for kept in rows(db, &sql, [uid.0], read)? {
         settle(db, now, &kept, uid, false)?;

@@ -108,8 +108,9 @@ async fn a_repository_is_made_with_keys_that_the_noc_never_sees() {
 
     // Another version goes out in waves.
     add(&noc, "filter", "2", &file(&noc, "second", b"#!two"));
-    let require =
-        |more: &[&'static str]| [&["component", "require", "filter", "--version", "2", "--model", "Mail"][..], more].concat();
+    let require = |more: &[&'static str]| {
+        [&["component", "require", "filter", "--version", "2", "--model", "Mail"][..], more].concat()
+    };
     assert!(noc.bad(&require(&["--waves", "10%,many"])).contains("`many` is no part of appliances"));
     assert!(noc.bad(&require(&["--waves", "10%"])).contains("end with 100%"));
     assert!(noc.bad(&require(&["--soak", "5m"])).contains("--waves"));
