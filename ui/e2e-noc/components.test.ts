@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Page } from 'playwright-core'
-import { examine } from './examine.ts'
+import { examine, shoot } from './examine.ts'
 import { World } from './world.ts'
 
 let world: World
@@ -83,11 +83,11 @@ test('a roll-out goes from wave to wave before the eyes of those who watch, halt
   await at(page, 'required', /mail-filter.*1\.0.*Acme AG.*all at once/)
   await page.locator('[data-row]').first().waitFor()
   // One of ten thousand is behind, wherever it stands in the list.
-  await page.getByText('Only what is behind').click()
+  await page.getByTestId('behind').click()
   await at(page, 'standings', /no space is left/)
   assert.equal(await page.locator('[data-row]').count(), 1)
   await examine(page, 'components, behind')
-  await page.getByText('Only what is behind').click()
+  await page.getByTestId('behind').click()
 
   require('2.0', '--waves', '1%,10%,100%', '--soak', '2s', '--halt-at', '5%', '--within', '1h')
   await at(page, 'wave-1', /100%|\d+ waiting/)
@@ -123,6 +123,9 @@ test('in the dark, for those who only see, and for one site', async () => {
   const visitor = await world.visitor('dark')
   const page = visitor.page
   await visitor.signIn('vera@acme', '/components')
+  await page.locator('[data-row]').first().waitFor()
+  await shoot(page, 'components, dark, first')
+  console.error(world.noc('component', 'rollout', 'show', '1'))
   await at(page, 'wave-1', /2 waiting|1 waiting|2 silent before/)
   assert.equal(await page.getByTestId('rollout-halt').count(), 0)
   await examine(page, 'components, dark')

@@ -81,8 +81,8 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(alerts::routes());
     routes.extend(monitoring::routes());
     routes.extend(maintenance::routes());
-    routes.extend(components::routes());
     routes.extend(rollouts::routes());
+    routes.extend(components::routes());
     routes.extend(channels::routes());
     routes.extend(audit::routes());
     routes.extend(events::routes());

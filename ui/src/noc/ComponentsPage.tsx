@@ -71,10 +71,10 @@ export function ComponentsPage() {
         />
       </header>
       <div className={face.above}>
-        <Rollouts key={`${organisation} ${site}`} organisation={organisation} site={site} />
+        <Rollouts key={`rollouts ${organisation} ${site}`} organisation={organisation} site={site} />
         {organisation ? (
           <RequiredComponents
-            key={`${organisation} ${site}`}
+            key={`required ${organisation} ${site}`}
             organisation={organisation}
             site={site}
             concerns={POLICIES}
