@@ -29,7 +29,7 @@ export function RolloutCard({ rollout, onDone }: Props) {
   const where = rollout.site === null ? places.organisation(rollout.organisation) : places.site(rollout.site)
   const of = rollout.model ? `${where}, ${rollout.model}` : where
   const soak = span(rollout.soak_s, i18n.locale)
-  const title = t`${rollout.name} ${rollout.version} for ${of}`
+  const title = t`Roll-out ${rollout.id}: ${rollout.name} ${rollout.version} for ${of}`
   return (
     <div data-testid={`rollout-${rollout.id}`}>
       <Card title={title} tools={<StatusBadge badge={rolloutBadge(rollout.state)} />}>
