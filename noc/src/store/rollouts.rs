@@ -17,7 +17,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-const COLUMNS: &str = "ro.id, ro.organisation, ro.site, ro.name, ro.model, ro.version, ro.waves, ro.former, ro.layers, ro.state,
+const COLUMNS: &str =
+    "ro.id, ro.organisation, ro.site, ro.name, ro.model, ro.version, ro.waves, ro.former, ro.layers, ro.state,
     ro.is_in_force, ro.cuts, ro.begun, ro.is_pushed, ro.why, ro.started, ro.started_by, ro.ended, ro.result";
 /// Appliances that are named of those that failed.
 const NAMED: i64 = 20;

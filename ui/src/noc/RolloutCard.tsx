@@ -69,8 +69,11 @@ export function RolloutCard({ rollout, onDone }: Props) {
             </Trans>
           ) : null}
         </p>
+        {rollout.state === 'running' || rollout.state === 'halted' ? (
+          <Acts rollout={rollout} onDone={onDone} />
+        ) : null}
         {rollout.failures.length > 0 ? (
-          <ul className={face.plain} data-testid="rollout-failures">
+          <ul className={`${face.plain} ${classes.failures}`} data-testid="rollout-failures">
             {rollout.failures.map(({ uid, why }) => (
               <li key={uid}>
                 <Link className={`mono ${face.link}`} to={`/appliances/${uid}`}>
@@ -80,9 +83,6 @@ export function RolloutCard({ rollout, onDone }: Props) {
               </li>
             ))}
           </ul>
-        ) : null}
-        {rollout.state === 'running' || rollout.state === 'halted' ? (
-          <Acts rollout={rollout} onDone={onDone} />
         ) : null}
       </Card>
     </div>
