@@ -22,6 +22,7 @@ mod queue;
 mod remote_write;
 mod report;
 mod reservation;
+mod rollout;
 mod site;
 mod supervisor;
 mod voucher;

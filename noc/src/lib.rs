@@ -61,6 +61,7 @@ mod tls;
 mod versions;
 mod vouchers;
 mod watch;
+mod waves;
 mod work;
 
 pub use alerting::AlertError;
@@ -72,8 +73,9 @@ pub use backup::{BackupError, BackupReport, RestoreError, RestoreKeys, Restored,
 pub use channels::{AddedChannel, ChannelError, ChannelId, ChannelSpec, MailSecurity, Quiet, Target, Tested};
 pub use components::{
     ApplianceComponents, Component, ComponentError, ComponentKind, ComponentPolicy, ComponentSpec, ComponentStanding,
-    ComponentState, HealthCheck, NewRoot, OnlinePublic, Published, ReleaseChannel, Required, RootFile, TufKey,
-    VendorFile, VendorView, read_vendor, vendor_fingerprint,
+    ComponentState, HealthCheck, NewRoot, OnlinePublic, Published, ReleaseChannel, Required, RolloutError,
+    RolloutState, RolloutView, RootFile, Share, TufKey, VendorFile, VendorView, WaveView, Waves, read_vendor,
+    vendor_fingerprint,
 };
 pub use config::{DEFAULT_PORT, InitError, OpenError, Options};
 pub use doctor::{Finding, Level, examine};

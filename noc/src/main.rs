@@ -57,6 +57,7 @@ fn problem(error: &anyhow::Error) -> Option<Problem> {
         .or_else(|| of::<muster_noc::QueueError>(error))
         .or_else(|| of::<muster_noc::HandoverError>(error))
         .or_else(|| of::<muster_noc::ComponentError>(error))
+        .or_else(|| of::<muster_noc::RolloutError>(error))
         .or_else(|| of::<muster_noc::StoreError>(error))
         .or_else(|| of::<muster_noc::PeopleError>(error))
         .or_else(|| of::<muster_noc::AnchorError>(error))

@@ -113,6 +113,8 @@ struct Held {
     provisioning: Vec<(String, u64)>,
     /// Open ones, by kind.
     alerts: Vec<(String, u64)>,
+    /// Of components that are not over, by where they are.
+    rollouts: Vec<(String, u64)>,
     consoles: u64,
     waiting: u64,
     /// When the last backup was taken, if one was.
@@ -127,6 +129,9 @@ impl Held {
             appliances: groups("SELECT health, count(*) FROM appliances GROUP BY health")?,
             provisioning: groups("SELECT provisioning, count(*) FROM appliances GROUP BY provisioning")?,
             alerts: groups("SELECT kind, count(*) FROM alerts WHERE closed IS NULL GROUP BY kind")?,
+            rollouts: groups(
+                "SELECT state, count(*) FROM component_rollouts WHERE state IN ('running', 'halted') GROUP BY state",
+            )?,
             consoles: db.query_row("SELECT count(*) FROM consoles WHERE revoked IS NULL", [], |row| row.get(0))?,
             waiting: db.prepare_cached(waiting)?.query_row([now], |row| row.get(0))?,
             last_backup: copy::last_backup(db)?,
@@ -144,6 +149,12 @@ fn write(noc: &Inner, figures: &Figures, held: &Held) -> String {
         ("muster_noc_appliances", "Appliances of the inventory by health", "health", &held.appliances),
         ("muster_noc_appliances_set_up", "The same by how they are set up", "provisioning", &held.provisioning),
         ("muster_noc_alerts_open", "Alerts that are open, by kind", "kind", &held.alerts),
+        (
+            "muster_noc_component_rollouts",
+            "Roll-outs of components that are running or halted",
+            "state",
+            &held.rollouts,
+        ),
     ] {
         text.family(name, Kind::Gauge, help);
         for (value, count) in groups {

@@ -213,6 +213,7 @@ pub(crate) async fn start(noc: Arc<Inner>, listen: SocketAddr, rules: Rules) -> 
     tasks.spawn(channels::run(noc.clone(), stop.clone()));
     tasks.spawn(remote_write::run(noc.clone(), stop.clone()));
     tasks.spawn(components::metadata::keep(noc.clone(), stop.clone()));
+    tasks.spawn(components::rollouts::run(noc.clone(), stop.clone()));
     tasks.spawn(keep_history(app.clone()));
     tasks.spawn(keep_house(app, tls));
     tracing::info!(%local_addr, "serving");

@@ -48,6 +48,7 @@ pub(crate) mod reservations;
 pub(crate) mod restored;
 pub(crate) mod results;
 pub(crate) mod retirement;
+pub(crate) mod rollouts;
 pub(crate) mod sessions;
 pub(crate) mod sites;
 pub(crate) mod sorting;

@@ -78,6 +78,9 @@ def before_call(context, case, kwargs):
         case.body = {"grace_s": 1 + dice % 900}
     if case.path.endswith("}/components") and isinstance(case.body, dict) and dice % 2:
         case.body = {"required": [{"name": f"c{dice}", "channel": "stable"}]}
+    if case.path.endswith("/continue") and isinstance(case.body, dict) and dice % 4:
+        # None of them has begun.
+        case.body = {"wave": 0}
     if (case.method, case.path) == ("POST", "/v1/sessions") and dice % 2:
         case.body["proof"] |= {"login": KNOWN["login"], "password": KNOWN["password"]}
 

@@ -129,6 +129,13 @@ def fill(command, folder):
         # The last one stays silent, and with it the alert open.
         db.execute("UPDATE appliances SET health = 'silent', last_beat = 1 WHERE serial = 'SN4'")
         db.execute("INSERT INTO alerts (id, site, kind, opened, revision) VALUES (1, 1, 'silent', 1, 1)")
+        # Components in waves: halted, of versions that nobody has: nothing becomes of them but what is asked.
+        for n in range(1, 49):
+            insert = """INSERT INTO component_rollouts (id, organisation, name, model, version, waves, former, layers, state,
+                        is_in_force, started, started_by) VALUES (?, 1, ?, '', '1', ?, 'null', ?, 'halted', 1, 1, 'local')"""
+            waves = {"waves": ["10%", "100%"], "soak_s": 60, "halt_at": "5%", "within_s": 60}
+            layers = [{"line": None, "reached": None}]
+            db.execute(insert, (n, f"r{n}", json.dumps(waves), json.dumps(layers)))
         db.execute("INSERT INTO alert_appliances SELECT 1, id FROM appliances WHERE serial = 'SN4'")
         db.execute("INSERT INTO logs (appliance, taken, text) SELECT id, 1, 'a line' FROM appliances")
         # The first ones are revoked on the way; the others are sent messages.
@@ -205,6 +212,8 @@ def contract(base, folder):
         "component": list(range(1, COMPONENTS + 1)),
         "component_channel": ["stable", "test"],
         "author": list(range(2, 18)),
+        # Taken back, or gone on with until they halt because there is no such version.
+        "rollout": list(range(1, 49)),
         "site": [1, 2],
         "operator": [2, 3],
         "console": [1, 2, 3],

@@ -76,8 +76,8 @@ pub(super) async fn plan(
     AsAppliance(uid): AsAppliance,
 ) -> Result<Json<ComponentPlan>, ApiError> {
     let found = app.noc.store.read(move |db| {
-        let Whose { organisation, site, model } = plans::whose(db, &uid)?;
-        Ok::<_, ApiError>(plans::plan(db, organisation, site, &model)?)
+        let whose = plans::whose(db, &uid)?;
+        Ok::<_, ApiError>(plans::plan_of(db, &uid, &whose)?)
     });
     let found = found.await?;
     let none = || Plan { repository: None, lines: Vec::new(), bytes_per_s: None };

@@ -29,6 +29,7 @@ mod policy;
 mod remote_write;
 mod reservations;
 mod retirement;
+mod rollouts;
 mod sessions;
 mod sign_in;
 mod sites;
@@ -82,6 +83,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(alerts::routes());
     routes.extend(monitoring::routes());
     routes.extend(maintenance::routes());
+    routes.extend(rollouts::routes());
     routes.extend(components::routes());
     routes.extend(channels::routes());
     routes.extend(audit::routes());

@@ -2,7 +2,7 @@
 
 use super::fault::Refused;
 use super::{Fault, TooFast};
-use crate::components::ComponentError;
+use crate::components::{ComponentError, RolloutError};
 use crate::drafts::DraftError;
 use crate::error::{AsProblem, StoreError, problem};
 use crate::inventory::{ImportError, LineError};
@@ -123,6 +123,8 @@ pub(crate) enum ApiError {
     Queue(#[from] QueueError),
     #[error(transparent)]
     Component(#[from] ComponentError),
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
     #[error("the operating system gave no random bytes")]
     NoEntropy(#[from] NoEntropy),
     #[error("the NOC failed inside")]
@@ -244,6 +246,7 @@ impl AsProblem for ApiError {
             Keeping(error) => return error.problem(),
             Queue(error) => return error.problem(),
             Component(error) => return error.problem(),
+            Rollout(error) => return error.problem(),
             Store(error) => return error.problem(),
         };
         problem(status, code, self, remedy)

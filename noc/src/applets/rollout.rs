@@ -1,9 +1,9 @@
 //! Which version of an applet a console has: pure.
 
 use super::PlaceChannel;
+use crate::waves::position;
 use muster_protocol::id::ConsoleId;
 use semver::Version;
-use sha2::{Digest, Sha256};
 
 /// What a channel has of an applet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +51,9 @@ pub(crate) fn choose<'a>(
     }
 }
 
-/// Where a console stands when a version goes out by parts, 0 to 99: another place for each version, so that not always the
-/// same consoles are first.
+/// Where a console stands when a version goes out by parts, 0 to 99.
 fn part(name: &str, version: &Version, console: ConsoleId) -> u8 {
-    let hash = Sha256::digest(format!("{name}\0{version}\0{console}"));
-    let number = u64::from_be_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]]);
-    (number % 100) as u8
+    (position(name, version, &console) % 100) as u8
 }
 
 #[cfg(test)]

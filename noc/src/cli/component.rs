@@ -2,6 +2,7 @@
 
 mod vendor;
 
+use super::rollout::{RolloutCommand, WavesArgs};
 use super::{FolderArg, Output, answer, operator, site};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
@@ -73,6 +74,9 @@ pub(super) enum ComponentCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Changes that go out in waves.
+    #[command(subcommand)]
+    Rollout(RolloutCommand),
     /// Require a component of appliances.
     Require(RequireArgs),
     /// Say nothing of a component any more: what is said above counts again.
@@ -321,6 +325,8 @@ pub(super) struct RequireArgs {
     model: Option<String>,
     #[command(flatten)]
     what: What,
+    #[command(flatten)]
+    waves: WavesArgs,
 }
 
 #[derive(Args)]
@@ -370,6 +376,7 @@ impl ComponentCommand {
             ComponentCommand::List { folder, output } => {
                 answer(output, &Noc::open(&folder.dir)?.components()?, |all| all.iter().for_each(print))
             }
+            ComponentCommand::Rollout(command) => command.run(),
             ComponentCommand::Require(require) => require.run(),
             ComponentCommand::Unrequire { folder, place, name, model } => {
                 let noc = Noc::open(&folder.dir)?;
@@ -509,7 +516,8 @@ impl RequireArgs {
         let at = self.place.find(&noc)?;
         let mut said = said_at(&noc, &at)?;
         let What { channel, version, .. } = self.what;
-        let line = Required { name: self.name, model: self.model, channel: channel.map(Into::into), version };
+        let waves = self.waves.waves();
+        let line = Required { name: self.name, model: self.model, channel: channel.map(Into::into), version, waves };
         match said.required.iter_mut().find(|known| is_of(known, &line.name, line.model.as_deref())) {
             Some(known) => *known = line,
             None => said.required.push(line),

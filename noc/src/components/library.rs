@@ -6,7 +6,7 @@ use super::required::ComponentPolicy;
 use super::root::RootFile;
 use super::spec::{Component, ComponentSpec};
 use super::standing::ApplianceComponents;
-use super::{ComponentError, ReleaseChannel, folder, metadata, vendors};
+use super::{ComponentError, ReleaseChannel, folder, metadata, rollouts, vendors};
 use crate::api::Window;
 use crate::audit::{By, Event};
 use crate::clock;
@@ -237,6 +237,7 @@ pub(crate) fn promote(
         return Err(ComponentError::Retired { name: name.clone(), version: version.clone() });
     }
     let before = store::promote(db, &found, &word(&channel))?;
+    rollouts::channel_moved(db, now, by, &found, channel, before.as_deref())?;
     let detail = json!({ "name": name, "version": version, "channel": channel, "before": before });
     let event = Event::new(place(&found), "component.promote", format!("component:{id}"));
     audit::record(db, now, by, event.with(detail))?;
@@ -277,6 +278,7 @@ pub(crate) fn require_of_organisation(
     }
     said.check_with(&ComponentPolicy::default())?;
     let before = store::of_organisation(db, id)?;
+    rollouts::said(db, now, by, (id, None), (&before.clone().unwrap_or_default(), said))?;
     store::set_organisation(db, id, said)?;
     let event = Event::new(Place::organisation(id), "organisation.components", format!("organisation:{id}"));
     Ok(audit::record(db, now, by, event.with(json!({ "before": before, "after": said })))?)
@@ -293,8 +295,12 @@ pub(crate) fn require_of_site(
     said.check()?;
     said.check_with(&store::above(db, id)?)?;
     let before = store::of_site(db, id)?;
+    let organisation = organisations::of_site(db, id)?;
+    if let Some(organisation) = organisation {
+        rollouts::said(db, now, by, (organisation, Some(id)), (&before.clone().unwrap_or_default(), said))?;
+    }
     store::set_site(db, id, said)?;
-    let place = Place { organisation: organisations::of_site(db, id)?, site: Some(id) };
+    let place = Place { organisation, site: Some(id) };
     let event = Event::new(place, "site.components", format!("site:{id}"));
     Ok(audit::record(db, now, by, event.with(json!({ "before": before, "after": said })))?)
 }

@@ -5,6 +5,7 @@
 
 use super::ComponentError;
 use super::spec::{check_name, check_version};
+use super::waves::Waves;
 use crate::policy::values::model_key;
 use muster_protocol::api::MOST_COMPONENTS;
 use muster_protocol::text::misleads;
@@ -30,7 +31,7 @@ pub enum ReleaseChannel {
 }
 
 /// What one place says of one component.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Required {
     /// The component.
@@ -46,6 +47,9 @@ pub struct Required {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9.+~-]{0,55}$")]
     pub version: Option<String>,
+    /// Another version than now goes out in these waves; absent: to all at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waves: Option<Waves>,
 }
 
 /// What one place says of components.
@@ -60,6 +64,23 @@ pub struct ComponentPolicy {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1024)]
     pub bytes_per_s: Option<u64>,
+}
+
+impl Required {
+    /// Whether the component is required at all.
+    pub(crate) fn asks(&self) -> bool {
+        self.channel.is_some() || self.version.is_some()
+    }
+
+    /// The model that it is for, to compare; empty for all.
+    pub(crate) fn model_key(&self) -> String {
+        self.model.as_deref().map(model_key).unwrap_or_default()
+    }
+
+    /// Whether it asks for the same as another one of the same component and model.
+    pub(crate) fn asks_as(&self, other: &Required) -> bool {
+        (self.channel, &self.version) == (other.channel, &other.version)
+    }
 }
 
 impl ComponentPolicy {
@@ -83,6 +104,12 @@ impl ComponentPolicy {
                 return Err(ComponentError::invalid("version", "and `channel` exclude each other"));
             }
             line.version.as_deref().map_or(Ok(()), check_version)?;
+            if let Some(waves) = &line.waves {
+                if !line.asks() {
+                    return Err(ComponentError::invalid("waves", "are for a `channel` or a `version`"));
+                }
+                waves.check()?;
+            }
             if !seen.insert((&line.name, key)) {
                 let why = format!("say something of {} twice", line.name);
                 return Err(ComponentError::invalid("required", why));
@@ -126,8 +153,19 @@ pub(crate) fn merged<'a>(above: &'a ComponentPolicy, own: &'a ComponentPolicy, m
         }
     }
     let nearest = |name: &str| own.line(name, model).or_else(|| above.line(name, model));
-    let is_asked = |line: &&Required| line.channel.is_some() || line.version.is_some();
-    names.into_iter().filter_map(nearest).filter(is_asked).collect()
+    names.into_iter().filter_map(nearest).filter(|line| line.asks()).collect()
+}
+
+/// Which line counts for a component on appliances of a model: whether it is the site's own, and the model that it is for as
+/// [`Required::model_key`] has it.
+pub(crate) fn governing(
+    above: &ComponentPolicy,
+    own: &ComponentPolicy,
+    name: &str,
+    model: &str,
+) -> Option<(bool, String)> {
+    let of = |policy: &ComponentPolicy| policy.line(name, model).map(Required::model_key);
+    of(own).map(|key| (true, key)).or_else(|| of(above).map(|key| (false, key)))
 }
 
 #[cfg(test)]
@@ -135,7 +173,8 @@ mod tests {
     use super::*;
 
     fn line(name: &str, model: Option<&str>, channel: Option<ReleaseChannel>, version: Option<&str>) -> Required {
-        Required { name: name.into(), model: model.map(str::to_owned), channel, version: version.map(str::to_owned) }
+        let (model, version) = (model.map(str::to_owned), version.map(str::to_owned));
+        Required { name: name.into(), model, channel, version, waves: None }
     }
 
     fn policy(required: Vec<Required>) -> ComponentPolicy {

@@ -136,6 +136,7 @@ mod tests {
             model: None,
             channel: Some(ReleaseChannel::Stable),
             version: None,
+            waves: None,
         };
         let component = |name: &str| Component {
             id: 1,

@@ -182,6 +182,7 @@ pub(crate) fn set_health(db: &Connection, now: u64, uid: &Uid, health: Health) -
     let revision = super::next_revision(db)?;
     let sql = "UPDATE appliances SET health = ?2, revision = ?3 WHERE uid = ?1";
     db.prepare_cached(sql)?.execute(params![uid.0, word(&health), revision])?;
+    super::rollouts::health_changed(db, now, uid)?;
     super::standings::changed(db, now, uid, health)
 }
 

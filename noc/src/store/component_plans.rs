@@ -1,11 +1,12 @@
 //! What an appliance shall have, and what it has.
 
 use super::components::{self, Repository};
-use super::{appliances, rows};
+use super::{appliances, rollouts, rows};
 use crate::api::{ApiError, Page, Window};
 use crate::components::required::{Required, merged};
 use crate::components::spec::Component;
 use crate::components::standing::{self, ApplianceComponents};
+use crate::components::waves::{Pick, Rollout};
 use crate::error::StoreError;
 use crate::operators::OrganisationId;
 use crate::operators::access::{OperatorId, visible};
@@ -15,6 +16,7 @@ use muster_protocol::id::{SiteId, Uid};
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// What appliances of a model at a place shall have.
 #[derive(Clone, Debug)]
@@ -47,14 +49,24 @@ impl Plan {
     }
 }
 
-/// What appliances of a model at a place shall have; none where nobody says anything.
+/// What appliances of a model at a place shall have, of each roll-out what they have of it; none where nobody says anything.
 pub(crate) fn plan(
     db: &Connection,
     organisation: u32,
     site: Option<SiteId>,
     model: &str,
+    rollouts: &[(&Rollout, Pick)],
 ) -> Result<Option<Plan>, StoreError> {
-    let Some((above, own)) = components::said_at(db, organisation, site)? else { return Ok(None) };
+    let Some((mut above, mut own)) = components::said_at(db, organisation, site)? else { return Ok(None) };
+    for (rollout, pick) in rollouts {
+        let policy = if rollout.is_sites { &mut own } else { &mut above };
+        let is_its = |line: &Required| line.name == rollout.name && line.model_key() == rollout.model;
+        let Some(at) = policy.required.iter().position(is_its) else { continue };
+        match policy.required.get_mut(at).map(|line| (rollout.line(*pick, line), line)) {
+            Some((Some(counts), line)) => *line = counts,
+            _ => drop(policy.required.remove(at)),
+        }
+    }
     let bytes_per_s = own.bytes_per_s.or(above.bytes_per_s);
     let mut lines = Vec::new();
     for line in merged(&above, &own, model) {
@@ -62,6 +74,14 @@ pub(crate) fn plan(
         lines.push((line.clone(), found.filter(|component| component.is_for(site, model))));
     }
     Ok(Some(Plan { repository: components::repository(db)?, lines, bytes_per_s }))
+}
+
+/// What one appliance shall have.
+pub(crate) fn plan_of(db: &Connection, uid: &Uid, whose: &Whose) -> Result<Option<Plan>, StoreError> {
+    let Whose { organisation, site, model } = whose;
+    let found = rollouts::governing_at(db, *organisation, *site, model)?;
+    let picked: Vec<_> = found.iter().map(|kept| (&kept.rollout, kept.rollout.pick(uid))).collect();
+    plan(db, *organisation, *site, model, &picked)
 }
 
 /// What is asked of one appliance.
@@ -97,6 +117,12 @@ pub(crate) struct StandingFilter {
     pub(crate) is_behind: bool,
 }
 
+/// What appliances of a model at a place have, by what they have of its roll-outs.
+struct At {
+    rollouts: Vec<rollouts::Kept>,
+    plans: HashMap<Vec<Pick>, Option<Plan>>,
+}
+
 /// How components stand on appliances that an operator sees, or on all, in the order in which appliances became known. A page may
 /// have fewer rows than it could, and still not be the last.
 pub(crate) fn standings(
@@ -113,7 +139,7 @@ pub(crate) fn standings(
     );
     let site = filter.site.map(|site| site.0);
     let asked = params![reader, filter.organisation, site, window.after.unwrap_or(0), window.rows()];
-    let mut plans: HashMap<(u32, Option<u32>, String), Option<Plan>> = HashMap::new();
+    let mut places: HashMap<(u32, Option<u32>, String), At> = HashMap::new();
     let found = rows(db, &sql, asked, |row| {
         let (id, uid): (i64, [u8; 20]) = (row.get(0)?, row.get(1)?);
         let (organisation, site, model): (u32, Option<u32>, String) = (row.get(2)?, row.get(3)?, row.get(4)?);
@@ -124,9 +150,22 @@ pub(crate) fn standings(
     let mut items = Vec::with_capacity(found.len());
     for (id, uid, organisation, site, model, beat) in found {
         let key = (organisation, site.map(|site| site.0), crate::policy::values::model_key(&model));
-        let plan = match plans.entry(key) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(new) => new.insert(plan(db, organisation, site, &model)?),
+        let at = match places.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let rollouts = rollouts::governing_at(db, organisation, site, &model)?;
+                new.insert(At { rollouts, plans: HashMap::new() })
+            }
+        };
+        let picks: Vec<Pick> = at.rollouts.iter().map(|kept| kept.rollout.pick(&uid)).collect();
+        let plan = match at.plans.entry(picks) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let picked: Vec<_> =
+                    at.rollouts.iter().map(|kept| &kept.rollout).zip(new.key().iter().copied()).collect();
+                let found = plan(db, organisation, site, &model, &picked)?;
+                new.insert(found)
+            }
         };
         let reported = beat.map(|beat| beat.components).unwrap_or_default();
         let mut components = standing::compare(plan.as_ref().map_or(&[], |plan| &plan.lines), &reported);

@@ -1,11 +1,15 @@
 //! Taking beats, where they are written. What was looked up for an appliance is remembered until anything else is written, so that
 //! a beat that finds nothing to do costs one changed row and its part of the journal.
 
-use super::beats::{self, Kept, Prepared};
+use super::beats::{self, Kept as KeptBeat, Prepared};
 use super::history;
 use super::late::Boot;
+use super::rollouts::{self, Kept};
 use super::{component_plans, given, policies, words};
 use crate::api::ApiError;
+use crate::components::members;
+use crate::components::rollouts::RolloutState;
+use crate::components::waves::Pick;
 use crate::error::StoreError;
 use crate::history::Group;
 use muster_protocol::api::WorkReport;
@@ -30,13 +34,21 @@ pub(super) struct Intake(Mutex<Memory>);
 #[derive(Default)]
 pub(super) struct Memory {
     known: HashMap<Uid, Known>,
-    /// Which components appliances of a model at a place shall have; a revision, or none where nobody says anything.
-    plans: HashMap<(u32, Option<SiteId>, String), Option<Arc<str>>>,
+    /// Which components appliances of a model at a place shall have.
+    plans: HashMap<(u32, Option<SiteId>, String), Planned>,
     group: Group,
     /// Numbers of changes that were taken for the beats of this commit.
     revisions: Range<u64>,
     /// What SQLite says of changes by other processes.
     version: i64,
+}
+
+/// What appliances of a model at a place shall have.
+struct Planned {
+    /// Roll-outs that decide it, appliance by appliance.
+    rollouts: Vec<Kept>,
+    /// By what an appliance has of them: a revision, or none where nobody says anything.
+    revisions: HashMap<Vec<Pick>, Option<Arc<str>>>,
 }
 
 /// An appliance for which nothing waits.
@@ -55,6 +67,8 @@ pub(super) struct Known {
     pub(super) reported: WorkReport,
     /// Which components it shall have.
     pub(super) components: Option<Arc<str>>,
+    /// What it said of components, if it is in a wave of a roll-out that has begun.
+    pub(super) said: Option<u64>,
 }
 
 impl Intake {
@@ -97,7 +111,7 @@ impl Memory {
     }
 
     /// Takes a beat. When it fails, nothing of it is kept.
-    pub(super) fn take(&mut self, db: &Connection, now: u64, uid: &Uid, beat: &Prepared) -> Result<Kept, ApiError> {
+    pub(super) fn take(&mut self, db: &Connection, now: u64, uid: &Uid, beat: &Prepared) -> Result<KeptBeat, ApiError> {
         if let Some(kept) = self.take_quietly(db, now, uid, beat)? {
             return Ok(kept);
         }
@@ -105,9 +119,10 @@ impl Memory {
         let mark = self.group.mark();
         let statement = |sql| -> Result<usize, StoreError> { Ok(db.prepare_cached(sql)?.execute([])?) };
         statement("SAVEPOINT one")?;
-        let kept = beats::keep(db, now, uid, beat, &mut self.group).and_then(|kept| self.with_components(db, kept));
+        let kept =
+            beats::keep(db, now, uid, beat, &mut self.group).and_then(|kept| self.with_components(db, now, uid, kept));
         match &kept {
-            Ok(kept) => {
+            Ok((kept, is_watched)) => {
                 if self.known.len() >= MOST_KNOWN {
                     self.known.clear();
                 }
@@ -115,7 +130,8 @@ impl Memory {
                 if kept.due.is_empty()
                     && let Ok(Some(known)) = look_up(db, now, uid, &beat.beat.work)
                 {
-                    self.known.insert(*uid, Known { components: kept.due.components.clone(), ..known });
+                    let said = is_watched.then(|| members::mark(&beat.beat.values.components));
+                    self.known.insert(*uid, Known { components: kept.due.components.clone(), said, ..known });
                 }
             }
             Err(_) => {
@@ -129,7 +145,7 @@ impl Memory {
         if !db.is_autocommit() {
             statement("RELEASE one")?;
         }
-        kept
+        kept.map(|(kept, _)| kept)
     }
 
     /// The next beat of an appliance that is known, that says nothing new but its values, and for which nothing waits.
@@ -139,7 +155,7 @@ impl Memory {
         now: u64,
         uid: &Uid,
         prepared: &Prepared,
-    ) -> Result<Option<Kept>, StoreError> {
+    ) -> Result<Option<KeptBeat>, StoreError> {
         let beat = &prepared.beat;
         let Some(known) = self.known.get_mut(uid) else { return Ok(None) };
         let is_quiet = beat.boot == known.boot
@@ -147,7 +163,8 @@ impl Memory {
             && beat.seq == known.applied
             && beat.earlier.is_empty()
             && beat.work.drift == known.drift
-            && beat.work == known.reported;
+            && beat.work == known.reported
+            && known.said.is_none_or(|said| said == members::mark(&beat.values.components));
         let Some(revision) = self.revisions.clone().next().filter(|_| is_quiet) else { return Ok(None) };
         let sql = "UPDATE appliances SET last_beat = ?2, counter = ?3, beat = ?4, revision = ?5 WHERE id = ?1";
         db.prepare_cached(sql)?.execute(params![known.id, now, beat.counter, prepared.report, revision])?;
@@ -155,27 +172,52 @@ impl Memory {
         known.counted.live(beat.counter);
         self.group.push(known.id, now, &prepared.values);
         let notices = beats::notice(uid, beat, &known.model, known.applied.0 > 0).into_iter().collect();
-        let mut kept = Kept::quiet(known.interval_s, known.organisation, notices);
+        let mut kept = KeptBeat::quiet(known.interval_s, known.organisation, notices);
         kept.due.components.clone_from(&known.components);
         Ok(Some(kept))
     }
 
-    /// Names what components the appliance shall have. That is worked out once for each model at a place.
-    fn with_components(&mut self, db: &Connection, mut kept: Kept) -> Result<Kept, ApiError> {
-        let Some((site, model)) = kept.place.take() else { return Ok(kept) };
+    /// Names what components the appliance shall have, which is worked out once for each model at a place; and, if something is
+    /// rolled out to it, takes what it says of that: then true.
+    fn with_components(
+        &mut self,
+        db: &Connection,
+        now: u64,
+        uid: &Uid,
+        mut kept: KeptBeat,
+    ) -> Result<(KeptBeat, bool), ApiError> {
+        let Some((site, model)) = kept.place.take() else { return Ok((kept, false)) };
         let key = (kept.organisation, site, model);
-        if let Some(known) = self.plans.get(&key) {
-            kept.due.components.clone_from(known);
-            return Ok(kept);
+        if !self.plans.contains_key(&key) {
+            if self.plans.len() >= MOST_PLANS {
+                self.plans.clear();
+            }
+            let rollouts = rollouts::governing_at(db, kept.organisation, site, &key.2)?;
+            self.plans.insert(key.clone(), Planned { rollouts, revisions: HashMap::new() });
         }
-        let plan = component_plans::plan(db, kept.organisation, site, &key.2)?;
-        kept.due.components = plan.map(|plan| plan.revision().into());
-        if self.plans.len() >= MOST_PLANS {
-            self.plans.clear();
+        let Some(Planned { rollouts, revisions }) = self.plans.get_mut(&key) else { return Ok((kept, false)) };
+        let picks: Vec<Pick> = rollouts.iter().map(|kept| kept.rollout.pick(uid)).collect();
+        let mut is_watched = false;
+        for (rollout, _) in rollouts.iter().zip(&picks).filter(|(rollout, pick)| **pick == 0 && is_open(rollout)) {
+            rollouts::heard(db, now, rollout, uid)?;
+            is_watched = true;
         }
-        self.plans.insert(key, kept.due.components.clone());
-        Ok(kept)
+        kept.due.components = match revisions.get(&picks) {
+            Some(known) => known.clone(),
+            None => {
+                let picked: Vec<_> = rollouts.iter().map(|kept| &kept.rollout).zip(picks.iter().copied()).collect();
+                let plan = component_plans::plan(db, kept.organisation, site, &key.2, &picked)?;
+                let revision: Option<Arc<str>> = plan.map(|plan| plan.revision().into());
+                revisions.insert(picks, revision.clone());
+                revision
+            }
+        };
+        Ok((kept, is_watched))
     }
+}
+
+fn is_open(kept: &Kept) -> bool {
+    matches!(kept.state, RolloutState::Running | RolloutState::Halted)
 }
 
 /// What is to be remembered of an appliance; none if something waits for it, or may.
@@ -215,5 +257,6 @@ fn look_up(db: &Connection, now: u64, uid: &Uid, said: &WorkReport) -> Result<Op
         drift,
         reported: said.clone(),
         components: None,
+        said: None,
     }))
 }

@@ -241,6 +241,13 @@ const LATER: &[(i32, &str)] = &[
     ),
     (33, "UPDATE sites SET ntp = 'ntp.example.net 192.0.2.123', search_domains = 'example.org' WHERE id = 3;"),
     (
+        34,
+        "INSERT INTO component_rollouts (id, organisation, site, name, model, version, waves, former, layers, state, is_in_force,
+            cuts, started, started_by) VALUES (4, 1, 3, 'filter', '', '1', '{\"waves\":[\"100%\"]}', 'null',
+            '[{\"line\":null,\"reached\":null}]', 'running', 1, '[9]', 5, 'local');
+         INSERT INTO component_rollout_appliances (rollout, appliance, wave, state, since, asked) VALUES (4, 1, 0, 'well', 6, 5);",
+    ),
+    (
         36,
         "INSERT INTO component_vendors (id, handle, keys, threshold, components, added, version)
             VALUES (1, 'acme', '[\"00\"]', 1, '[\"scan\"]', 5, 7);

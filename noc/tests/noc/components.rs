@@ -2,6 +2,7 @@
 
 mod client;
 mod program;
+mod rollouts;
 mod vendors;
 
 use crate::api::{Api, role};
@@ -70,7 +71,7 @@ pub(crate) fn add(noc: &Noc, world: &World, spec: ComponentSpec, text: &[u8]) ->
 }
 
 pub(crate) fn required(name: &str, channel: Option<ReleaseChannel>, version: Option<&str>) -> Required {
-    Required { name: name.into(), model: None, channel, version: version.map(str::to_owned) }
+    Required { name: name.into(), model: None, channel, version: version.map(str::to_owned), waves: None }
 }
 
 fn policy(required: Vec<Required>) -> ComponentPolicy {

@@ -3,6 +3,7 @@
 
 mod applet_entries;
 mod entries;
+mod rollout_entries;
 
 use crate::api::{Api, PASSWORD, role, sign_in};
 use crate::world::{Device, World, spec};
@@ -120,6 +121,7 @@ impl Scene {
         assert_eq!(noc.reserve(site, reserved).expect("reserved"), 1);
         let console = world.console(&[site]).await;
         console.configure(site, std::slice::from_ref(&device)).await;
+        rollout_entries::fill(noc, &world, marked, site).await;
         noc.instruct(&device.uid, muster_protocol::instruction::Act::SendLog).expect("told");
         world
             .database()

@@ -141,6 +141,11 @@ async fn what_happens_is_counted_and_nobody_is_named() {
     unreasonable.seq = Seq(u64::MAX);
     assert_eq!(code(http.post::<BeatAnswer>("appliances/beats", &unreasonable).await), "malformed");
     noc.good(&["queue", "refresh", "--console", "1"]);
+    let halted =
+        "INSERT INTO component_rollouts (organisation, name, model, version, waves, former, layers, state, is_in_force,
+        started, started_by) VALUES (1, 'INVENTED', '', '1', '{}', 'null', '[]', 'halted', 1, 1, '')";
+    let db = rusqlite::Connection::open(noc.dir().join("noc.sqlite")).expect("opens");
+    db.execute(halted, []).expect("written");
     let odd = ["no-such-route", "appliances/ABCD-EFGH", "../../etc/passwd", "sites/1234567"];
     for path in odd {
         let _ = anybody.client.get(anybody.url(path)).send().await.expect("answered");
@@ -168,6 +173,7 @@ async fn what_happens_is_counted_and_nobody_is_named() {
     assert_eq!(page.value("muster_noc_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
     assert!(page.value("muster_noc_start_time_seconds", &[]) > 1.7e9);
     assert_eq!(page.kinds["muster_noc_alerts_open"], "gauge");
+    assert_eq!(page.value("muster_noc_component_rollouts", &[("state", "halted")]), 1.0);
     let uid = devices[0].uid.to_string();
     for private in [uid.as_str(), "Bern", "desk", "127.0.0.1", "SN0", "1234567", "passwd", "INVENTED"] {
         assert!(!text.contains(private), "{private}: {text}");

@@ -77,8 +77,15 @@ fn imported_files() {
 fn the_appliance() {
     let refusals = ["key_unknown", "not_opened", "wrong_root", "wrong_console", "wrong_appliance", "voucher_refused"];
     let places = ["applied", "committed", "rolled back", "settings told", "request_reused", "busy"];
-    let from_noc =
-        ["instructed", "forgets", "decommissioned", "handover tried", "handed over", "farewell", "granted by a successor"];
+    let from_noc = [
+        "instructed",
+        "forgets",
+        "decommissioned",
+        "handover tried",
+        "handed over",
+        "farewell",
+        "granted by a successor",
+    ];
     replay("appliance", appliance::run, &[&places[..], &refusals, &["old_sequence"], &from_noc].concat());
 }
 

@@ -9,6 +9,7 @@ import {
   IconLogout,
   IconMapPin,
   IconNotes,
+  IconPackage,
   IconPlugConnectedX,
   IconPuzzle,
   IconSend,
@@ -71,6 +72,7 @@ export function Frame() {
           icon={<IconCalendarStats />}
           label={t`Availability`}
         />
+        <RailLink to="/components" testid="nav-components" icon={<IconPackage />} label={t`Components`} />
         <RailLink to="/drafts" testid="nav-drafts" icon={<IconFileDiff />} label={t`Drafts`} />
         <RailLink to="/consoles" testid="nav-consoles" icon={<IconDeviceDesktop />} label={t`Consoles`} />
         <RailLink to="/applets" testid="nav-applets" icon={<IconPuzzle />} label={t`Applets`} />

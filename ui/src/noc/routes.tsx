@@ -5,6 +5,7 @@ import { AppliancePage } from './AppliancePage.tsx'
 import { AuditPage } from './AuditPage.tsx'
 import { AvailabilityPage } from './AvailabilityPage.tsx'
 import { ChannelsPage } from './ChannelsPage.tsx'
+import { ComponentsPage } from './ComponentsPage.tsx'
 import { ConsolePage } from './ConsolePage.tsx'
 import { ConsolesPage } from './ConsolesPage.tsx'
 import { DraftPage } from './DraftPage.tsx'
@@ -38,6 +39,7 @@ export const routes: RouteObject[] = [
       { path: '/alerts', element: <AlertsPage /> },
       { path: '/availability', element: <AvailabilityPage /> },
       { path: '/channels', element: <ChannelsPage /> },
+      { path: '/components', element: <ComponentsPage /> },
       { path: '/sites', element: <SitesPage /> },
       { path: '/sites/new', element: <NewSitePage /> },
       {

@@ -106,6 +106,32 @@ async fn a_repository_is_made_with_keys_that_the_noc_never_sees() {
     assert!(noc.bad(&["component", "require", "filter"]).contains("required"));
     assert!(noc.good(&["component", "list"]).contains("filter  1  everybody's  17 bytes  test"));
 
+    // Another version goes out in waves.
+    add(&noc, "filter", "2", &file(&noc, "second", b"#!two"));
+    let require = |more: &[&'static str]| {
+        [&["component", "require", "filter", "--version", "2", "--model", "Mail"][..], more].concat()
+    };
+    assert!(noc.bad(&require(&["--waves", "10%,many"])).contains("`many` is no part of appliances"));
+    assert!(noc.bad(&require(&["--waves", "10%"])).contains("end with 100%"));
+    assert!(noc.bad(&require(&["--soak", "5m"])).contains("--waves"));
+    noc.good(&require(&["--waves", "1%,10%,100%", "--soak", "30m", "--halt-at", "5%", "--within", "1h"]));
+    let rollout = |words: &[&str]| noc.good(&[&["component", "rollout"], words].concat());
+    let begun = rollout(&["list"]);
+    assert!(begun.contains("1  filter 2  organisation 1, model mail  running, wave"), "{begun}");
+    assert!(rollout(&["halt", "1"]).contains("halted, wave"));
+    let shown = rollout(&["show", "1"]);
+    assert!(shown.contains("somebody halted it") && shown.contains("before: 1"), "{shown}");
+    let of_rollout = |words: &[&str]| noc.bad(&[&["component", "rollout"], words].concat());
+    assert!(of_rollout(&["continue", "1", "--wave", "7"]).contains("[rollout_moved]"));
+    assert!(rollout(&["continue", "1"]).contains("running, wave"));
+    assert!(rollout(&["back", "1"]).contains("taken back"));
+    assert!(of_rollout(&["halt", "1"]).contains("[rollout_over]"));
+    assert!(of_rollout(&["show", "2"]).contains("[rollout_unknown]"));
+    assert_eq!(rollout(&["list"]), "");
+    assert!(rollout(&["list", "--all"]).contains("taken back"));
+    assert_eq!(noc.json(&["component", "rollout", "show", "1"])["state"], "back");
+    noc.good(&["component", "retire", "filter", "2"]);
+
     // A key of the NOC was stolen: new ones, which a new root names.
     let renewed = noc.path("renewed.json");
     std::fs::write(&renewed, noc.good(&["component", "keys", "--renew"])).expect("written");

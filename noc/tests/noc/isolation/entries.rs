@@ -450,6 +450,7 @@ impl Scene {
             ("DELETE /v1/sessions/{session}", format!("/v1/sessions/{session}"), None, Administrator, NotFound),
         ];
         list.extend(self.applet_entries());
+        list.extend(self.rollout_entries());
         let mut entries: BTreeMap<String, Entry> = list
             .into_iter()
             .map(|(route, path, body, who, hidden)| (route.to_owned(), Entry { path, body, who, hidden }))

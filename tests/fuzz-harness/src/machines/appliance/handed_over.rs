@@ -73,7 +73,11 @@ impl Run {
             seq: if wrong >> 4 == 1 { Seq(choices.byte().into()) } else { seq.unwrap_or(Seq(0)) },
             serial: Serial(serial),
             to: known.unwrap_or_else(|| Successor {
-                noc: if wrong >> 4 == 2 { "next/..:1".into() } else { format!("next-{}.example.net:1", self.successors) },
+                noc: if wrong >> 4 == 2 {
+                    "next/..:1".into()
+                } else {
+                    format!("next-{}.example.net:1", self.successors)
+                },
                 ca_pin: [wrong; 32],
                 root: if wrong & 2 == 0 { KEYS.other_root.public() } else { KEYS.root.public() },
             }),
