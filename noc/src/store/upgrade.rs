@@ -239,6 +239,7 @@ const LATER: &[(i32, &str)] = &[
         "UPDATE sites SET proof = 'claim' WHERE id = 3;
          UPDATE appliances SET proof = 'voucher' WHERE id = 1;",
     ),
+    (32, "INSERT INTO draft_sites VALUES (5, 8);"),
 ];
 
 /// Every row of every table, by the columns that are named.
