@@ -1,4 +1,4 @@
-//! Drafts: a change of many appliances of a site, reviewed as one difference and then made as one (decision 0032).
+//! Drafts: a change of many appliances of one site or several, reviewed as one difference and then made as one (decision 0032).
 
 use crate::api::{ApiError, Page, Window};
 use crate::audit::{By, Event};
@@ -16,11 +16,13 @@ use muster_protocol::id::{SiteId, Uid};
 use muster_protocol::parameters::RawSettings;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 
 /// Most appliances of a draft: it is made in one transaction, and beats wait for as long.
 pub(crate) const MAX_ROWS: usize = 10_000;
+/// Most sites of a draft.
+const MAX_SITES: usize = 1_000;
 /// Most lines of the difference; the rest is counted.
 const MAX_LINES: usize = 200;
 /// Most faults that are told at once.
@@ -32,12 +34,12 @@ const RENEW_S: u64 = 2 * 86_400;
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "site": 1, "title": "another name server", "changes": { "edit": { "edit": { "dns1": "192.0.2.53" } } }
+    "sites": [1], "title": "another name server", "changes": { "edit": { "edit": { "dns1": "192.0.2.53" } } }
 }))]
 pub struct DraftSpec {
-    /// The site.
-    #[schema(value_type = u32)]
-    pub site: SiteId,
+    /// The sites, all of one organisation.
+    #[schema(value_type = Vec<u32>, min_items = 1, max_items = 1000)]
+    pub sites: Vec<SiteId>,
     /// What it is for; kept as the reason with every version.
     #[schema(min_length = 1, max_length = 256)]
     pub title: String,
@@ -50,13 +52,13 @@ pub struct DraftSpec {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DraftChanges {
-    /// Everything that the site's policy gives now, to every configured appliance that has something else.
+    /// Everything that the policy of each site gives now, to every configured appliance that has something else.
     Policy {},
     /// The same values for several appliances.
     Edit {
         /// What is changed; what is absent stays.
         edit: Edit,
-        /// Of which; none for every configured appliance of the site.
+        /// Of which; none for every configured appliance of the sites.
         #[serde(default)]
         #[schema(value_type = Vec<String>)]
         uids: Vec<Uid>,
@@ -84,9 +86,9 @@ pub struct DraftRowSpec {
 pub struct DraftView {
     /// Its number.
     pub id: u32,
-    /// The site.
-    #[schema(value_type = u32)]
-    pub site: SiteId,
+    /// The sites of its appliances.
+    #[schema(value_type = Vec<u32>)]
+    pub sites: Vec<SiteId>,
     /// What it is for.
     pub title: String,
     /// When it was made, Unix seconds.
@@ -144,6 +146,8 @@ pub struct DraftRowView {
     pub serial: String,
     /// Its model, or empty.
     pub model: String,
+    /// Its site.
+    pub site: Option<SiteId>,
     /// What it had when the draft was made.
     pub base: RawSettings,
     /// What it is to have.
@@ -195,6 +199,15 @@ pub enum DraftError {
         /// Its number.
         site: SiteId,
     },
+    /// It names no site, or too many.
+    #[error("the draft names {count} sites; it takes 1 to {MAX_SITES}")]
+    Sites {
+        /// How many.
+        count: usize,
+    },
+    /// Its sites are of several organisations.
+    #[error("the sites of the draft are of several organisations")]
+    SeveralOrganisations,
     /// It was decided already.
     #[error("draft {id} was {} already", if *.is_applied { "applied" } else { "discarded" })]
     Decided {
@@ -259,6 +272,10 @@ impl AsProblem for DraftError {
         let (status, code, remedy) = match self {
             DraftError::Unknown { .. } => (404, "unknown_draft", "List them with `muster-noc draft list`."),
             DraftError::UnknownSite { .. } => (404, "unknown_site", "List the sites with `muster-noc site list`."),
+            DraftError::Sites { .. } => (422, "draft_sites", "Name at least one site, or make several drafts."),
+            DraftError::SeveralOrganisations => {
+                (422, "several_organisations", "Make a draft for the sites of each organisation.")
+            }
             DraftError::Decided { .. } => (409, "draft_decided", "Make another one."),
             DraftError::Empty => (409, "draft_empty", "Name appliances that have other values than these."),
             DraftError::TooMany { .. } => (413, "too_many", "Make several drafts, each of a part."),
@@ -329,8 +346,12 @@ pub(crate) fn make(db: &Connection, by: &By, spec: &DraftSpec) -> Result<DraftVi
         count if count > MAX_ROWS => return Err(DraftError::TooMany { count }),
         _ => {}
     }
-    let id = drafts::add(db, clock::now(), spec.site, &title, &by.actor, &rows)?;
-    record(db, by, spec.site, "draft.make", id, serde_json::json!({ "title": title, "appliances": rows.len() }))?;
+    let mut counts: BTreeMap<SiteId, usize> = BTreeMap::new();
+    for row in &rows {
+        *counts.entry(row.site).or_default() += 1;
+    }
+    let id = drafts::add(db, clock::now(), &title, &by.actor, &rows)?;
+    record(db, by, "draft.make", id, &title, &counts)?;
     find(db, id)
 }
 
@@ -356,17 +377,21 @@ pub(crate) fn difference(db: &Connection, id: u32) -> Result<Difference, DraftEr
 pub(crate) fn apply(db: &Connection, noc: &Inner, by: &By, id: u32) -> Result<DraftView, DraftError> {
     let draft = open(db, id)?;
     let now = clock::now();
-    let mut wanted = Vec::new();
+    let mut wanted: BTreeMap<SiteId, Vec<(Uid, RawSettings)>> = BTreeMap::new();
     let mut faults = Vec::new();
     for row in drafts::rows_of(db, id, Window { limit: MAX_ROWS, after: None })?.items {
-        match row.state {
-            DraftRowState::Stale => {
+        match (row.state, row.site.filter(|site| draft.sites.contains(site))) {
+            (DraftRowState::Stale, _) => {
                 faults.push(format!("{} was changed since the draft was made", row.uid.short()));
             }
-            _ => wanted.push((row.uid, row.wanted)),
+            (_, None) => faults.push(format!("{} is at another site now", row.uid.short())),
+            (_, Some(site)) => wanted.entry(site).or_default().push((row.uid, row.wanted)),
         }
     }
-    let given = work::give(db, now, noc, by, &draft.title, draft.site, &wanted)?;
+    let mut given = Vec::new();
+    for (site, wanted) in &wanted {
+        given.extend(work::give(db, now, noc, by, &draft.title, *site, wanted)?);
+    }
     for (uid, outcome) in given {
         match outcome {
             Ok(seq) => {
@@ -387,14 +412,8 @@ pub(crate) fn apply(db: &Connection, noc: &Inner, by: &By, id: u32) -> Result<Dr
         return Err(DraftError::Refused { count, faults });
     }
     drafts::decide(db, now, id, true, &by.actor)?;
-    record(
-        db,
-        by,
-        draft.site,
-        "draft.apply",
-        id,
-        serde_json::json!({ "title": draft.title, "appliances": wanted.len() }),
-    )?;
+    let counts = wanted.iter().map(|(site, wanted)| (*site, wanted.len())).collect();
+    record(db, by, "draft.apply", id, &draft.title, &counts)?;
     find(db, id)
 }
 
@@ -402,7 +421,8 @@ pub(crate) fn apply(db: &Connection, noc: &Inner, by: &By, id: u32) -> Result<Dr
 pub(crate) fn discard(db: &Connection, by: &By, id: u32) -> Result<DraftView, DraftError> {
     let draft = open(db, id)?;
     drafts::decide(db, clock::now(), id, false, &by.actor)?;
-    record(db, by, draft.site, "draft.discard", id, serde_json::json!({ "title": draft.title }))?;
+    let counts = drafts::counts(db, id)?;
+    record(db, by, "draft.discard", id, &draft.title, &counts)?;
     find(db, id)
 }
 
@@ -439,47 +459,70 @@ fn open(db: &Connection, id: u32) -> Result<DraftView, DraftError> {
 }
 
 fn rows_for(db: &Connection, spec: &DraftSpec) -> Result<Vec<NewRow>, DraftError> {
-    let site = sites::find(db, spec.site)?.ok_or(DraftError::UnknownSite { site: spec.site })?;
+    let ids: BTreeSet<SiteId> = spec.sites.iter().copied().collect();
+    if !(1..=MAX_SITES).contains(&ids.len()) {
+        return Err(DraftError::Sites { count: ids.len() });
+    }
+    let mut organisations = BTreeSet::new();
+    for &site in &ids {
+        organisations.insert(organisations::of_site(db, site)?.ok_or(DraftError::UnknownSite { site })?);
+    }
+    if organisations.len() > 1 {
+        return Err(DraftError::SeveralOrganisations);
+    }
     match &spec.changes {
         DraftChanges::Policy {} => {
-            let layers = policies::layers(db, site)?;
             let mut rows = Vec::new();
-            for row in preview::of_site(db, &layers, clock::now())? {
-                let (Some(_), Some(wanted), false) = (&row.current, row.settings, row.changes.is_empty()) else {
-                    continue;
-                };
-                match row_for(db, spec.site, &row.uid, |_| wanted) {
-                    Ok(new) => rows.push(new),
-                    // What cannot be changed is nothing that the policy says of it.
-                    Err(DraftError::Row { .. }) => {}
-                    Err(other) => return Err(other),
-                }
+            for &site in &ids {
+                rows.extend(by_policy(db, site)?);
             }
             Ok(rows)
         }
         DraftChanges::Edit { edit, uids } if uids.is_empty() => {
-            let all = appliances::at(db, spec.site)?.into_iter();
-            let uids = all.filter(|one| one.applied.0 > 0 && !one.is_retired()).map(|one| one.record.uid);
-            edited(db, spec.site, uids.map(|uid| (uid, edit.clone())), true)
+            let mut uids = Vec::new();
+            for &site in &ids {
+                let all = appliances::at(db, site)?.into_iter();
+                uids.extend(all.filter(|one| one.applied.0 > 0 && !one.is_retired()).map(|one| one.record.uid));
+            }
+            edited(db, &ids, uids.into_iter().map(|uid| (uid, edit.clone())), true)
         }
-        DraftChanges::Edit { edit, uids } => edited(db, spec.site, uids.iter().map(|uid| (*uid, edit.clone())), true),
-        DraftChanges::Rows { rows } => edited(db, spec.site, rows.iter().map(|row| (row.uid, row.edit.clone())), false),
+        DraftChanges::Edit { edit, uids } => edited(db, &ids, uids.iter().map(|uid| (*uid, edit.clone())), true),
+        DraftChanges::Rows { rows } => edited(db, &ids, rows.iter().map(|row| (row.uid, row.edit.clone())), false),
     }
+}
+
+/// What a site's policy gives to those that have something else.
+fn by_policy(db: &Connection, site: SiteId) -> Result<Vec<NewRow>, DraftError> {
+    let found = sites::find(db, site)?.ok_or(DraftError::UnknownSite { site })?;
+    let (layers, ids) = (policies::layers(db, found)?, BTreeSet::from([site]));
+    let mut rows = Vec::new();
+    for row in preview::of_site(db, &layers, clock::now())? {
+        let (Some(_), Some(wanted), false) = (&row.current, row.settings, row.changes.is_empty()) else {
+            continue;
+        };
+        match row_for(db, &ids, &row.uid, |_| wanted) {
+            Ok(new) => rows.push(new),
+            // What cannot be changed is nothing that the policy says of it.
+            Err(DraftError::Row { .. }) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(rows)
 }
 
 fn edited(
     db: &Connection,
-    site: SiteId,
+    sites: &BTreeSet<SiteId>,
     edits: impl Iterator<Item = (Uid, Edit)>,
     skips_same: bool,
 ) -> Result<Vec<NewRow>, DraftError> {
     let mut rows: Vec<NewRow> = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for (uid, edit) in edits {
         if !seen.insert(uid) {
             return Err(DraftError::Row { uid, why: "is in the draft twice" });
         }
-        let row = row_for(db, site, &uid, |base| edit.of(base))?;
+        let row = row_for(db, sites, &uid, |base| edit.of(base))?;
         match (preview::differences(&row.base, &row.wanted).is_empty(), skips_same) {
             (false, _) => rows.push(row),
             (true, true) => {}
@@ -491,19 +534,21 @@ fn edited(
 
 fn row_for(
     db: &Connection,
-    site: SiteId,
+    sites: &BTreeSet<SiteId>,
     uid: &Uid,
     wanted: impl FnOnce(&RawSettings) -> RawSettings,
 ) -> Result<NewRow, DraftError> {
     let refuse = |why| DraftError::Row { uid: *uid, why };
-    let appliance = appliances::find(db, uid)?.filter(|one| one.record.site == Some(site));
-    let appliance = appliance.ok_or_else(|| refuse("is not at this site"))?;
+    // One that is elsewhere is as one that nobody knows: whoever asks may not see where it is.
+    let known = appliances::find(db, uid)?;
+    let at = known.and_then(|one| Some((one.record.site.filter(|site| sites.contains(site))?, one)));
+    let (site, appliance) = at.ok_or_else(|| refuse("is not at a site of the draft"))?;
     if appliance.is_retired() {
         return Err(refuse("was decommissioned, replaced or handed over"));
     }
     let base = appliance.record.settings.filter(|_| appliance.applied.0 > 0);
     let base = base.ok_or_else(|| refuse("is not configured by this NOC"))?;
-    Ok(NewRow { appliance: appliance.id, wanted: wanted(&base), base })
+    Ok(NewRow { appliance: appliance.id, site, wanted: wanted(&base), base })
 }
 
 fn value(settings: &RawSettings, column: &str) -> String {
@@ -525,16 +570,21 @@ fn value(settings: &RawSettings, column: &str) -> String {
     found.clone()
 }
 
+/// At each site, so that whoever looks after one of them finds it, with how many appliances it was there.
 fn record(
     db: &Connection,
     by: &By,
-    site: SiteId,
     action: &'static str,
     id: u32,
-    detail: serde_json::Value,
+    title: &str,
+    counts: &BTreeMap<SiteId, usize>,
 ) -> Result<(), StoreError> {
-    let place = Place { organisation: organisations::of_site(db, site)?, site: Some(site) };
-    audit::record(db, clock::now(), by, Event::new(place, action, format!("draft:{id}")).with(detail))
+    for (&site, appliances) in counts {
+        let place = Place { organisation: organisations::of_site(db, site)?, site: Some(site) };
+        let detail = serde_json::json!({ "title": title, "appliances": appliances, "sites": counts.len() });
+        audit::record(db, clock::now(), by, Event::new(place, action, format!("draft:{id}")).with(detail))?;
+    }
+    Ok(())
 }
 
 /// A page of a draft's appliances.

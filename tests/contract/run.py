@@ -180,7 +180,7 @@ def contract(base, folder):
     secret, ending, last, maker = (sign_in("root")["secret"] for _ in range(4))
     token = lambda secret, scopes: call("POST", "/v1/tokens", dict(name="n", scopes=scopes, days=1), secret)
     change = lambda n: {"edit": {"edit": {"dns1": f"192.0.2.{n + 100}"}}}
-    draft = lambda n: call("POST", "/v1/drafts", dict(site=1, title="n", changes=change(n)), secret)
+    draft = lambda n: call("POST", "/v1/drafts", dict(sites=[1], title="n", changes=change(n)), secret)
     reserve = lambda n: call("POST", "/v1/sites/1/reservations", dict(serial=f"X{n}", host_name=f"x-{n}"), secret)
 
     def channel(n):

@@ -86,7 +86,7 @@ test('from a browser, a site whose console stands unattended is discovered and c
 test('a draft is reviewed as one difference, applied, taken by the appliances, and undone by version', async () => {
   await as('root', '/drafts', async ({ page }) => {
     await page.getByTestId('draft-add').click()
-    await page.getByTestId('draft-site').selectOption({ label: 'Practice' })
+    await page.getByRole('checkbox', { name: 'Practice' }).check()
     await page.getByTestId('draft-title').fill('another domain')
     await page.getByTestId('draft-kind').selectOption('edit')
     await page.getByTestId('draft-domain').fill('new.example')

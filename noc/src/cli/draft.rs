@@ -11,12 +11,12 @@ use serde::Serialize;
 #[expect(clippy::large_enum_variant, reason = "one command is read, once")]
 #[derive(Subcommand)]
 pub(super) enum DraftCommand {
-    /// Draft what the site's policy gives now to appliances that have something else.
+    /// Draft what the policy of each site gives now to appliances that have something else.
     Policy {
         #[command(flatten)]
         new: New,
     },
-    /// Draft the same change for several appliances of a site, or for all.
+    /// Draft the same change for several appliances of the sites, or for all.
     Edit {
         #[command(flatten)]
         new: New,
@@ -60,8 +60,9 @@ pub(super) enum DraftCommand {
 pub(super) struct New {
     #[command(flatten)]
     folder: FolderArg,
-    /// The site, by name or number.
-    site: String,
+    /// The sites, by name or number; all of one organisation.
+    #[arg(required = true, value_name = "SITE")]
+    sites: Vec<String>,
     /// What it is for; kept with every version.
     #[arg(long)]
     title: String,
@@ -137,8 +138,10 @@ impl DraftCommand {
 impl New {
     fn make(self, changes: DraftChanges) -> anyhow::Result<()> {
         let noc = Noc::open(&self.folder.dir)?;
-        let site = site::find(&noc.sites()?, &self.site)?.id;
-        let draft = noc.draft(DraftSpec { site, title: self.title, changes })?;
+        let known = noc.sites()?;
+        let sites: Vec<_> =
+            self.sites.iter().map(|name| Ok(site::find(&known, name)?.id)).collect::<anyhow::Result<_>>()?;
+        let draft = noc.draft(DraftSpec { sites, title: self.title, changes })?;
         answer(self.output, &draft, |draft| {
             print(draft);
             println!("Nothing is changed yet: `muster-noc draft show {0}`, then `draft apply {0}`.", draft.id);
@@ -148,11 +151,12 @@ impl New {
 
 fn print(draft: &DraftView) {
     let rows: Vec<_> = draft.rows.iter().map(|(state, count)| format!("{count} {}", word(state))).collect();
+    let sites: Vec<_> = draft.sites.iter().map(ToString::to_string).collect();
     println!(
         "{}  {}  site {}  {}  {}",
         draft.id,
         word(&draft.state),
-        draft.site,
+        sites.join(", "),
         printable(&draft.title),
         rows.join(", ")
     );

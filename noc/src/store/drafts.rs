@@ -10,29 +10,28 @@ use crate::operators::access::{OperatorId, OrganisationId, visible};
 use muster_protocol::id::{Seq, SiteId, Uid};
 use muster_protocol::parameters::RawSettings;
 use rusqlite::{Connection, Row, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-const COLUMNS: &str = "d.id, d.site, d.title, d.made, d.made_by, d.state, d.decided, d.decided_by";
+const COLUMNS: &str = "d.id, d.title, d.made, d.made_by, d.state, d.decided, d.decided_by";
 
 /// One appliance of a new draft.
 pub(crate) struct NewRow {
     pub(crate) appliance: i64,
+    pub(crate) site: SiteId,
     pub(crate) base: RawSettings,
     pub(crate) wanted: RawSettings,
 }
 
 /// Keeps a draft.
-pub(crate) fn add(
-    db: &Connection,
-    now: u64,
-    site: SiteId,
-    title: &str,
-    by: &str,
-    rows: &[NewRow],
-) -> Result<u32, StoreError> {
+pub(crate) fn add(db: &Connection, now: u64, title: &str, by: &str, rows: &[NewRow]) -> Result<u32, StoreError> {
+    let sites: BTreeSet<SiteId> = rows.iter().map(|row| row.site).collect();
     let sql = "INSERT INTO drafts (site, title, made, made_by) VALUES (?1, ?2, ?3, ?4)";
-    db.execute(sql, params![site.0, title, now, by])?;
+    db.execute(sql, params![sites.first().map(|site| site.0), title, now, by])?;
     let id = db.last_insert_rowid() as u32;
+    let mut insert = db.prepare_cached("INSERT INTO draft_sites (draft, site) VALUES (?1, ?2)")?;
+    for site in &sites {
+        insert.execute([id, site.0])?;
+    }
     let mut insert =
         db.prepare_cached("INSERT INTO draft_rows (draft, appliance, base, wanted) SELECT ?1, id, settings, ?3 FROM appliances WHERE id = ?2")?;
     for row in rows {
@@ -49,11 +48,16 @@ pub(crate) fn find(db: &Connection, id: u32) -> Result<Option<DraftView>, StoreE
 
 /// The newest of a site, or of all, newest first.
 pub(crate) fn newest(db: &Connection, site: Option<SiteId>, limit: u32) -> Result<Vec<DraftView>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM drafts d WHERE ?1 IS NULL OR d.site = ?1 ORDER BY d.id DESC LIMIT ?2");
+    let sql = format!("SELECT {COLUMNS} FROM drafts d WHERE ?1 IS NULL OR {} ORDER BY d.id DESC LIMIT ?2", at("?1"));
     rows(db, &sql, params![site.map(|site| site.0), limit], |row| read(db, row))
 }
 
-/// A page of those that an operator sees, newest first.
+/// The condition that a draft changes something at a site.
+fn at(site: &str) -> String {
+    format!("EXISTS (SELECT 1 FROM draft_sites t WHERE t.draft = d.id AND t.site = {site})")
+}
+
+/// A page of those that an operator sees, newest first: those of which they see every site.
 pub(crate) fn page(
     db: &Connection,
     reader: OperatorId,
@@ -63,8 +67,10 @@ pub(crate) fn page(
 ) -> Result<Page<DraftView>, StoreError> {
     let seen = visible("s.organisation", "s.id");
     let sql = format!(
-        "SELECT {COLUMNS} FROM drafts d JOIN sites s ON s.id = d.site WHERE {seen} AND (?2 IS NULL OR s.organisation = ?2)
-         AND (?3 IS NULL OR d.site = ?3) AND d.id < ?4 ORDER BY d.id DESC LIMIT ?5"
+        "SELECT {COLUMNS} FROM drafts d JOIN sites f ON f.id = d.site
+         WHERE NOT EXISTS (SELECT 1 FROM draft_sites t JOIN sites s ON s.id = t.site WHERE t.draft = d.id AND NOT {seen})
+         AND (?2 IS NULL OR f.organisation = ?2) AND (?3 IS NULL OR {}) AND d.id < ?4 ORDER BY d.id DESC LIMIT ?5",
+        at("?3")
     );
     let after = window.after.unwrap_or(i64::MAX);
     let asked = params![reader, organisation, site.map(|site| site.0), after, window.rows()];
@@ -75,7 +81,7 @@ pub(crate) fn page(
 /// Its appliances, in the order in which they became known.
 pub(crate) fn rows_of(db: &Connection, id: u32, window: Window) -> Result<Page<DraftRowView>, StoreError> {
     let sql = format!(
-        "SELECT r.appliance, a.uid, a.serial, a.model, r.base, r.wanted, r.version, coalesce(c.reason, ''), {STATE}
+        "SELECT r.appliance, a.uid, a.serial, a.model, r.base, r.wanted, r.version, coalesce(c.reason, ''), {STATE}, a.site
          FROM {FROM} AND r.appliance > ?2 ORDER BY r.appliance LIMIT ?3"
     );
     let after = window.after.unwrap_or(0);
@@ -84,6 +90,14 @@ pub(crate) fn rows_of(db: &Connection, id: u32, window: Window) -> Result<Page<D
     })?;
     let page = Page::of(found, window.limit, |(appliance, _): &(i64, DraftRowView)| *appliance);
     Ok(Page { items: page.items.into_iter().map(|(_, row)| row).collect(), next: page.next })
+}
+
+/// At how many appliances of each site it changes something.
+pub(crate) fn counts(db: &Connection, id: u32) -> Result<BTreeMap<SiteId, usize>, StoreError> {
+    let sql = "SELECT t.site, (SELECT count(*) FROM draft_rows r JOIN appliances a ON a.id = r.appliance
+               WHERE r.draft = t.draft AND a.site = t.site) FROM draft_sites t WHERE t.draft = ?1";
+    let found = rows(db, sql, [id], |row| Ok::<_, StoreError>((SiteId(row.get(0)?), row.get(1)?)))?;
+    Ok(found.into_iter().collect())
 }
 
 /// What each had, and is to have.
@@ -138,6 +152,7 @@ fn read_row(row: &Row<'_>) -> Result<DraftRowView, StoreError> {
         uid: Uid(row.get(1)?),
         serial: row.get(2)?,
         model: row.get(3)?,
+        site: row.get::<_, Option<u32>>(9)?.map(SiteId),
         changes: differences(&base, &wanted),
         base,
         wanted,
@@ -156,16 +171,18 @@ fn read(db: &Connection, row: &Row<'_>) -> Result<DraftView, StoreError> {
     let sql = format!("SELECT {STATE}, count(*) FROM {FROM} GROUP BY 1");
     let count = |row: &Row<'_>| Ok::<_, StoreError>((from_word("draft", &row.get::<_, String>(0)?)?, row.get(1)?));
     let counts: BTreeMap<DraftRowState, u32> = rows(db, &sql, [id], count)?.into_iter().collect();
-    let state: DraftState = from_word("draft", &row.get::<_, String>(5)?)?;
+    let state: DraftState = from_word("draft", &row.get::<_, String>(4)?)?;
+    let of = "SELECT site FROM draft_sites WHERE draft = ?1 ORDER BY site";
+    let sites = rows(db, of, [id], |row| Ok::<_, StoreError>(SiteId(row.get(0)?)))?;
     Ok(DraftView {
         id,
-        site: SiteId(row.get(1)?),
-        title: row.get(2)?,
-        made: row.get(3)?,
-        made_by: row.get(4)?,
+        sites,
+        title: row.get(1)?,
+        made: row.get(2)?,
+        made_by: row.get(3)?,
         state,
-        decided: row.get(6)?,
-        decided_by: row.get(7)?,
+        decided: row.get(5)?,
+        decided_by: row.get(6)?,
         rows: counts,
     })
 }

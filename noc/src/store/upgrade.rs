@@ -239,6 +239,7 @@ const LATER: &[(i32, &str)] = &[
         "UPDATE sites SET proof = 'claim' WHERE id = 3;
          UPDATE appliances SET proof = 'voucher' WHERE id = 1;",
     ),
+    (32, "INSERT INTO draft_sites VALUES (5, 8);"),
     (33, "UPDATE sites SET ntp = 'ntp.example.net 192.0.2.123', search_domains = 'example.org' WHERE id = 3;"),
     (
         34,

@@ -189,7 +189,8 @@ async fn the_noc_gives_them_with_a_beat_and_versions_go_back_to_them() {
 
     // A change of the policy goes out as a draft, and the way back brings what was.
     noc.update_site(bench.site.id, of_site(r#"{"relay":"of the site"}"#)).expect("kept");
-    let spec = DraftSpec { site: bench.site.id, title: "another relay".into(), changes: DraftChanges::Policy {} };
+    let spec =
+        DraftSpec { sites: vec![bench.site.id], title: "another relay".into(), changes: DraftChanges::Policy {} };
     let draft = noc.draft(spec).expect("a draft");
     noc.apply_draft(draft.id).expect("applied");
     let work = bench.beat().await;

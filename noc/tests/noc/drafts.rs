@@ -60,7 +60,7 @@ impl Fleet {
     }
 
     fn draft(&self, title: &str, changes: DraftChanges) -> Result<muster_noc::DraftView, DraftError> {
-        self.world.noc.draft(DraftSpec { site: self.site.id, title: title.into(), changes })
+        self.world.noc.draft(DraftSpec { sites: vec![self.site.id], title: title.into(), changes })
     }
 
     fn settings(&self, at: usize) -> muster_protocol::parameters::RawSettings {
@@ -234,7 +234,7 @@ async fn a_draft_that_does_not_fit_any_more_changes_nobody() {
     assert_eq!(code(fleet.edit("stranger", dns("192.0.2.54"), vec![Device::new(77).uid])), "draft_row");
     assert_eq!(code(fleet.draft("twice", rows(vec![row(2, "192.0.2.71"), row(2, "192.0.2.72")]))), "draft_row");
     assert_eq!(code(fleet.draft("as it is", rows(vec![row(2, "192.0.2.12")]))), "draft_row");
-    let elsewhere = DraftSpec { site: SiteId(99), title: "x".into(), changes: DraftChanges::Policy {} };
+    let elsewhere = DraftSpec { sites: vec![SiteId(99)], title: "x".into(), changes: DraftChanges::Policy {} };
     assert_eq!(code(fleet.world.noc.draft(elsewhere)), "unknown_site");
 }
 
@@ -244,7 +244,7 @@ async fn a_change_of_policy_reaches_configured_appliances_by_a_draft() {
     let root = fleet.world.administrator().await;
     let other = muster_noc::SiteSpec { name: "Bern".into(), domain: "other.example".into(), ..spec() };
     fleet.world.noc.update_site(fleet.site.id, other).expect("changed");
-    let body = json!({ "site": fleet.site.id, "title": "new domain", "changes": { "policy": {} } });
+    let body = json!({ "sites": [fleet.site.id], "title": "new domain", "changes": { "policy": {} } });
     let made = root.call("POST", "/v1/drafts", Some(body.clone()), &[("idempotency-key", "d1")]).await;
     let path = made.header("location").to_owned();
     assert_eq!(made.status.as_u16(), 201);

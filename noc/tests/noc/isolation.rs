@@ -130,7 +130,7 @@ impl Scene {
         for number in 1..=2 {
             let edit = muster_noc::Edit { dns1: Some("192.0.2.60".into()), ..Default::default() };
             let changes = muster_noc::DraftChanges::Edit { edit, uids: Vec::new() };
-            let draft = muster_noc::DraftSpec { site, title: format!("{MARK} draft"), changes };
+            let draft = muster_noc::DraftSpec { sites: vec![site], title: format!("{MARK} draft"), changes };
             assert_eq!(noc.draft(draft).expect("a draft").id, number);
         }
         let kick = muster_noc::NewOrder::Kick { mac: device.mac };

@@ -130,7 +130,11 @@ async fn make_things(root: Api, site: SiteId, told: Told) {
                 format!("/v1/sites/{site}/reservations"),
                 json!({ "serial": format!("X{n}"), "host_name": format!("kept-{n}") }),
             ),
-            ("drafts", "/v1/drafts".into(), json!({ "site": site, "title": format!("draft {n}"), "changes": draft })),
+            (
+                "drafts",
+                "/v1/drafts".into(),
+                json!({ "sites": [site], "title": format!("draft {n}"), "changes": draft }),
+            ),
         ];
         for (what, path, body) in things {
             let Some((status, location)) = root.try_post(&path, &body).await else { continue };

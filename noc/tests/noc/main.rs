@@ -11,6 +11,7 @@ mod client;
 mod command;
 mod components;
 mod doctor;
+mod draft_sites;
 mod drafts;
 mod drift;
 mod events;

@@ -128,7 +128,7 @@ async fn draft(console: &NocClient, api: &Api, site: SiteId, granted: Vec<(Uid, 
     let item = |(uid, seq)| ResultItem { uid, seq, configured: true, reason: String::new() };
     console.report(&ResultReport { items: granted.into_iter().map(item).collect() }).await?;
     let change = json!({ "edit": { "edit": { "domain": "other.example.net" } } });
-    let made = api.post("/v1/drafts", json!({ "site": site, "title": "bench", "changes": change })).await?;
+    let made = api.post("/v1/drafts", json!({ "sites": [site], "title": "bench", "changes": change })).await?;
     ensure!(made["rows"]["proposed"] == count, "{made}");
     let started = Instant::now();
     api.post(&format!("/v1/drafts/{}/apply", made["id"]), json!({})).await?;

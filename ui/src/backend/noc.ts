@@ -297,7 +297,7 @@ export type DraftState = 'open' | 'applied' | 'discarded'
 export type DraftRowState = 'proposed' | 'stale' | 'waiting' | 'given' | 'in_force' | 'failed' | 'overtaken'
 export interface Draft {
   id: number
-  site: number
+  sites: number[]
   title: string
   made: number
   made_by: string
@@ -309,6 +309,7 @@ export interface Draft {
 
 export interface DraftRow {
   uid: string
+  site: number | null
   serial: string
   model: string
   base: Settings

@@ -64,14 +64,14 @@ function OneDraft({ id }: { id: string }) {
       </>
     )
   const { draft, difference } = value
-  const site = places.sites.find((one) => one.id === draft.site)
-  const mayDecide = site !== undefined && may(me.operator, 'operator', site.organisation, [draft.site])
+  const site = places.sites.find((one) => one.id === draft.sites[0])
+  const mayDecide = site !== undefined && may(me.operator, 'operator', site.organisation, draft.sites)
   return (
     <>
       <header className={page.head}>
         <h1 className={`${page.title} ${face.name}`}>{draft.title}</h1>
         <StatusBadge badge={draftBadge(draft.state)} />
-        <span className="quiet">{places.site(draft.site)}</span>
+        <span className="quiet">{draft.sites.map(places.site).join(', ')}</span>
       </header>
       {problem ? <ProblemAlert problem={problem} /> : null}
       <div className={face.stack}>
@@ -85,7 +85,7 @@ function OneDraft({ id }: { id: string }) {
           </p>
         ) : null}
         <DifferenceTable difference={difference} />
-        <DraftRows path={path} />
+        <DraftRows path={path} namesSites={draft.sites.length > 1} />
       </div>
     </>
   )
@@ -179,9 +179,10 @@ function DifferenceTable({ difference }: { difference: Difference }) {
   )
 }
 
-function DraftRows({ path }: { path: string }) {
+function DraftRows({ path, namesSites }: { path: string; namesSites: boolean }) {
   const { t } = useLingui()
   const { noc } = useFace()
+  const places = usePlaces()
   const load = useCallback(
     (after: string | null, limit: number) => noc.get<Page<DraftRow>>(`${path}/rows`, { after, limit }),
     [noc, path],
@@ -198,6 +199,7 @@ function DraftRows({ path }: { path: string }) {
               {row.base.host_name}
             </Link>
             <span className="quiet">{row.model}</span>
+            {namesSites && row.site !== null ? <span className="quiet">{places.site(row.site)}</span> : null}
             <span className={page.grow} />
             <span className="quiet">
               {row.changes.map((column) => fieldName(column as Field)).join(', ')}

@@ -38,10 +38,10 @@ export function DraftsPage() {
       },
       {
         id: 'site',
-        title: t`Site`,
+        title: t`Sites`,
         width: '1fr',
-        cell: (draft) => site(draft.site),
-        full: (draft) => site(draft.site),
+        cell: (draft) => draft.sites.map(site).join(', '),
+        full: (draft) => draft.sites.map(site).join(', '),
       },
       {
         id: 'state',
@@ -83,8 +83,8 @@ export function DraftsPage() {
       empty={
         <Empty icon={<IconFileDiff size={28} />} title={<Trans>No drafts yet</Trans>}>
           <Trans>
-            A draft changes many appliances of a site at once. It is reviewed as one difference before
-            anything is changed.
+            A draft changes many appliances at once, of one site or several. It is reviewed as one difference
+            before anything is changed.
           </Trans>
         </Empty>
       }

@@ -1,5 +1,5 @@
 import { Trans, useLingui } from '@lingui/react/macro'
-import { Button, NativeSelect, TextInput } from '@mantine/core'
+import { Button, Checkbox, NativeSelect, TextInput } from '@mantine/core'
 import { type FormEvent, useState } from 'react'
 import { useNavigate, useSearchParams } from 'react-router'
 import { type Draft, type NocProblem, toNocProblem } from '../backend/noc.ts'
@@ -8,6 +8,7 @@ import { ProblemAlert } from '../components/ProblemAlert.tsx'
 import { isListed, LISTED, type Listed, NO_LIST } from '../domain/lists.ts'
 import type { Field } from '../domain/settings.ts'
 import page from '../pages/page.module.css'
+import face from './face.module.css'
 import { usePlaces } from './places.tsx'
 import { may, useFace } from './session.tsx'
 
@@ -24,13 +25,17 @@ export function NewDraft() {
   const [query] = useSearchParams()
   const { sites } = usePlaces()
   const own = sites.filter(({ id, organisation }) => may(me.operator, 'operator', organisation, [id]))
-  const [chosen, setChosen] = useState(query.get('site') ?? '')
+  const [picked, setPicked] = useState<readonly number[] | null>(null)
   const [title, setTitle] = useState('')
   const [kind, setKind] = useState<'policy' | 'edit'>('policy')
   const [values, setValues] = useState<Record<string, string>>({})
   const [problem, setProblem] = useState<NocProblem | null>(null)
   const [isMaking, setMaking] = useState(false)
-  const site = chosen || String(own[0]?.id ?? '')
+  // Who works at one site finds it chosen.
+  const asked = Number(query.get('site') ?? (own.length === 1 ? own[0]?.id : Number.NaN))
+  const chosen = picked ?? own.filter(({ id }) => id === asked).map(({ id }) => id)
+  // All of one organisation: the first that is chosen says which.
+  const organisation = own.find(({ id }) => id === chosen[0])?.organisation
 
   const make = async (event: FormEvent) => {
     event.preventDefault()
@@ -44,7 +49,7 @@ export function NewDraft() {
     const changes = kind === 'policy' ? { policy: {} } : { edit: { edit } }
     setMaking(true)
     try {
-      const { id } = await noc.post<Draft>('/v1/drafts', { site: Number(site), title: title.trim(), changes })
+      const { id } = await noc.post<Draft>('/v1/drafts', { sites: chosen, title: title.trim(), changes })
       void navigate(`/drafts/${id}`)
     } catch (reason) {
       setProblem(toNocProblem(reason))
@@ -62,13 +67,25 @@ export function NewDraft() {
       </header>
       <form className={page.form} onSubmit={make} noValidate data-testid="draft-form">
         {problem ? <ProblemAlert problem={problem} /> : null}
-        <NativeSelect
-          label={t`Site`}
-          data-testid="draft-site"
-          value={site}
-          onChange={(event) => setChosen(event.currentTarget.value)}
-          data={own.map(({ id, policy }) => ({ value: String(id), label: String(policy.name) }))}
-        />
+        <fieldset className={face.choices} data-testid="draft-sites">
+          <legend>
+            <Trans>Sites</Trans>
+          </legend>
+          {own.map((one) => (
+            <Checkbox
+              key={one.id}
+              label={String(one.policy.name)}
+              data-testid={`draft-site-${one.id}`}
+              disabled={organisation !== undefined && one.organisation !== organisation}
+              checked={chosen.includes(one.id)}
+              onChange={(event) =>
+                setPicked(
+                  event.currentTarget.checked ? [...chosen, one.id] : chosen.filter((id) => id !== one.id),
+                )
+              }
+            />
+          ))}
+        </fieldset>
         <TextInput
           label={t`What it is for`}
           description={t`Kept with every appliance's versions.`}
@@ -77,12 +94,12 @@ export function NewDraft() {
           onChange={(event) => setTitle(event.currentTarget.value)}
         />
         <NativeSelect
-          label={t`The configured appliances of the site get`}
+          label={t`Their configured appliances get`}
           data-testid="draft-kind"
           value={kind}
           onChange={(event) => setKind(event.currentTarget.value as 'policy' | 'edit')}
           data={[
-            { value: 'policy', label: t`what the site's policy says now` },
+            { value: 'policy', label: t`what the policy of their site says now` },
             { value: 'edit', label: t`these values` },
           ]}
         />
@@ -102,7 +119,7 @@ export function NewDraft() {
           </div>
         ) : null}
         <div className={page.actions}>
-          <Button type="submit" loading={isMaking} disabled={site === ''} data-testid="draft-make">
+          <Button type="submit" loading={isMaking} disabled={chosen.length === 0} data-testid="draft-make">
             <Trans>Show what it would change</Trans>
           </Button>
           <span className="quiet">

@@ -20,7 +20,7 @@ const SETTINGS = {
 const SITE = { id: 1, organisation: 1, policy: { name: 'Bern', domain: 'old.example', inherit: ['dns1'] } }
 const DRAFT: Draft = {
   id: 7,
-  site: 1,
+  sites: [1],
   title: 'new domain',
   made: NOW,
   made_by: 'operator:1:anna@acme',
@@ -31,6 +31,7 @@ const DRAFT: Draft = {
 }
 const ROW: DraftRow = {
   uid: 'UID1',
+  site: 1,
   serial: 'SN1',
   model: 'Mail',
   base: SETTINGS,
@@ -126,7 +127,29 @@ test('a new draft says what it is for and what changes; a dash stands for none',
   await user.click(screen.getByTestId('draft-make'))
   expect(await screen.findByTestId('difference')).toBeTruthy()
   const edit = { domain: 'new.example', dns1: '', ntp: 'ntp.example.net', search_domains: 'none' }
-  expect(sent(noc, '/v1/drafts')).toEqual([{ site: 1, title: 'new domain', changes: { edit: { edit } } }])
+  expect(sent(noc, '/v1/drafts')).toEqual([{ sites: [1], title: 'new domain', changes: { edit: { edit } } }])
+})
+
+test('a draft is for several sites of one organisation, and its appliances say where they are', async () => {
+  const THUN = { ...SITE, id: 2, policy: { ...SITE.policy, name: 'Thun' } }
+  const { noc, user } = open('/drafts/new', 'operator', (noc) => {
+    noc.things.set('/v1/sites', list(SITE, THUN, { ...SITE, id: 3, organisation: 2 }))
+    const draft = { ...DRAFT, sites: [1, 2] }
+    noc.things.set('POST /v1/drafts', draft)
+    noc.things.set('/v1/drafts/7', { draft, difference: { lines: [], more: 0 } })
+    noc.things.set('/v1/drafts/7/rows', list(ROW, { ...ROW, uid: 'UID2', site: 2 }))
+  })
+  const make = (await screen.findByTestId('draft-make')) as HTMLButtonElement
+  expect(make.disabled, 'no site is chosen for anybody who works at several').toBe(true)
+  expect(screen.queryByTestId('draft-site-3'), 'of another organisation').toBeNull()
+  await user.click(screen.getByTestId('draft-site-2'))
+  await user.click(screen.getByTestId('draft-site-1'))
+  await user.click(make)
+  const rows = within(await screen.findByTestId('draft-rows'))
+  expect(await rows.findByText('Thun')).toBeTruthy()
+  expect(rows.getByText('Bern')).toBeTruthy()
+  expect(screen.getByTestId('draft-apply')).toBeTruthy()
+  expect(sent(noc, '/v1/drafts')).toEqual([{ sites: [2, 1], title: '', changes: { policy: {} } }])
 })
 
 test('an appliance goes back to a former version, with the reason', async () => {

@@ -29,7 +29,10 @@ pub(super) fn routes() -> Vec<Route> {
             .query::<Filter>()
             .lists::<DraftView>(),
         Route::post("/v1/drafts", writes, add)
-            .says("drafts", "Make a draft of a change of many appliances of a site. Nothing is changed by it")
+            .says(
+                "drafts",
+                "Make a draft of a change of many appliances, of one site or several. Nothing is changed by it",
+            )
             .takes::<DraftSpec>()
             .makes::<DraftView>()
             .keyed()
@@ -90,6 +93,8 @@ struct RowForm {
     serial: String,
     /// Its model, or empty.
     model: String,
+    /// Its site.
+    site: Option<u32>,
     /// What it had when the draft was made.
     base: SettingsForm,
     /// What it is to have.
@@ -119,7 +124,9 @@ async fn add(State(app): State<App>, caller: Caller, form: Form<DraftSpec, LONGE
     let keyed = form.keyed("POST /v1/drafts")?;
     let spec = form.value;
     make(&app, caller, WRITE, keyed, move |db, access| {
-        need(db, access, spec.site, Role::Operator)?;
+        for &site in &spec.sites {
+            need(db, access, site, Role::Operator)?;
+        }
         let shown = drafts::make(db, &By::operator(access), &spec)?;
         let location = format!("/v1/drafts/{}", shown.id);
         Ok(Made { shown, location, is_secret: false })
@@ -173,8 +180,11 @@ async fn discard(State(app): State<App>, caller: Caller, Path(id): Path<String>)
     Answer::of(&discarded.await?)
 }
 
+/// The draft, if they have this role at every site of it.
 fn seen(db: &Connection, access: &Access, id: u32, role: Role) -> Result<DraftView, ApiError> {
     let draft = store::drafts::find(db, id)?.ok_or(Fault::NotFound)?;
-    need(db, access, draft.site, role)?;
+    for &site in &draft.sites {
+        need(db, access, site, role)?;
+    }
     Ok(draft)
 }

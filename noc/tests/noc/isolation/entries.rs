@@ -280,7 +280,7 @@ impl Scene {
                 "POST /v1/drafts",
                 "/v1/drafts".into(),
                 Some(json!({
-                    "site": site,
+                    "sites": [site],
                     "title": MARK,
                     "changes": { "edit": { "edit": { "dns1": "192.0.2.61" }, "uids": [uid] } },
                 })),
