@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 #[derive(Subcommand)]
-pub(super) enum VendorCommand {
+pub(in crate::cli) enum VendorCommand {
     /// Vendor: make a signing key, and print its public half.
     Key {
         /// A file for it, which must not be there yet.
@@ -96,7 +96,7 @@ pub(super) enum VendorCommand {
 }
 
 #[derive(Args)]
-pub(super) struct DescribeArgs {
+pub(in crate::cli) struct DescribeArgs {
     /// The vendor's handle: lower-case letters, digits and dashes.
     vendor: String,
     /// A public key, as `vendor key` has printed it. May be given several times.
@@ -114,7 +114,7 @@ pub(super) struct DescribeArgs {
 }
 
 #[derive(Args)]
-pub(super) struct ReleaseArgs {
+pub(in crate::cli) struct ReleaseArgs {
     /// The metadata, made if they are not there.
     #[arg(long)]
     metadata: PathBuf,
@@ -125,7 +125,7 @@ pub(super) struct ReleaseArgs {
 }
 
 #[derive(Args)]
-pub(super) struct Good {
+pub(in crate::cli) struct Good {
     /// Days for which the metadata are good.
     #[arg(long, default_value_t = 365)]
     days: u64,
