@@ -152,6 +152,7 @@ mod tests {
             channels: vec![],
             added: 0,
             retired: None,
+            vendor: None,
         };
         let lines: Vec<_> =
             ["a", "b", "c", "d", "e"].map(|name| (line(name), (name != "e").then(|| component(name)))).into();
