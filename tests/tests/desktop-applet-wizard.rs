@@ -86,7 +86,6 @@ async fn wizard(desktop: &Desktop, app: &App) -> anyhow::Result<()> {
     }
     app.find("plan-sheet").await?;
     anyhow::ensure!(seen.iter().all(|one| *one < WITHIN), "seen after {seen:?}");
-    println!("seen {seen:?} after the vendor's command began");
     Ok(())
 }
 

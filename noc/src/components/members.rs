@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(state(&excused, Health::Well, true, Some(&broken), 50).map(|one| one.0), Some(Excused));
         assert_eq!(state(&excused, Health::Silent, false, Some(&broken), 50).map(|one| one.0), Some(Excused));
         assert_eq!(state(&excused, Health::Well, true, Some(&has), 50).map(|one| one.0), Some(Well));
-        assert_ne!(mark(&[getting.clone()]), mark(&[has.clone()]));
+        assert_ne!(mark(std::slice::from_ref(&getting)), mark(std::slice::from_ref(&has)));
         let further = ComponentReport { percent: Some(50), ..getting.clone() };
         assert_eq!(mark(&[getting]), mark(&[further]));
     }

@@ -233,7 +233,8 @@ async fn the_noc_gives_them_with_a_beat_and_versions_go_back_to_them() {
 
     // A change of the policy goes out as a draft, and the way back brings what was.
     noc.update_site(bench.site.id, of_site("192.0.2.9", "")).expect("kept");
-    let spec = DraftSpec { sites: vec![bench.site.id], title: "other time servers".into(), changes: DraftChanges::Policy {} };
+    let spec =
+        DraftSpec { sites: vec![bench.site.id], title: "other time servers".into(), changes: DraftChanges::Policy {} };
     let draft = noc.draft(spec).expect("a draft");
     noc.apply_draft(draft.id).expect("applied");
     assert_eq!(in_force(&mut bench).await, texts("192.0.2.9", ""));

@@ -179,7 +179,7 @@ async fn waves_go_on_by_themselves_also_through_a_restart_and_each_begins_once()
             field.world.database().query_row(sql, [], |row| row.get::<_, u32>(0)).expect("read") == 0
         })
         .await;
-    assert_eq!(field.world.noc.rollouts(false).expect("read"), [done.clone()]);
+    assert_eq!(field.world.noc.rollouts(false).expect("read"), std::slice::from_ref(&done));
     assert!(field.world.noc.rollouts(true).expect("read").is_empty());
     let over = field.world.noc.halt_rollout(1).expect_err("over");
     assert_eq!(muster_noc::AsProblem::problem(&over).code, "rollout_over");

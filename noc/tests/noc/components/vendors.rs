@@ -375,7 +375,7 @@ async fn a_vendor_that_the_root_names_is_taken_as_the_root_names_it() {
         let vendors = Some(vec![vendor("acme", &[&new], 1, &["scan"]), vendor(other, &[&one], 1, &["scan"])]);
         let after = Some(&third.root);
         let new = NewRoot { after, keys: keys.clone(), threshold: 2, online: &online, expires: NEVER, vendors };
-        assert!(new.make().err().expect("refused").to_string().contains("for two vendors, or twice"));
+        assert!(new.make().expect_err("refused").to_string().contains("for two vendors, or twice"));
     }
 }
 
