@@ -264,7 +264,7 @@ impl Appliance {
             self.console_at = Some(peer);
             return self.answer_again(now, peer, request);
         }
-        if !self.is_free() {
+        if !matches!(self.phase, Phase::Idle) {
             return self.refuse(now, peer, (request, hash), Reason::Busy.into(), bytes.len());
         }
         if packet.to.mac != self.profile.mac {

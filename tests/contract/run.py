@@ -22,6 +22,8 @@ VERSIONS = [f"1.0.{n}" for n in range(16)]
 LATEST = "1.0.99"
 # Appliances that are replaced, each once.
 ENDING_ONES = 16
+# Appliances that drafts change.
+DRAFTED = 8
 PASSWORD = "correct horse battery"
 EXAMPLES = os.environ.get("CONTRACT_EXAMPLES", "8")
 CHECKS = ",".join(
@@ -114,6 +116,9 @@ def fill(command, folder):
     for organisation in ("default", "acme"):
         site = "site add --name Bern --pool 192.0.2.10-192.0.2.99 --netmask /24 --domain example.net"
         command(*site.split(), "--organisation", organisation)
+    # Of its own for those whose service ends, and those that drafts change.
+    ends = "site add --name Thun --pool 198.51.100.10-198.51.100.199 --netmask /24 --domain example.net"
+    command(*ends.split(), "--organisation", "default")
     command("operator", "add", "--login", "root", "--role", "administrator", input=PASSWORD)
     for login in ("anna", "bert"):
         words = ("operator", "add", "--login", login, "--role", "viewer", "--organisation", "acme")
@@ -123,6 +128,7 @@ def fill(command, folder):
     with db:
         insert = """INSERT INTO appliances (uid, mac, serial, model, claim, site, seq, applied, settings, provisioning, health,
                     revision) VALUES (?, ?, ?, 'Mail', '', 1, 1, 1, ?, 'configured', 'well', ?)"""
+        at_thun = insert.replace("'Mail', '', 1,", "'Mail', '', 3,")
         for n in range(1, 5):
             row = (bytes([n] * 20), bytes([n] * 6), f"SN{n}", json.dumps(settings | {"address": f"192.0.2.{9 + n}", "host_name": f"m-{n}"}), n)
             db.execute(insert, row)
@@ -150,11 +156,15 @@ def fill(command, folder):
     db = sqlite3.connect(folder / "noc/noc.sqlite")
     with db:
         for n in range(1, ENDING_ONES + 1):
-            last = settings | {"address": f"192.0.2.{100 + n}", "host_name": f"e-{n}"}
-            db.execute(insert, (bytes([n + 100] * 20), bytes([n + 100] * 6), f"END{n}", json.dumps(last), n + 100))
+            last = settings | {"address": f"198.51.100.{100 + n}", "host_name": f"e-{n}"}
+            db.execute(at_thun, (bytes([n + 100] * 20), bytes([n + 100] * 6), f"END{n}", json.dumps(last), n + 100))
             new = """INSERT INTO appliances (uid, mac, serial, model, claim, provisioning, health, revision)
                      VALUES (?, ?, ?, 'Mail', '', 'known', 'not_expected', ?)"""
             db.execute(new, (bytes([n + 150] * 20), bytes([n + 150] * 6), f"HEIR{n}", n + 150))
+        # Those that only drafts change: whatever else changes one makes its drafts stale.
+        for n in range(1, DRAFTED + 1):
+            last = settings | {"address": f"198.51.100.{10 + n}", "host_name": f"d-{n}"}
+            db.execute(at_thun, (bytes([n + 200] * 20), bytes([n + 200] * 6), f"DRAFT{n}", json.dumps(last), n + 200))
     db.close()
 
 
@@ -179,8 +189,10 @@ def contract(base, folder):
     # All at once: guesses at this name in between are slowed down.
     secret, ending, last, maker = (sign_in("root")["secret"] for _ in range(4))
     token = lambda secret, scopes: call("POST", "/v1/tokens", dict(name="n", scopes=scopes, days=1), secret)
-    change = lambda n: {"edit": {"edit": {"dns1": f"192.0.2.{n + 100}"}}}
-    draft = lambda n: call("POST", "/v1/drafts", dict(sites=[1], title="n", changes=change(n)), secret)
+    appliances = call("GET", "/v1/appliances", secret=secret)["items"]
+    drafted = [row["uid"] for row in appliances if row["serial"].startswith("DRAFT")]
+    change = lambda n: {"edit": {"edit": {"dns1": f"192.0.2.{n + 100}"}, "uids": [drafted[n % DRAFTED]]}}
+    draft = lambda n: call("POST", "/v1/drafts", dict(sites=[3], title="n", changes=change(n)), secret)
     reserve = lambda n: call("POST", "/v1/sites/1/reservations", dict(serial=f"X{n}", host_name=f"x-{n}"), secret)
 
     def channel(n):
@@ -201,7 +213,6 @@ def contract(base, folder):
         sent = call("POST", f"/v1/consoles/{console}/messages", dict(order=dict(kind="refresh")), secret)
         return [console, sent["number"]]
 
-    appliances = call("GET", "/v1/appliances", secret=secret)["items"]
     bundle = base64.b64encode((folder / "mail.applet").read_bytes()).decode()
     known = {
         "organisation": [1, 2],

@@ -31,7 +31,7 @@ impl Appliance {
         Some(FailedGrant { seq: last.attempt.seq, reason: why.reason, detail })
     }
 
-    /// While something else goes on, nothing new is taken: a console hears `busy`, the NOC gives it again with the next beat.
+    /// While something else goes on, nothing is taken from the NOC: it gives it again with the next beat.
     pub(super) fn is_free(&self) -> bool {
         matches!(self.phase, Phase::Idle) && self.persisting.is_none()
     }

@@ -582,19 +582,6 @@ fn a_second_packet_during_an_attempt_is_told_to_wait() {
 }
 
 #[test]
-fn a_packet_while_the_time_is_being_stored_is_told_to_wait_and_taken_after_that() {
-    let mut bench = Bench::new();
-    let grant = bench.grant(1, Confirm::KickStart);
-    let (packet, exported, _) = bench.packet(&grant);
-    bench.appliance.handle_input(bench.now, Input::NocTime(UnixTime(1_700_000_000)));
-    let sent = bench.deliver(&packet);
-    assert_eq!(reasons(&bench.statuses(&sent, &exported)), [Reason::Busy]);
-    assert!(bench.applied.is_empty(), "one document is written at a time");
-    let sent = bench.deliver(&packet);
-    assert_eq!(bench.statuses(&sent, &exported), [Status::Success { committed: false }]);
-}
-
-#[test]
 fn a_kick_start_by_a_stranger_does_nothing() {
     let mut bench = Bench::new();
     let grant = bench.grant(1, Confirm::KickStart);
