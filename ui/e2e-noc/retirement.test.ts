@@ -90,7 +90,7 @@ test('a dead appliance is replaced and released, its heir gets what it had, and 
   await second.page.getByRole('heading', { name, level: 1 }).waitFor({ timeout: 30_000 })
   await second.page.getByTestId('takes-over').waitFor({ state: 'detached' })
   assert.equal((await fact(second, 'MAC')).toUpperCase(), heir)
-  assert.equal(await fact(second, 'Address'), '10.99.0.10')
+  assert.equal(await fact(second, 'IP'), '10.99.0.10')
 
   await show(root, old)
   await page.getByTestId('release').click()

@@ -151,7 +151,7 @@ function Upload({ path, onDone }: { path: string; onDone: () => void }) {
   return (
     <Card title={t`Publish a version`}>
       {problem ? <ProblemAlert problem={problem} /> : null}
-      <div className={page.actions}>
+      <div className={`${page.actions} ${face.level}`}>
         <NativeSelect
           label={t`Offered on`}
           data-testid="applet-publish-channel"

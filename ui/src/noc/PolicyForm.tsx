@@ -77,7 +77,7 @@ export function PolicyForm({
           />
         )
       })}
-      <fieldset className={face.choices} disabled={isReadOnly}>
+      <fieldset className={`${face.choices} ${face.whole}`} disabled={isReadOnly}>
         <legend>
           <Trans>From the organisation, not the site's own</Trans>
         </legend>
