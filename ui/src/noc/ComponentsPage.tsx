@@ -213,7 +213,8 @@ function Standings({ organisation, site, isBehind }: Of & { isBehind: boolean })
             <Trans>Every appliance runs what is required of it.</Trans>
           ) : (
             <Trans>
-              Nothing is required of these appliances, and none of them says that it runs anything.
+              Nothing is required of these appliances, and none of them says that it runs anything. An
+              administrator requires components with “muster-noc component require”.
             </Trans>
           )}
         </Empty>

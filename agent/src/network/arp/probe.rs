@@ -28,7 +28,7 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Some 0.6 s. A host that is there answers within milliseconds; what is slower than this is found by `arp::guard`.
+    /// Some 0.6 s. A host that is there answers within milliseconds; what is slower than this is found by `conflict::guard`.
     pub const FAST: Timing =
         Timing { wait: 50, probes: 3, min: 150, max: 200, listen: 200, announcements: 2, announce_every: 2_000 };
 
